@@ -1,0 +1,1 @@
+"""One page per experiment. Pages import only ml_collections and each other."""

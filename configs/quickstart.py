@@ -1,0 +1,34 @@
+"""The small sister of configs/srgan.py: the same code on a laptop, a minute or so per map.
+
+What: every part of the paper's system at a size that trains on 2 CPU cores within the quickstart.
+Command:
+    bash launch/quickstart.sh
+Differences: narrower generator and discriminator, crops around the head, a warm-up on equation 1,
+few steps, and random VGG-19 weights, because the real ones cannot be shipped. Random features make
+the content term real code with little meaning; the report says so.
+Hardware and result: README, section Results.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import srgan
+
+
+def get_config() -> ConfigDict:
+    """The paper's page with what a two-core machine needs changed."""
+    config = srgan.get_config()
+    config.data.crop = 48
+    config.generator.features = 32
+    config.generator.blocks = 3
+    config.discriminator.features = (16, 16, 32, 32, 64, 64, 128, 128)
+    config.vgg.weights = "random"
+    config.vgg.layer = "conv3_4"
+    config.schedule.epochs = 0.0
+    config.schedule.steps = 500
+    config.schedule.warmup_steps = 440
+    config.optimizer.decay_every = 100
+    config.optimizer.decay_factor = 0.7
+    config.cadence.log_every = 20
+    config.cadence.validate_every = 250
+    config.cadence.save_every = 100
+    return config

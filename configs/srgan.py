@@ -1,0 +1,77 @@
+"""The paper's SRGAN (Liu 2026, doi:10.2196/79389): one map, 256 x 256 to 512 x 512, whole slices.
+
+What: equations 1-4, Figure 1; Tables 1-5 when evaluated. One model per map (t1, t2, pd).
+Command:
+    python -m launch.train --config configs/srgan.py --config.map=t1 \
+        --config.vgg.path=FILE --config.vgg.sha256=DIGEST --data_dir DIR --workdir DIR
+Hardware and hours: the paper used one V100, 200 epochs of about 2900 slices. Not yet run here.
+Result: not yet run.
+
+Stated by the paper: 9x9 convolution, 5 residual blocks, closing 3x3 and 1x1 convolutions, sub-pixel
+upsampling, tanh; eight 3x3 convolutions in the discriminator; weights 1, 1e-3 and 2e-6; Adam 1e-3,
+"step-wise decay every 1000 iterations"; batch 8; 200 epochs; normalisation 4500 ms, 2200 ms, 180 %.
+
+Where the paper is silent, chosen here and why:
+- 64 features, long skip, discriminator widths and strides: SRGAN's own (see qsr_jax/models).
+- Discriminator head: mean over space, then one fully connected output, so that any image size fits.
+- Decay factor 0.95: 200 epochs are 72 500 steps, so the rate ends at 2.4 % of 1e-3.
+- VGG layer pool4, inputs 0-255 minus the mean: the TensorLayer SRGAN family's; the printed weight
+  2e-6 only makes sense with that range.
+- Equation 2 is a sum over samples as printed; gan_reduction="mean" makes it an eighth at batch 8.
+- No warm-up is mentioned, so none; whole slices (crop 0), air included, as eq. 1 is written.
+- Batch norm momentum 0.9: running statistics follow within tens of steps.
+- Seed 0; every random number follows from it.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """Every setting of an experiment and its default; other pages state differences."""
+    config = ConfigDict()
+    config.map = "t1"  # t1, t2 or pd: one model per map
+    config.seed = 0
+
+    config.data = ConfigDict()
+    config.data.batch_size = 8  # all devices together
+    config.data.crop = 0  # coarse crop side in pixels around the head; 0: whole slices
+    config.data.threads = 2  # readers
+
+    config.generator = ConfigDict()
+    config.generator.name = "srgan"
+    config.generator.features = 64
+    config.generator.blocks = 5
+    config.generator.norm_momentum = 0.9
+
+    config.discriminator = ConfigDict()
+    config.discriminator.features = (64, 64, 128, 128, 256, 256, 512, 512)
+    config.discriminator.norm_momentum = 0.9
+
+    config.vgg = ConfigDict()
+    config.vgg.weights = "file"  # "random" is for trying things out; reports say so
+    config.vgg.path = ""  # made by python -m data_tools.convert_vgg19
+    config.vgg.sha256 = ""
+    config.vgg.layer = "pool4"
+
+    config.loss = ConfigDict()
+    config.loss.mae = 1.0  # equation 4
+    config.loss.gan = 1e-3
+    config.loss.vgg = 2e-6
+    config.loss.gan_reduction = "sum"  # equation 2; or "mean"
+
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.decay_every = 1000  # steps
+    config.optimizer.decay_factor = 0.95
+
+    config.schedule = ConfigDict()
+    config.schedule.epochs = 200.0  # give epochs or steps, the other 0
+    config.schedule.steps = 0
+    config.schedule.warmup_steps = 0  # first steps on equation 1 alone
+
+    config.cadence = ConfigDict()
+    config.cadence.log_every = 50  # steps
+    config.cadence.validate_every = 1000
+    config.cadence.save_every = 1000
+    config.cadence.keep = 2  # checkpoints
+    return config

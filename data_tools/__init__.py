@@ -1,0 +1,1 @@
+"""Everything that makes data: simulated studies, pairing, records, weight files (floor F4)."""

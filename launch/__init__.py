@@ -1,0 +1,1 @@
+"""The doors of experiments: train, predict, evaluate, bench (floor F4)."""

@@ -1,0 +1,225 @@
+"""Measures training steps, reading and prediction; one JSON object per line on standard output.
+
+step:    one compiled training step at the config's size, per stage (random records).
+input:   records read in batches: from --data_dir, or from a small data set made on the spot.
+predict: one 256 x 256 slice with the config's generator; then one whole brain (24 slices, three
+         maps) from DICOM to DICOM, in a fresh folder.
+
+Compile time stands apart from steady state; times are medians with their quartiles. Times of two
+runs compare only on the same quiet machine.
+"""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from qsr_jax.data.pipeline import batches
+from qsr_jax.data.records import open_records
+
+from launch.configuration import add_config_argument, features_parameters, parse_with_config
+from launch.train import build_networks, steps_by_stage
+from qsr_jax.data.dicom import Acquisition, make_uid, read_series, write_acquired, write_derived
+from qsr_jax.evaluate.predict import compile_upsampler
+from qsr_jax.maps import MAPS, spec_of
+from qsr_jax.models import GENERATORS
+from qsr_jax.train.parallel import replicate, split_over_devices
+from qsr_jax.train.state import init_state
+from qsr_jax.types import CORNER, Geometry, Prediction, Volume
+
+SCALE, SIDE, SLICES = 2, 256, 24
+"""The paper's fast scan: 24 slices of 256 x 256, doubled."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The door: ``python -m launch.bench --help``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m launch.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config_argument(parser)
+    parser.add_argument("--what", required=True, choices=tuple(BENCHES), help="what to measure")
+    parser.add_argument("--repeats", type=int, default=10, help="timed repetitions (default 10)")
+    parser.add_argument("--data_dir", type=Path, help="records to read (input only)")
+    try:
+        arguments, config = parse_with_config(parser, argv)
+        if arguments.data_dir is not None and arguments.what != "input":
+            parser.error("--data_dir belongs to --what input")
+        for row in BENCHES[arguments.what](config, arguments.repeats, arguments.data_dir):
+            print(json.dumps(_hardware() | row), flush=True)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def bench_step(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+    """Warm-up step and adversarial step on random records of the paper's size."""
+    spec = spec_of(config.map)
+    networks = build_networks(config, scale=SCALE)
+    frozen = replicate(features_parameters(config))
+    batch = split_over_devices(_random_batch(config.data.batch_size))
+    for stage, warmup_steps in (("warm-up", 1), ("adversarial", 0)):
+        step = steps_by_stage(config, networks, spec, warmup_steps)(0)
+        state = replicate(init_state(jax.random.key(0), networks, lr_shape=(SIDE, SIDE)))
+
+        def once(step: Callable = step) -> Any:
+            nonlocal state
+            state, metrics = step(state, frozen, batch)
+            return metrics
+
+        row = {
+            "what": "step",
+            "stage": stage,
+            "batch": config.data.batch_size,
+            "coarse_side": config.data.crop or SIDE,
+        } | _timed(once, repeats)
+        yield row | {"images_per_s": config.data.batch_size / row["median_s"]}
+
+
+def bench_input(config: ConfigDict, repeats: int, data_dir: Path | None) -> Iterator[dict]:
+    """Pairs per second through the reader that training uses."""
+    if data_dir is None:
+        raise ValueError("--what input needs --data_dir, a folder made by data_tools.build_dataset")
+    records = open_records(data_dir, config.map, "train")
+    size = config.data.batch_size
+    stream = batches(
+        records, batch_size=size, seed=config.seed, start_step=0, num_threads=config.data.threads
+    )
+    per_pass = max(1, len(records) // size)
+
+    def one_pass() -> None:
+        for _ in range(per_pass):
+            next(stream)
+
+    row = _timed(one_pass, repeats)
+    yield (
+        {"what": "input", "pairs": per_pass * size, "threads": config.data.threads}
+        | row
+        | {"pairs_per_s": per_pass * size / row["median_s"]}
+    )
+
+
+def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+    """One slice through the generator; one brain from DICOM to DICOM."""
+    generator = GENERATORS[config.generator.name](
+        features=config.generator.features,
+        blocks=config.generator.blocks,
+        norm_momentum=config.generator.norm_momentum,
+        scale=SCALE,
+    )
+    image = np.full((1, SIDE, SIDE, 1), 1000.0, np.float32)
+    variables = jax.jit(lambda key: generator.init(key, image, train=False))(jax.random.key(0))
+    upsamplers = {
+        name: compile_upsampler(generator, variables, spec) for name, spec in MAPS.items()
+    }
+    yield {"what": "predict", "of": "slice"} | _timed(lambda: upsamplers["t1"](image), repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "study"
+        for name in MAPS:
+            write_acquired(
+                _random_volume(name), source / name, acquisition=_scan(name), uid_seed=name
+            )
+        rounds = iter(range(repeats + 1))
+
+        def brain() -> None:
+            target = Path(folder) / f"out{next(rounds)}"
+            for name, upsample in upsamplers.items():
+                _dicom_to_dicom(source / name, target / name, upsample)
+
+        yield {"what": "predict", "of": "brain", "maps": 3, "slices": SLICES} | _timed(
+            brain, repeats
+        )
+
+
+BENCHES = {"step": bench_step, "input": bench_input, "predict": bench_predict}
+
+
+def _timed(once: Callable[[], Any], repeats: int) -> dict[str, float]:
+    """First call apart (it compiles), then the median and quartiles of ``repeats`` calls."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        jax.block_until_ready(once())
+        times.append(time.perf_counter() - start)
+    low, median, high = np.percentile(times[1:], [25, 50, 75])
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "first_s": times[0],
+        "median_s": float(median),
+        "quartiles_s": [float(low), float(high)],
+        "repeats": repeats,
+        "peak_memory_mib": peak_kib / 1024,
+    }
+
+
+def _hardware() -> dict[str, Any]:
+    return {
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "jax": jax.__version__,
+    }
+
+
+def _random_batch(size: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    fine = SIDE * SCALE
+    return {
+        "lr": rng.integers(0, 16000, (size, SIDE, SIDE, 1), np.uint16),
+        "hr": rng.integers(0, 16000, (size, fine, fine, 1), np.uint16),
+        "mask": np.ones((size, fine, fine, 1), np.uint8),
+        "sample_id": np.arange(size, dtype=np.int32),
+    }
+
+
+def _scan(name: str) -> Acquisition:
+    return Acquisition(
+        patient_id="bench",
+        patient_name="BENCH",
+        study_uid=make_uid("bench study"),
+        frame_uid=make_uid("bench frame"),
+        study_date="20260101",
+        study_time="120000",
+        series_number=1,
+        series_description=f"fast {name}",
+        tr_ms=4000.0,
+        te_ms=18.3,
+        echo_train_length=16,
+        matrix=(192, 128),
+        field_strength_t=3.0,
+    )
+
+
+def _dicom_to_dicom(source: Path, target: Path, upsample: Callable) -> None:
+    """Reads, predicts and writes one series as ``launch.predict`` does."""
+    series = read_series(source)
+    prediction = Prediction(
+        mean=np.concatenate([np.asarray(upsample(image[None])) for image in series.volume.maps]),
+        std=None,
+        names=series.volume.names,
+        geometry=series.volume.geometry.refined(SCALE, CORNER),
+    )
+    write_derived(prediction, series, target, derivation="benchmark", software="benchmark")
+
+
+def _random_volume(name: str) -> Volume:
+    geometry = Geometry(
+        origin_mm=(-109.57, -109.57, -60.0),
+        row_dir=(1.0, 0.0, 0.0),
+        col_dir=(0.0, 1.0, 0.0),
+        spacing_mm=(5.0, 220 / SIDE, 220 / SIDE),
+        shape=(SLICES, SIDE, SIDE),
+    )
+    rng = np.random.default_rng(0)
+    values = rng.uniform(0.0, MAPS[name].scanner_max, (*geometry.shape, 1)).astype(np.float32)
+    return Volume(values, (name,), geometry)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Reads `--config FILE` and its `--config.key=value` overrides for the doors that take a config."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from qsr_jax.models.weights import file_sha256, load_vgg19, random_vgg19
+
+
+class ConfigError(ValueError):
+    """A config file or an override is not what the page of defaults allows."""
+
+
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """Declares ``--config``; overrides stay for :func:`parse_with_config`."""
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE",
+        help="page of the experiment (see configs/); override a value with --config.key=value, "
+        "for example --config.map=t2",
+    )
+
+
+def parse_with_config(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> tuple[argparse.Namespace, ConfigDict]:
+    """Parses a command line; whatever is neither a known flag nor an override is refused."""
+    arguments, rest = parser.parse_known_args(argv)
+    foreign = [word for word in rest if not word.startswith("--config.") or "=" not in word]
+    if foreign:
+        parser.error(f"unrecognized arguments: {' '.join(foreign)} (overrides: --config.key=value)")
+    return arguments, load_config(arguments.config, rest)
+
+
+def load_config(page: str, overrides: Sequence[str] = ()) -> ConfigDict:
+    """Opens a page and applies overrides such as ``--config.data.crop=32``.
+
+    Raises:
+        ConfigError: no such page, an unknown key, or a value of another type.
+    """
+    if not Path(page).is_file():
+        raise ConfigError(f"config {page}: no such file; see configs/ for the pages that exist")
+    words = ["launch", f"--config={page}", *overrides]
+    values = flags.FlagValues()
+    try:
+        config_flags.DEFINE_config_file(
+            "config", flag_values=values, lock_config=True, sys_argv=words
+        )
+        values(words)
+        return values.config
+    except flags.IllegalFlagValueError as error:
+        raise ConfigError(f"{page}: {error}") from error
+    except (AttributeError, KeyError, flags.UnrecognizedFlagError) as error:
+        raise ConfigError(_unknown_key(page, overrides)) from error
+
+
+def flatten(config: ConfigDict) -> dict[str, object]:
+    """All leaves of a config by dotted key, JSON-like values."""
+    leaves = {}
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            leaves |= {f"{key}.{name}": leaf for name, leaf in flatten(value).items()}
+        else:
+            leaves[key] = list(value) if isinstance(value, tuple) else value
+    return leaves
+
+
+def features_parameters(config: ConfigDict) -> dict:
+    """Parameters of the frozen VGG-19 that a config asks for: from its file, or random."""
+    if config.vgg.weights == "file":
+        return load_vgg19(Path(config.vgg.path), sha256=config.vgg.sha256)
+    if config.vgg.weights == "random":
+        return random_vgg19(config.seed)
+    raise ConfigError(f"vgg.weights is {config.vgg.weights!r}; expected 'file' or 'random'")
+
+
+def describe_features(config: ConfigDict) -> str:
+    """One line that says which VGG-19 weights a config uses, for reports and logs."""
+    if config.vgg.weights == "random":
+        return "VGG-19 weights: random (the content loss is not the paper's)"
+    return f"VGG-19 weights: file with sha256 {file_sha256(Path(config.vgg.path))}"
+
+
+def _unknown_key(page: str, overrides: Sequence[str]) -> str:
+    known = list(flatten(load_config(page)))
+    for word in overrides:
+        key = word.removeprefix("--config.").split("=")[0]
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            return f"{page}: config has no key {key!r}{hint} Known keys: {', '.join(known)}"
+    return f"{page}: the overrides {list(overrides)} cannot be applied"

@@ -1,0 +1,105 @@
+"""Super-resolves DICOM map series with trained models: DICOM in, DICOM out, physical units kept.
+
+With one --workdir the output folder becomes one series. With several (one model per map) the input
+is a folder that holds the fast series of one person, and the output gets one folder per map.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from qsr_jax import __version__
+from qsr_jax.data.dicom import Series, find_series, read_series, write_derived
+from qsr_jax.evaluate.predict import MismatchError, NetworkPredictor, load_predictor
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The door: ``python -m launch.predict --help``."""
+    parser = argparse.ArgumentParser(prog="python -m launch.predict", description=__doc__)
+    parser.add_argument(
+        "--workdir",
+        type=Path,
+        action="append",
+        required=True,
+        help="folder of a trained model; repeat it for several maps",
+    )
+    parser.add_argument(
+        "--input",
+        type=Path,
+        required=True,
+        help="folder of one DICOM map series, or a folder above the series of one person",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder to make; must not exist yet"
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        for folder in predict(arguments.workdir, arguments.input, arguments.output):
+            print(f"wrote {folder}")
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def predict(workdirs: Sequence[Path], source: Path, output: Path) -> list[Path]:
+    """Runs every model on the one series that fits it; returns the folders written.
+
+    Everything is read and predicted before anything is written.
+
+    Raises:
+        MismatchError: no series, or more than one, fits a model.
+        DicomInputError: a series cannot be trusted.
+        CheckpointError: a workdir holds no complete model.
+    """
+    models = [load_predictor(workdir) for workdir in workdirs]
+    if len({model.map_name for model in models}) < len(models):
+        raise MismatchError("two --workdir hold models of the same map; give one per map")
+    candidates = [read_series(folder) for folder in _series_folders(source)]
+    jobs = [(model, _matching(model, candidates, source)) for model in models]
+    results = [
+        (model, series, model(series.volume))
+        for model, series in tqdm(jobs, desc="predict", unit="map", mininterval=1.0)
+    ]
+    written = []
+    for model, series, prediction in results:
+        target = output if len(models) == 1 else output / model.map_name
+        write_derived(
+            prediction,
+            series,
+            target,
+            derivation=f"{model.description}; weights sha256 {model.weights_sha256}",
+            software=__version__,
+        )
+        written.append(target)
+    return written
+
+
+def _series_folders(source: Path) -> list[Path]:
+    if not source.is_dir():
+        raise MismatchError(f"{source}: no such folder; --input wants a folder of DICOM files")
+    folders = sorted(find_series(source)[0])
+    if not folders:
+        raise MismatchError(f"{source}: holds no DICOM files")
+    return folders
+
+
+def _matching(model: NetworkPredictor, candidates: list[Series], source: Path) -> Series:
+    """The one candidate a model was made for; says why each other one is not."""
+    fitting, reasons = [], []
+    for series in candidates:
+        try:
+            model.check(series.volume)
+            fitting.append(series)
+        except MismatchError as error:
+            reasons.append(f"{series.files[0].parent.name}: {error}")
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise MismatchError(f"{source}: no series fits the model. " + "; ".join(reasons))
+    names = ", ".join(series.files[0].parent.name for series in fitting)
+    raise MismatchError(f"{source}: {names} all fit the model; give the folder of one of them")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# From nothing to the paper's report on simulated people: simulate, pair, build, train T1, T2 and PD,
+# predict, evaluate. Safe to run twice: finished parts are found and kept, a killed training goes on.
+#
+#   bash launch/quickstart.sh [FOLDER]      results go to FOLDER (default: quickstart)
+set -euo pipefail
+case "${1:-}" in
+  -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -*) echo "error: no option $1; usage: bash launch/quickstart.sh [FOLDER]" >&2; exit 2 ;;
+esac
+here="$PWD"
+cd "$(dirname "$0")/.."
+out="${1:-quickstart}"
+case "$out" in /*) ;; *) [ -z "${1:-}" ] || out="$here/$out" ;; esac
+subjects=10 patients=2 seed=0
+
+started=$SECONDS
+part() { printf '\n== %s (%d:%02d since the start)\n' "$1" $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)); }
+
+source launch/install.sh
+
+part "1/7 simulate $subjects healthy people and $patients patients, each scanned fast and routine"
+python -m data_tools.simulate_cohort --out "$out/cohort" \
+  --subjects $subjects --patients $patients --seed $seed
+
+part "2/7 pair the studies and split them by person"
+python -m data_tools.pair_studies --dicom "$out/cohort" --out "$out/manifest.json" \
+  --test-fraction 0.3 --validation-fraction 0.1 --seed $seed
+
+part "3/7 build the records"
+python -m data_tools.build_dataset --manifest "$out/manifest.json" --data_dir "$out/records"
+
+for map in t1 t2 pd; do
+  part "4/7 train $map"
+  python -m launch.train --config configs/quickstart.py --config.map=$map \
+    --data_dir "$out/records" --workdir "$out/$map"
+done
+
+models=(--workdir "$out/t1" --workdir "$out/t2" --workdir "$out/pd")
+patient="sub-$(printf '%03d' $((subjects + 1)))"
+part "5/7 predict: $patient's fast scan becomes a DICOM series of the routine size"
+if [ -d "$out/predicted/$patient" ]; then
+  echo "$out/predicted/$patient: found, kept"
+else
+  python -m launch.predict "${models[@]}" --input "$out/cohort/$patient" \
+    --output "$out/predicted/$patient"
+fi
+
+part "6/7 and 7/7 evaluate the test people and write the report"
+python -m launch.evaluate --manifest "$out/manifest.json" "${models[@]}" --out "$out/report"
+
+printf '\nDone in %d:%02d. Open %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) \
+  "$(cd "$out/report" && pwd)/index.html"

@@ -1,0 +1,281 @@
+"""Trains one model for one map, and goes on where a killed run stopped."""
+
+import argparse
+import importlib.metadata
+import json
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from qsr_jax.data.pipeline import batches, in_order
+from qsr_jax.data.records import Records, open_records
+
+from launch.configuration import (
+    ConfigError,
+    add_config_argument,
+    describe_features,
+    features_parameters,
+    flatten,
+    parse_with_config,
+)
+from qsr_jax import __version__
+from qsr_jax.checkpoint import CheckpointError, Checkpoints
+from qsr_jax.maps import MapSpec, from_network, spec_of, to_network
+from qsr_jax.models import GENERATORS
+from qsr_jax.models.discriminator import Discriminator
+from qsr_jax.models.vgg19 import Vgg19Features
+from qsr_jax.ops.resample import upsample
+from qsr_jax.train.loop import Cadence, fit
+from qsr_jax.train.parallel import AXIS, compile_step, replicate
+from qsr_jax.train.record import Recorder
+from qsr_jax.train.state import GanState, Networks, init_state, staircase_adam
+from qsr_jax.train.steps import LossWeights, Step, make_step
+from qsr_jax.train.validate import make_scorer, validation_scores
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The door: ``python -m launch.train --help``."""
+    parser = argparse.ArgumentParser(prog="python -m launch.train", description=__doc__)
+    add_config_argument(parser)
+    parser.add_argument(
+        "--data_dir", type=Path, required=True, help="folder made by data_tools.build_dataset"
+    )
+    parser.add_argument(
+        "--workdir",
+        type=Path,
+        required=True,
+        help="folder of this run: checkpoints, metrics.jsonl, TensorBoard; an unfinished run in it "
+        "is resumed, bit for bit on the same machine and devices",
+    )
+    try:
+        arguments, config = parse_with_config(parser, argv)
+        train(config, data_dir=arguments.data_dir, workdir=arguments.workdir)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def train(config: ConfigDict, *, data_dir: Path, workdir: Path) -> None:
+    """Runs (or resumes) the experiment of a config page in ``workdir``.
+
+    Raises:
+        ConfigError: a value cannot be used, or the workdir belongs to another config.
+        CheckpointError: the workdir was trained on other data.
+        DatasetError: the records are missing, incomplete or of another map.
+    """
+    spec = spec_of(config.map)
+    records = open_records(data_dir, spec.name, "train")
+    networks = build_networks(config, scale=records.scale)
+    total_steps, warmup_steps = planned_steps(config, len(records))
+    frozen = replicate(features_parameters(config))
+    claim_workdir(workdir, config)
+    checkpoints = Checkpoints(workdir, keep=config.cadence.keep)
+    document = describe(config, spec, records)
+    state, first_step = start_state(networks, records, config.seed, checkpoints, document)
+    title = f"{spec.label} on {jax.device_count()} x {jax.devices()[0].device_kind}"
+    if first_step >= total_steps:
+        print(f"{workdir}: already trained, {first_step} steps; nothing to do")
+        return
+    if first_step:
+        print(f"{workdir}: goes on after step {first_step} of {total_steps}")
+    with Recorder(workdir, first_step=first_step, total_steps=total_steps, title=title) as recorder:
+        fit(
+            state,
+            first_step=first_step,
+            step_of=steps_by_stage(config, networks, spec, warmup_steps),
+            frozen=frozen,
+            batches=batches(
+                records,
+                batch_size=config.data.batch_size,
+                seed=config.seed,
+                start_step=first_step,
+                num_threads=config.data.threads,
+            ),
+            cadence=Cadence(
+                total_steps=total_steps,
+                log_every=config.cadence.log_every,
+                validate_every=config.cadence.validate_every,
+                save_every=config.cadence.save_every,
+            ),
+            recorder=recorder,
+            validate=validator(config, networks, spec, data_dir, recorder),
+            save=lambda step, state: checkpoints.save(step, state, state.generator, document),
+        )
+        checkpoints.close()
+    print(f"{workdir}: trained to step {total_steps}")
+
+
+def build_networks(config: ConfigDict, *, scale: int) -> Networks:
+    """The modules and the optimiser that a config describes, sharing batch norm over devices."""
+    if config.generator.name not in GENERATORS:
+        known = ", ".join(GENERATORS)
+        raise ConfigError(f"generator.name is {config.generator.name!r}; known: {known}")
+    return Networks(
+        generator=GENERATORS[config.generator.name](
+            features=config.generator.features,
+            blocks=config.generator.blocks,
+            scale=scale,
+            norm_momentum=config.generator.norm_momentum,
+            axis_name=AXIS,
+        ),
+        discriminator=Discriminator(
+            features=tuple(config.discriminator.features),
+            norm_momentum=config.discriminator.norm_momentum,
+            axis_name=AXIS,
+        ),
+        features=Vgg19Features(config.vgg.layer),
+        optimizer=staircase_adam(
+            learning_rate=config.optimizer.learning_rate,
+            decay_every=config.optimizer.decay_every,
+            decay_factor=config.optimizer.decay_factor,
+        ),
+    )
+
+
+def planned_steps(config: ConfigDict, n_records: int) -> tuple[int, int]:
+    """(total, warm-up) steps; durations are given in epochs or steps, never both."""
+    schedule, batch_size = config.schedule, config.data.batch_size
+    if (schedule.epochs > 0) == (schedule.steps > 0):
+        raise ConfigError(
+            f"schedule.epochs is {schedule.epochs:g} and schedule.steps is {schedule.steps}; "
+            "give exactly one of them and set the other to 0"
+        )
+    if batch_size > n_records:
+        raise ConfigError(f"data.batch_size is {batch_size}, the data set has {n_records} records")
+    total = schedule.steps or int(schedule.epochs * (n_records // batch_size))
+    return total, schedule.warmup_steps
+
+
+def steps_by_stage(
+    config: ConfigDict, networks: Networks, spec: MapSpec, warmup_steps: int
+) -> Callable[[int], Step]:
+    """The compiled step of each step number: equation 1 alone, then equation 4."""
+    warmup, adversarial = (
+        compile_step(
+            make_step(
+                networks,
+                spec=spec,
+                weights=LossWeights(
+                    mae=config.loss.mae,
+                    gan=config.loss.gan,
+                    vgg=config.loss.vgg,
+                    gan_reduction=config.loss.gan_reduction,
+                ),
+                batch_size=config.data.batch_size,
+                crop=config.data.crop,
+                seed=config.seed,
+                adversarial=stage,
+                axis_name=AXIS,
+            )
+        )
+        for stage in (False, True)
+    )
+    return lambda number: warmup if number < warmup_steps else adversarial
+
+
+def start_state(
+    networks: Networks,
+    records: Records,
+    seed: int,
+    checkpoints: Checkpoints,
+    document: dict[str, Any],
+) -> tuple[GanState, int]:
+    """A fresh state, or the newest checkpoint's; placed on all devices."""
+
+    def fresh() -> GanState:
+        return init_state(jax.random.key(seed), networks, lr_shape=records.lr_shape)
+
+    if checkpoints.newest_step is None:
+        return replicate(jax.jit(fresh)()), 0
+    step, state, found = checkpoints.restore(replicate(jax.jit(fresh)()))
+    if found["data_fingerprint"] != document["data_fingerprint"]:
+        raise CheckpointError(
+            f"the checkpoint was trained on data {found['data_fingerprint'][:12]}…, --data_dir "
+            f"holds {document['data_fingerprint'][:12]}…; use another --workdir"
+        )
+    return state, step
+
+
+def validator(
+    config: ConfigDict, networks: Networks, spec: MapSpec, data_dir: Path, recorder: Recorder
+) -> Callable[[int, GanState], None]:
+    """A callback that scores the generator on validation people, beside bicubic interpolation."""
+    records = open_records(data_dir, spec.name, "validation")
+    if len(records) == 0:
+        return lambda *_: None
+
+    def bicubic(_: Any, lr: jax.Array) -> jax.Array:
+        alignment = records.grid_alignment
+        return upsample(lr, scale=records.scale, alignment=alignment, method="cubic")
+
+    @jax.jit
+    def network(variables: Any, lr: jax.Array) -> jax.Array:
+        return networks.generator.apply(variables, lr, train=False)
+
+    def score(upsampler: Callable, variables: Any) -> dict[str, float]:
+        one_pass = in_order(records, batch_size=config.data.batch_size)
+        return validation_scores(make_scorer(upsampler, spec), variables, one_pass, spec)
+
+    baseline = {f"bicubic_{name}": value for name, value in score(bicubic, {}).items()}
+    middle = records[len(records) // 2]
+
+    def validate(step: int, state: GanState) -> None:
+        recorder.scalars(step, "validation", score(network, state.generator) | baseline)
+        lr = to_network(middle["lr"][None] * np.float32(spec.slope), spec)
+        sr = from_network(network(state.generator, lr)[0, ..., 0], spec)
+        coarse = np.kron(middle["lr"][..., 0] * spec.slope, np.ones((records.scale,) * 2))
+        panels = (coarse, np.asarray(sr), middle["hr"][..., 0] * spec.slope)
+        recorder.picture(step, "fast_dl_routine", np.hstack(panels) / spec.scanner_max)
+
+    return validate
+
+
+def claim_workdir(workdir: Path, config: ConfigDict) -> None:
+    """Writes the config into a new workdir; refuses one that belongs to another config."""
+    path, mine = workdir / "config.json", flatten(config)
+    if path.exists():
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+        for key in sorted(mine.keys() | theirs.keys()):
+            if mine.get(key) != theirs.get(key):
+                raise ConfigError(
+                    f"{workdir} belongs to a run with {key} = {theirs.get(key)!r}, this config "
+                    f"says {mine.get(key)!r}; use another --workdir or the same config"
+                )
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(mine, indent=1), encoding="utf-8")
+    temporary.replace(path)
+
+
+def describe(config: ConfigDict, spec: MapSpec, records: Records) -> dict[str, Any]:
+    """The checkpoint's document: what its numbers mean and where they come from."""
+    return {
+        "map": spec.name,
+        "unit": spec.unit,
+        "network_max": spec.network_max,
+        "scale": records.scale,
+        "grid_alignment": records.grid_alignment,
+        "lr_shape": list(records.lr_shape),
+        "lr_spacing_mm": list(records.lr_spacing_mm),
+        "generator": config.generator.to_dict(),
+        "config": flatten(config),
+        "data_fingerprint": records.fingerprint,
+        "train_slices": len(records),
+        "notes": [describe_features(config)],
+        "environment": {
+            "python": platform.python_version(),
+            "devices": [device.device_kind for device in jax.devices()],
+            "qsr_jax": __version__,
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()

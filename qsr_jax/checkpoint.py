@@ -1,0 +1,169 @@
+"""Checkpoints: the training state, and beside it the generator as a complete document.
+
+A workdir holds ``latest/<step>/`` with three items:
+
+- ``state``: everything training needs to go on (both networks, both optimisers, the step);
+- ``generator``: parameters and batch statistics alone, all that prediction needs;
+- ``document``: JSON that says what the numbers mean: map, unit, normalisation, grids, config,
+  data fingerprint, versions. Without it the weights are not usable, and loading refuses.
+
+Orbax writes a step under a temporary name and renames it when complete; a killed save leaves
+nothing that a restart could mistake for a checkpoint.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+# Orbax installs its own root-log handler and reports every step of every save.
+logging.getLogger("absl").setLevel(logging.WARNING)
+
+FOLDER = "latest"
+
+REQUIRED = {
+    "map": "which map the generator makes",
+    "unit": "the physical unit of its output",
+    "network_max": "the normalisation: the physical value that is +1 in network scale",
+    "scale": "the factor between the grids",
+    "grid_alignment": "how the fine grid lies on the coarse one",
+    "lr_shape": "rows and columns of a coarse image",
+    "lr_spacing_mm": "voxel size of a coarse image",
+    "generator": "the generator's architecture",
+}
+"""Keys a document must have, and what each says."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, incomplete, or belongs to something else."""
+
+
+class Checkpoints:
+    """The checkpoints of one workdir: save in the background, restore the newest complete one."""
+
+    def __init__(self, workdir: Path, *, keep: int) -> None:
+        """Opens (and creates) ``workdir/latest``, keeping the newest ``keep`` steps."""
+        self._folder = workdir.absolute() / FOLDER
+        policy = ocp.checkpoint_managers.LatestN(keep)
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policy, cleanup_tmp_directories=True
+            ),
+        )
+
+    @property
+    def newest_step(self) -> int | None:
+        """The newest complete step, or None."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: Any, generator: Any, document: Mapping[str, Any]) -> None:
+        """Starts saving; returns as soon as the arrays are copied.
+
+        Raises:
+            CheckpointError: the document lacks a required key, or the step exists already.
+        """
+        _check_document(document, where=f"checkpoint of step {step}")
+        saved = self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state),
+                generator=ocp.args.StandardSave(generator),
+                document=ocp.args.JsonSave(dict(document)),
+            ),
+        )
+        if not saved:
+            raise CheckpointError(f"{self._folder}: step {step} was not saved; it exists already")
+
+    def restore(self, target: Any) -> tuple[int, Any, dict[str, Any]]:
+        """Reads the newest complete step into the shapes and placement of ``target``.
+
+        Returns:
+            (step, state, document).
+        """
+        step = self.newest_step
+        if step is None:
+            raise CheckpointError(f"{self._folder}: no complete checkpoint")
+        try:
+            items = self._manager.restore(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore(target), document=ocp.args.JsonRestore()
+                ),
+            )
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            raise CheckpointError(
+                f"{self._folder}/{step}: cannot be restored ({_first_line(error)}); delete that "
+                "folder to go back to the checkpoint before it"
+            ) from error
+        return step, items["state"], items["document"]
+
+    def wait(self) -> None:
+        """Blocks until the last save is on disk; raises what went wrong there."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, then releases the background threads."""
+        self._manager.close()
+
+
+def load_document(workdir: Path) -> tuple[int, dict[str, Any]]:
+    """Returns (step, document) of the newest checkpoint without touching any array.
+
+    Raises:
+        CheckpointError: no checkpoint, or a document without its normalisation or another
+            required key.
+    """
+    folder = workdir.absolute() / FOLDER
+    steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
+    if not steps:
+        raise CheckpointError(
+            f"{workdir}: holds no trained model (no complete checkpoint in {FOLDER}/); train one "
+            f"with `python -m launch.train --workdir {workdir} …`"
+        )
+    step = max(steps)
+    try:
+        document = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore(
+            folder / str(step) / "document"
+        )
+    except (ValueError, FileNotFoundError) as error:
+        raise CheckpointError(f"{folder}/{step}: document is missing or damaged: {error}") from None
+    _check_document(document, where=f"{folder}/{step}")
+    return step, document
+
+
+def load_generator(workdir: Path, step: int, target: Any) -> Any:
+    """Reads the generator's variables of one step into the shapes of ``target``.
+
+    Args:
+        workdir: folder given to training.
+        step: as :func:`load_document` returned it.
+        target: pytree of ``jax.ShapeDtypeStruct``.
+    """
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), target
+    )
+    folder = workdir.absolute() / FOLDER / str(step) / "generator"
+    try:
+        return ocp.StandardCheckpointer().restore(folder, abstract)
+    except (ValueError, KeyError, FileNotFoundError) as error:
+        raise CheckpointError(
+            f"{folder}: the weights do not fit their document ({_first_line(error)})"
+        ) from error
+
+
+def _check_document(document: Mapping[str, Any], *, where: str) -> None:
+    missing = [f"{key} ({REQUIRED[key]})" for key in REQUIRED if key not in document]
+    if missing:
+        raise CheckpointError(
+            f"{where}: the document lacks {'; '.join(missing)}. Without it the numbers of the "
+            "network have no meaning; train again with this version"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]

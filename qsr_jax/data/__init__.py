@@ -1,0 +1,1 @@
+"""Studies in, records out: DICOM, pairing, the manifest, tfds records and batches."""

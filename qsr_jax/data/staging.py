@@ -1,0 +1,81 @@
+"""Folders that appear whole or not at all."""
+
+import contextlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class WriteError(OSError):
+    """A folder could not be written; nothing was left at its path."""
+
+
+@contextlib.contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """Yields a sibling folder to fill; it is renamed to ``target`` only when all went well.
+
+    Files are flushed to the disk before the rename, so a crash shows the whole folder or none. On
+    any failure the half-written folder is removed. What a killed process of this machine left
+    behind for the same target is removed first.
+
+    Args:
+        target: the final path; its parents are made.
+
+    Raises:
+        FileExistsError: ``target`` exists already.
+        WriteError: the system refused a write (full disk, file limit, permission).
+    """
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(f"{target}: exists already; remove it or choose another path")
+    host = socket.gethostname()
+    part = target.with_name(f".{target.name}.{host}.{os.getpid()}.incomplete")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(target, host)
+        part.mkdir()
+        yield part
+        _flush(part)
+        part.rename(target)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise WriteError(
+            f"{target}: could not be written ({error.strerror or error}); check free disk space, "
+            "quota, file-size limit and permissions. Nothing was left at that path"
+        ) from error
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _remove_orphans(target: Path, host: str) -> None:
+    """Removes the half-written folders of processes that no longer run on this machine."""
+    prefix, suffix = f".{target.name}.{host}.", ".incomplete"
+    for orphan in target.parent.iterdir():
+        if not (orphan.name.startswith(prefix) and orphan.name.endswith(suffix)):
+            continue
+        pid = orphan.name.removeprefix(prefix).removesuffix(suffix)
+        if pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(orphan, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process of this machine has the id ``pid``."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _flush(folder: Path) -> None:
+    """Waits until every file and folder under ``folder`` is on the disk."""
+    for path in (*folder.rglob("*"), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

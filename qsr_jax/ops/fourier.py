@@ -1,0 +1,88 @@
+"""Images and their Fourier coefficients on centred grids: crop, zero-fill, shift, window.
+
+Pixel ``n // 2`` of an axis lies at position 0, and coefficient ``n // 2`` is the mean of the image:
+``image[j] = sum_k c[k] exp(2 pi i (k - n//2) (j - n//2) / n)``. Coefficients are not scaled by the
+grid, so an image keeps its values (and its unit) when its k-space is cropped or zero-filled.
+"""
+
+import jax
+import jax.numpy as jnp
+
+AXES = (-2, -1)
+
+
+def to_kspace(image: jax.Array) -> jax.Array:
+    """(..., y, x) image, any unit, to complex Fourier coefficients of the same shape and unit."""
+    return jnp.fft.fftshift(
+        jnp.fft.fft2(jnp.fft.ifftshift(image, axes=AXES), norm="forward"), axes=AXES
+    )
+
+
+def to_image(kspace: jax.Array) -> jax.Array:
+    """(..., y, x) Fourier coefficients to the complex image; the inverse of :func:`to_kspace`."""
+    return jnp.fft.fftshift(
+        jnp.fft.ifft2(jnp.fft.ifftshift(kspace, axes=AXES), norm="forward"), axes=AXES
+    )
+
+
+def crop(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """Keeps the central (y, x) ``shape`` of (..., y, x) coefficients.
+
+    Raises:
+        ValueError: ``shape`` is larger than the array.
+    """
+    starts = [have // 2 - want // 2 for have, want in zip(kspace.shape[-2:], shape, strict=True)]
+    if min(starts) < 0:
+        raise ValueError(f"cannot crop k-space {kspace.shape[-2:]} to the larger {shape}")
+    rows, cols = (slice(s, s + n) for s, n in zip(starts, shape, strict=True))
+    return kspace[..., rows, cols]
+
+
+def zero_fill(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """Surrounds (..., y, x) coefficients with zeros up to (y, x) ``shape``.
+
+    Raises:
+        ValueError: ``shape`` is smaller than the array.
+    """
+    before = [want // 2 - have // 2 for have, want in zip(kspace.shape[-2:], shape, strict=True)]
+    if min(before) < 0:
+        raise ValueError(f"cannot zero-fill k-space {kspace.shape[-2:]} to the smaller {shape}")
+    after = [
+        want - have - b for have, want, b in zip(kspace.shape[-2:], shape, before, strict=True)
+    ]
+    width = [(0, 0)] * (kspace.ndim - 2) + list(zip(before, after, strict=True))
+    return jnp.pad(kspace, width)
+
+
+def frequencies(size: int) -> jax.Array:
+    """Whole cycles per field of view along an axis of ``size`` coefficients, (size,)."""
+    return jnp.arange(size) - size // 2
+
+
+def shift(kspace: jax.Array, by_fov: tuple[float, float]) -> jax.Array:
+    """Samples the image elsewhere: pixel at x then shows what lay at ``x + by_fov``.
+
+    Args:
+        kspace: (..., y, x) coefficients.
+        by_fov: displacement of the sampling points along (y, x), in fields of view.
+    """
+    ky, kx = (frequencies(n) for n in kspace.shape[-2:])
+    ramp = by_fov[0] * ky[:, None] + by_fov[1] * kx[None, :]
+    return kspace * jnp.exp(2j * jnp.pi * ramp)
+
+
+def fermi_window(shape: tuple[int, int], *, radius: float, width: float) -> jax.Array:
+    """Fermi window ``1 / (1 + exp((|k| - radius) / width))`` against ringing, (y, x) float32.
+
+    ``|k|`` is elliptical and 1 at the edge of each axis, so the corners are dropped when
+    ``radius < 1`` (the usual choice of a scanner). The centre has weight ~1; at ``radius`` it is
+    0.5; ``width -> 0`` gives the sharp ellipse.
+
+    Raises:
+        ValueError: radius or width is not positive.
+    """
+    if radius <= 0 or width <= 0:
+        raise ValueError(f"Fermi radius {radius} and width {width} must be positive")
+    ky, kx = (frequencies(n) / (n / 2) for n in shape)
+    k = jnp.hypot(ky[:, None], kx[None, :])
+    return jax.nn.sigmoid((radius - k) / width)

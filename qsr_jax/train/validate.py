@@ -1,0 +1,51 @@
+"""How far a generator is from the routine scan on validation people, in physical units."""
+
+from collections.abc import Callable, Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qsr_jax.maps import MapSpec, from_network, to_network
+from qsr_jax.train.state import Variables
+from qsr_jax.types import Batch
+
+Upsampler = Callable[[Variables, jax.Array], jax.Array]
+"""(variables, lr in network scale) to hr in network scale."""
+
+
+def make_scorer(upsampler: Upsampler, spec: MapSpec) -> Callable[[Variables, Batch], jax.Array]:
+    """Compiles (variables, batch) -> masked sums [voxels, |error|, error, error^2] in map units."""
+
+    @jax.jit
+    def score(variables: Variables, batch: Batch) -> jax.Array:
+        lr = to_network(batch["lr"].astype(jnp.float32) * spec.slope, spec)
+        sr = from_network(upsampler(variables, lr), spec)
+        inside = (batch["mask"] > 0).astype(jnp.float32)
+        error = (sr - batch["hr"].astype(jnp.float32) * spec.slope) * inside
+        parts = (inside, jnp.abs(error), error, jnp.square(error))
+        return jnp.stack([part.sum() for part in parts])
+
+    return score
+
+
+def validation_scores(
+    score: Callable[[Variables, Batch], jax.Array],
+    variables: Variables,
+    batches: Iterable[Batch],
+    spec: MapSpec,
+) -> dict[str, float]:
+    """Masked error over all validation voxels, from sums and one count.
+
+    Returns:
+        ``mae`` and ``bias`` in the unit of the map (named so: ``mae_ms``, ``mae_percent``), and
+        ``psnr_db`` inside the mask with ``spec.scanner_max`` as data range.
+    """
+    totals = sum(np.asarray(score(variables, batch), np.float64) for batch in batches)
+    voxels, absolute, signed, squared = totals
+    unit = {"ms": "ms", "%": "percent"}[spec.unit]
+    return {
+        f"mae_{unit}": absolute / voxels,
+        f"bias_{unit}": signed / voxels,
+        "psnr_db": 10.0 * np.log10(spec.scanner_max**2 / (squared / voxels)),
+    }

@@ -1,0 +1,140 @@
+"""What flows through the house: volumes in physical units, predictions, and where they lie.
+
+Axes are always ``(z, y, x, c)``: slice, row, column, map. Positions are DICOM patient coordinates
+(LPS, mm); a position names the *centre* of a voxel.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+CORNER, SAMPLE = "corner", "sample"
+"""The two grid alignments of a fine grid against a coarse one (same field of view).
+
+``corner``: both share the outer edge; fine pixel j lies at coarse index j/2 - 1/4 (factor 2).
+``sample``: both share pixel N/2, as plain zero-filling gives; fine pixel j lies at index j/2.
+"""
+
+ALIGNMENTS = (CORNER, SAMPLE)
+
+
+def first_voxel_shift(alignment: str, scale: int) -> float:
+    """Offset of the first fine voxel from the first coarse one, in coarse pixels.
+
+    Raises:
+        ValueError: ``alignment`` is not one of :data:`ALIGNMENTS`.
+    """
+    if alignment not in ALIGNMENTS:
+        raise ValueError(f"grid alignment {alignment!r} is not one of {', '.join(ALIGNMENTS)}")
+    return (1.0 / scale - 1.0) / 2.0 if alignment == CORNER else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """A regular stack of slices in patient space.
+
+    Attributes:
+        origin_mm: centre of voxel (0, 0, 0), LPS.
+        row_dir: unit vector along which the column index grows (first half of
+            ImageOrientationPatient).
+        col_dir: unit vector along which the row index grows (second half).
+        spacing_mm: distance between (slices, rows, columns).
+        shape: number of (slices, rows, columns).
+    """
+
+    origin_mm: tuple[float, float, float]
+    row_dir: tuple[float, float, float]
+    col_dir: tuple[float, float, float]
+    spacing_mm: tuple[float, float, float]
+    shape: tuple[int, int, int]
+
+    @property
+    def normal(self) -> np.ndarray:
+        """Unit vector along which the slice index grows."""
+        return np.cross(self.row_dir, self.col_dir)
+
+    def slice_positions_mm(self) -> np.ndarray:
+        """ImagePositionPatient of every slice, (z, 3) mm."""
+        steps = np.arange(self.shape[0])[:, None] * self.spacing_mm[0]
+        return np.asarray(self.origin_mm) + steps * self.normal
+
+    def affine_lps(self) -> np.ndarray:
+        """(4, 4) matrix from voxel index (z, y, x, 1) to LPS mm."""
+        affine = np.eye(4)
+        columns = (self.normal, np.asarray(self.col_dir), np.asarray(self.row_dir))
+        for axis, (direction, step) in enumerate(zip(columns, self.spacing_mm, strict=True)):
+            affine[:3, axis] = direction * step
+        affine[:3, 3] = self.origin_mm
+        return affine
+
+    def refined(self, scale: int, alignment: str) -> "Geometry":
+        """The in-plane finer grid of the same field of view (interop: section 3 of the docs)."""
+        shift = first_voxel_shift(alignment, scale)
+        dz, dy, dx = self.spacing_mm
+        origin = (
+            np.asarray(self.origin_mm)
+            + shift * dy * np.asarray(self.col_dir)
+            + shift * dx * np.asarray(self.row_dir)
+        )
+        nz, ny, nx = self.shape
+        return dataclasses.replace(
+            self,
+            origin_mm=tuple(float(v) for v in origin),
+            spacing_mm=(dz, dy / scale, dx / scale),
+            shape=(nz, ny * scale, nx * scale),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+    """Maps of one scan, in physical units. Carries no personal data.
+
+    Attributes:
+        maps: (z, y, x, c) float32, physical units of ``names``.
+        names: c keys of :data:`qsr_jax.maps.MAPS`.
+        geometry: where the voxels lie.
+        mask: (z, y, x) bool, True inside the head, or None where nobody has made one.
+    """
+
+    maps: np.ndarray
+    names: tuple[str, ...]
+    geometry: Geometry
+    mask: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses arrays that contradict the names or the geometry."""
+        expected = (*self.geometry.shape, len(self.names))
+        if self.maps.shape != expected:
+            raise ValueError(f"maps have shape {self.maps.shape}, expected {expected}")
+        if self.mask is not None and self.mask.shape != self.geometry.shape:
+            raise ValueError(f"mask has shape {self.mask.shape}, not {self.geometry.shape}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a predictor says: a value and, where it knows one, a spread.
+
+    Attributes:
+        mean: (z, y, x, c) float32, physical units of ``names``.
+        std: same shape and units, or None when the predictor has no spread.
+        names: c keys of :data:`qsr_jax.maps.MAPS`.
+        geometry: where the voxels lie.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray | None
+    names: tuple[str, ...]
+    geometry: Geometry
+
+
+Predictor = Callable[[Volume], Prediction]
+"""Everything that makes maps: an interpolation, a network, later a reconstruction."""
+
+Batch = Mapping[str, Any]
+"""One batch of records as arrays:
+
+``lr`` (n, h, w, 1) and ``hr`` (n, s*h, s*w, 1) uint16 stored values, ``mask`` (n, s*h, s*w, 1)
+uint8, ``sample_id`` (n,) int32 index of the record in its split.
+"""

@@ -1,0 +1,69 @@
+"""The climate of the suite: four virtual CPU devices, one seed, small networks."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from qsr_jax.models.discriminator import Discriminator
+from qsr_jax.models.generator import Generator
+from qsr_jax.models.vgg19 import Vgg19Features
+from qsr_jax.models.weights import random_vgg19
+from qsr_jax.train.state import Networks, init_state
+
+
+@pytest.fixture(scope="session")
+def test_data():
+    """Finds a file of real material (not shipped); skips where there is none."""
+
+    def find(name: str) -> Path:
+        path = Path(os.environ.get("QSR_TEST_DATA", "../shared/data")) / name
+        if not path.exists():
+            pytest.skip(f"real test data absent: set QSR_TEST_DATA to a folder holding {name}")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20260101)
+
+
+def small_networks(axis_name: str | None, optimizer=None) -> Networks:
+    """Both networks at a width that compiles in a second."""
+    return Networks(
+        generator=Generator(features=8, blocks=1, scale=2, norm_momentum=0.9, axis_name=axis_name),
+        discriminator=Discriminator(features=(4, 4, 8, 8), norm_momentum=0.9, axis_name=axis_name),
+        features=Vgg19Features("conv1_2"),
+        optimizer=optimizer or optax.adam(1e-3),
+    )
+
+
+@pytest.fixture(scope="session")
+def vgg_parameters() -> dict:
+    return random_vgg19(0)
+
+
+@pytest.fixture(scope="session")
+def small_state():
+    """A fresh state of :func:`small_networks`, as host arrays."""
+    make = jax.jit(lambda: init_state(jax.random.key(0), small_networks(None), lr_shape=(16, 16)))
+    return jax.device_get(make())
+
+
+@pytest.fixture
+def random_batch(rng) -> dict[str, np.ndarray]:
+    """Eight records of 24 x 24 and 48 x 48 stored values."""
+    return {
+        "lr": rng.integers(0, 20000, (8, 24, 24, 1), np.uint16),
+        "hr": rng.integers(0, 20000, (8, 48, 48, 1), np.uint16),
+        "mask": np.ones((8, 48, 48, 1), np.uint8),
+        "sample_id": np.arange(8, dtype=np.int32),
+    }

@@ -1,0 +1,136 @@
+"""The house keeps its shape: imports go down, packages have rooms, every page opens."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path
+    for folder in ("qsr_jax", "configs", "launch", "data_tools")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+FLOORS = {
+    "qsr_jax": 0,
+    "qsr_jax.maps": 0,
+    "qsr_jax.types": 0,
+    "qsr_jax.ops": 1,
+    "qsr_jax.physics": 1,
+    "qsr_jax.models": 2,
+    "qsr_jax.losses": 2,
+    "qsr_jax.data": 2,
+    "qsr_jax.checkpoint": 2,
+    "qsr_jax.evaluate": 3,
+    "qsr_jax.train": 3,
+    "configs": 4,
+    "launch": 4,
+    "data_tools": 4,
+}
+"""Floor of every wing. A wing may import lower floors and itself; F3 may import all of F2."""
+
+ROOMS = {
+    "pydicom": ("qsr_jax.data.dicom",),
+    "tensorflow_datasets": ("qsr_jax.data.records", "data_tools.qmri_pairs"),
+    "grain": ("qsr_jax.data.pipeline",),
+    "nibabel": ("qsr_jax.data.nifti",),
+    "nilearn": ("data_tools",),
+    "orbax": ("qsr_jax.checkpoint",),
+    "flax": ("qsr_jax.models", "qsr_jax.train"),
+    "optax": ("qsr_jax.train",),
+    "safetensors": ("qsr_jax.models", "data_tools.convert_vgg19"),
+    "matplotlib": ("qsr_jax.evaluate.figures",),
+    "jinja2": ("qsr_jax.evaluate.report",),
+    "tensorboardX": ("qsr_jax.train.record",),
+    "ml_collections": ("configs", "launch"),
+    "absl": ("launch.configuration",),
+    "tensorflow": (),
+    "pickle": (),
+    "torch": ("data_tools.convert_vgg19",),
+    "h5py": ("data_tools.convert_vgg19",),
+}
+"""Third-party packages that have a room of their own, and the rooms."""
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path: Path) -> list[tuple[int, str]]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write imports in full"
+            found.append((node.lineno, node.module))
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
+
+
+def wing_of(module: str) -> str | None:
+    parts = module.split(".")
+    for n in (2, 1):
+        wing = ".".join(parts[:n])
+        if wing in FLOORS and (n == 2 or parts[0] != "qsr_jax" or len(parts) == 1):
+            return wing
+    return None
+
+
+def inside(module: str, room: str) -> bool:
+    return module == room or module.startswith(room + ".")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_imports_go_down(path):
+    mine = wing_of(module_of(path))
+    for line, target in imports_of(path):
+        wing = wing_of(target)
+        if wing is None or wing == mine:
+            continue
+        doors = FLOORS[mine] == 4 and FLOORS[wing] == 4
+        allowed = FLOORS[wing] < FLOORS[mine] or (doors and mine != "configs")
+        assert allowed, (
+            f"{path}:{line}: {mine} (F{FLOORS[mine]}) imports {wing} (F{FLOORS[wing]}). Move what "
+            f"both need to a floor below F{min(FLOORS[mine], FLOORS[wing])}, or pass it in from "
+            "the door."
+        )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_packages_stay_in_their_rooms(path):
+    module = module_of(path)
+    for line, target in imports_of(path):
+        package = target.split(".")[0]
+        if package in ROOMS:
+            assert any(inside(module, room) for room in ROOMS[package]), (
+                f"{path}:{line}: {package} belongs in {ROOMS[package] or 'no room'}; ask that "
+                "room for what you need"
+            )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_files_and_functions_stay_readable(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 300, f"{path} is longer than 300 lines: split it by subject"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            length = node.end_lineno - node.lineno + 1
+            assert length <= 60, f"{path}:{node.lineno}: {node.name} has {length} lines"
+
+
+def test_pmap_is_said_in_one_place():
+    saying = [module_of(path) for path in SOURCES if "jax.pmap(" in path.read_text("utf-8")]
+    assert saying == ["qsr_jax.train.parallel"]
+
+
+def test_the_walk_through_data_and_training_does_not_import_tensorflow():
+    import data_tools.build_dataset
+    import launch.predict
+    import launch.train
+
+    assert launch.train.main and launch.predict.main and data_tools.build_dataset.main
+    assert "tensorflow" not in sys.modules

@@ -1,0 +1,120 @@
+"""Checkpoints: exact, complete documents, and every way they can be missing or wrong."""
+
+import gc
+
+import jax
+import numpy as np
+import pytest
+
+from qsr_jax.checkpoint import (
+    FOLDER,
+    REQUIRED,
+    CheckpointError,
+    Checkpoints,
+    load_document,
+    load_generator,
+)
+from qsr_jax.train.parallel import replicate
+
+DOCUMENT = dict.fromkeys(REQUIRED, "x") | {"map": "t1"}
+
+
+@pytest.fixture
+def saved(tmp_path, small_state):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    state = replicate(small_state)
+    for step in (1, 2, 3):
+        checkpoints.save(step, state, state.generator, DOCUMENT | {"at": step})
+    checkpoints.wait()
+    yield tmp_path
+    checkpoints.close()
+
+
+@pytest.fixture
+def orbax_fails():
+    """A failing Orbax restore leaves coroutines behind; collect them here, not in another test."""
+    yield
+    gc.collect()
+
+
+def shapes(tree):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+
+
+def assert_equal(a, b):
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(a), jax.device_get(b))
+
+
+def test_restore_gives_back_every_bit_on_every_device(saved, small_state):
+    target = replicate(small_state)
+    step, state, document = Checkpoints(saved, keep=2).restore(target)
+    assert (step, document["at"]) == (3, 3)
+    assert_equal(state, small_state)
+    leaf = jax.tree.leaves(state.generator)[0]
+    assert leaf.sharding == jax.tree.leaves(target.generator)[0].sharding
+    assert len(leaf.sharding.device_set) == 4
+
+
+def test_the_newest_are_kept(saved):
+    assert sorted(p.name for p in (saved / FOLDER).iterdir()) == ["2", "3"]
+
+
+def test_the_generator_loads_alone_and_on_one_device(saved, small_state):
+    step, document = load_document(saved)
+    assert (step, document["map"]) == (3, "t1")
+    generator = load_generator(saved, step, shapes(small_state.generator))
+    assert_equal(generator, small_state.generator)
+    assert len(jax.tree.leaves(generator)[0].sharding.device_set) == 1
+
+
+def test_half_written_steps_are_not_checkpoints(saved):
+    (saved / FOLDER / "9.orbax-checkpoint-tmp").mkdir()
+    assert load_document(saved)[0] == 3
+
+
+def test_an_empty_workdir_says_how_to_train(tmp_path):
+    with pytest.raises(CheckpointError, match="holds no trained model.*launch.train"):
+        load_document(tmp_path)
+    with pytest.raises(CheckpointError, match="no complete checkpoint"):
+        Checkpoints(tmp_path, keep=1).restore({})
+
+
+@pytest.mark.parametrize("key", REQUIRED)
+def test_a_checkpoint_without_its_meaning_is_refused(key, tmp_path, small_state, monkeypatch):
+    incomplete = {k: v for k, v in DOCUMENT.items() if k != key}
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    with pytest.raises(CheckpointError, match=f"step 1: the document lacks {key}"):
+        checkpoints.save(1, small_state, small_state.generator, incomplete)
+    with monkeypatch.context() as other_version:
+        other_version.setattr("qsr_jax.checkpoint.REQUIRED", {})
+        checkpoints.save(1, small_state, small_state.generator, incomplete)
+    checkpoints.close()
+    with pytest.raises(CheckpointError, match=f"lacks {key} .*Without it the numbers"):
+        load_document(tmp_path)
+
+
+def test_a_step_is_not_saved_twice(saved, small_state):
+    with pytest.raises(CheckpointError, match="step 3 was not saved; it exists already"):
+        Checkpoints(saved, keep=2).save(3, small_state, small_state.generator, DOCUMENT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("orbax_fails")
+def test_weights_of_another_shape_are_refused(saved, small_state):
+    target = shapes(small_state.generator)
+    target["params"]["Conv_0"]["kernel"] = jax.ShapeDtypeStruct((9, 9, 1, 99), np.float32)
+    with pytest.raises(CheckpointError, match="do not fit their document"):
+        load_generator(saved, 3, target)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("orbax_fails")
+@pytest.mark.parametrize("item", ["document", "state", "generator"])
+def test_a_missing_part_is_told(item, saved, small_state):
+    for path in sorted((saved / FOLDER / "3" / item).rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    with pytest.raises(CheckpointError, match="3"):
+        if item == "state":
+            Checkpoints(saved, keep=2).restore(replicate(small_state))
+        step, _ = load_document(saved)
+        load_generator(saved, step, shapes(small_state.generator))
