@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from qsr_jax.data.dicom import DicomInputError
 from qsr_jax.data.manifest import SPLITS, Manifest, ManifestError
+from qsr_jax.data.staging import WriteError
 from qsr_jax.data.studies import PARTICIPANTS, load_salt, pair_studies, read_groups
 
 SCALE = 2
@@ -83,8 +84,13 @@ def _write(manifest: Manifest, out: Path) -> None:
             return
         raise FileExistsError(f"{out} exists and differs; remove it or choose another --out")
     part = out.with_name(f".{out.name}.incomplete")
-    part.write_text(text)
-    part.rename(out)
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text)
+        part.rename(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise WriteError(f"{out}: could not be written ({error.strerror})") from error
 
 
 if __name__ == "__main__":

@@ -67,3 +67,26 @@ def random_batch(rng) -> dict[str, np.ndarray]:
         "mask": np.ones((8, 48, 48, 1), np.uint8),
         "sample_id": np.arange(8, dtype=np.int32),
     }
+
+
+@pytest.fixture(scope="session")
+def tiny_cohort(tmp_path_factory) -> Path:
+    """Six healthy people and a patient at the tiny protocol, through the real doors.
+
+    Holds ``cohort/`` (DICOM and truth), ``manifest.json`` and ``records/``.
+    """
+    from data_tools import build_dataset, pair_studies, simulate_cohort
+
+    root = tmp_path_factory.mktemp("tiny")
+    people = ["--subjects", "6", "--patients", "1", "--seed", "0", "--protocol", "tiny"]
+    simulate_cohort.main(["--out", str(root / "cohort"), *people])
+    split = ["--test-fraction", "0.5", "--validation-fraction", "0.16"]
+    manifest = str(root / "manifest.json")
+    pair_studies.main(["--dicom", str(root / "cohort"), "--out", manifest, *split])
+    build_dataset.main(["--manifest", manifest, "--data_dir", str(root / "records")])
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tiny_cohort) -> Path:
+    return tiny_cohort / "records"

@@ -1,12 +1,13 @@
 """One person, read from the manifest, whole: both scans, the mask, the truth if there is one."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from qsr_jax.data.dicom import Series, read_series
 from qsr_jax.data.manifest import FAST, ROUTINE, Manifest, ManifestError, Person
-from qsr_jax.data.truth import Truth, read_truth
+from qsr_jax.data.truth import Truth, check_study, read_truth
 from qsr_jax.maps import MAPS
 from qsr_jax.ops.mask import tissue_mask
 from qsr_jax.types import Volume
@@ -49,11 +50,19 @@ def read_listed(manifest: Manifest, person: Person, map_name: str, side: str) ->
     return series
 
 
-def read_mask(manifest: Manifest, person: Person) -> np.ndarray:
-    """The tissue mask (z, y, x) bool of the routine scan, from its three maps."""
-    return tissue_mask(
-        *(read_listed(manifest, person, name, ROUTINE).volume.maps[..., 0] for name in MAPS)
-    )
+def read_mask(manifest: Manifest, person: Person, *, known: Mapping[str, Volume]) -> np.ndarray:
+    """The tissue mask (z, y, x) bool of the routine scan.
+
+    Args:
+        manifest: lists the series.
+        person: whose mask.
+        known: routine maps that were read already, by name; the others are read here.
+    """
+    volumes = {
+        name: known[name] if name in known else read_listed(manifest, person, name, ROUTINE).volume
+        for name in MAPS
+    }
+    return tissue_mask(*(volumes[name].maps[..., 0] for name in MAPS))
 
 
 def load_case(manifest: Manifest, person: Person) -> Case:
@@ -63,23 +72,26 @@ def load_case(manifest: Manifest, person: Person) -> Case:
         DicomInputError, ManifestError: see :func:`read_listed`.
         TruthError: the truth is damaged or belongs to another study.
     """
-    fast, routine = (_read_scan(manifest, person, side) for side in (FAST, ROUTINE))
-    mask = tissue_mask(*np.moveaxis(routine.maps, -1, 0))
+    fast, routine = (
+        [read_listed(manifest, person, name, side) for name in MAPS] for side in (FAST, ROUTINE)
+    )
+    volume = _joined(routine)
     truth = None
     if person.truth is not None:
-        truth = read_truth(manifest.dicom_dir / person.truth, routine.geometry)
+        folder = manifest.dicom_dir / person.truth
+        check_study(folder, routine[0].study_uid)
+        truth = read_truth(folder, volume.geometry)
     return Case(
         person=person.person,
         group=person.group,
         grid_alignment=person.grid_alignment,
-        fast=fast,
-        routine=dataclasses.replace(routine, mask=mask),
+        fast=_joined(fast),
+        routine=dataclasses.replace(volume, mask=tissue_mask(*np.moveaxis(volume.maps, -1, 0))),
         truth=truth,
     )
 
 
-def _read_scan(manifest: Manifest, person: Person, side: str) -> Volume:
-    """The three maps of one scan as one volume."""
-    volumes = [read_listed(manifest, person, name, side).volume for name in MAPS]
-    maps = np.concatenate([volume.maps for volume in volumes], axis=-1)
-    return Volume(maps, tuple(MAPS), volumes[0].geometry)
+def _joined(scan: Sequence[Series]) -> Volume:
+    """The maps of one scan as one volume."""
+    maps = np.concatenate([series.volume.maps for series in scan], axis=-1)
+    return Volume(maps, tuple(series.map_name for series in scan), scan[0].volume.geometry)

@@ -51,6 +51,7 @@ class Person:
         split: "train", "validation" or "test".
         grid_alignment: how the routine grid lies on the fast one, see :mod:`qsr_jax.types`.
         fast_shape: (slices, rows, columns) of the fast grid.
+        fast_spacing_mm: distance between (slices, rows, columns) of the fast grid.
         truth: folder of the simulated truth, relative to the tree, or None.
         maps: key of MAPS to its pair.
     """
@@ -60,6 +61,7 @@ class Person:
     split: str
     grid_alignment: str
     fast_shape: tuple[int, int, int]
+    fast_spacing_mm: tuple[float, float, float]
     truth: str | None
     maps: Mapping[str, Pair]
 
@@ -216,6 +218,13 @@ class _Node:
         items = self.take(key, list)
         return [_Node(self.path, f"{key}[{index}]", item) for index, item in enumerate(items)]
 
+    def three(self, key: str, kind: type) -> tuple:
+        """Three positive numbers of one kind: slices, rows, columns."""
+        values = self.take(key, list)
+        if len(values) != 3 or not all(type(v) is kind and v > 0 for v in values):
+            self.refuse(key, f"{values}; expected three positive {kind.__name__}")
+        return tuple(values)
+
     def folder(self, key: str) -> str:
         """A relative folder that stays inside the tree."""
         text = self.take(key, str)
@@ -226,13 +235,10 @@ class _Node:
 
 
 def _person_from_json(node: _Node) -> Person:
-    node.keys("person group split grid_alignment fast_shape truth maps")
+    node.keys("person group split grid_alignment fast_shape fast_spacing_mm truth maps")
     name = node.take("person", str)
     if len(name) != 16 or set(name) - set("0123456789abcdef"):
         node.refuse("person", "expected 16 hex digits")
-    shape = node.take("fast_shape", list)
-    if len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape):
-        node.refuse("fast_shape", f"{shape}; expected [slices, rows, columns]")
     maps = node.child("maps")
     maps.keys(" ".join(MAPS))
     return Person(
@@ -240,7 +246,8 @@ def _person_from_json(node: _Node) -> Person:
         group=node.one_of("group", GROUPS),
         split=node.one_of("split", SPLITS),
         grid_alignment=node.one_of("grid_alignment", ALIGNMENTS),
-        fast_shape=tuple(shape),
+        fast_shape=node.three("fast_shape", int),
+        fast_spacing_mm=node.three("fast_spacing_mm", float),
         truth=None if node.content["truth"] is None else node.folder("truth"),
         maps={key: _pair_from_json(maps.child(key)) for key in MAPS},
     )
@@ -263,7 +270,7 @@ def _person_to_json(person: Person) -> dict[str, Any]:
         for key, pair in person.maps.items()
     }
     fields = {field.name: getattr(person, field.name) for field in dataclasses.fields(person)}
-    return {**fields, "fast_shape": list(person.fast_shape), "maps": maps}
+    return {**fields, "maps": maps}
 
 
 def _relative_or_absolute(target: Path, folder: Path) -> str:

@@ -45,6 +45,7 @@ class _Candidate:
     truth: str | None
     grid_alignment: str
     fast_shape: tuple[int, int, int]
+    fast_spacing_mm: tuple[float, float, float]
     maps: Mapping[str, Pair]
 
 
@@ -76,21 +77,10 @@ def pair_studies(
         ManifestError: no person is left.
     """
     found = find_series(root)
-    refused: list[dict[str, str]] = []
-    folders = _folders_by_patient(root, found.folders, refused)
-    candidates: dict[str, _Candidate] = {}
-    for patient in progress(sorted(folders)):
-        series = _read_all(root, folders[patient], refused)
-        try:
-            candidates[patient] = _candidate(root, series, groups, scale)
-        except PairError as error:
-            _note(refused, _common(root, folders[patient]), _plain(error, root))
-    if not candidates:
-        reasons = "; ".join(f"{item['what']}: {item['reason']}" for item in refused[:3])
-        raise ManifestError(f"{root}: no person has three whole pairs. {reasons or 'No series'}")
+    candidates, refused = _pair_everybody(root, found.folders, groups, scale, progress)
     splits = split_people(
         seed,
-        {patient: c.group for patient, c in candidates.items()},
+        {patient: candidate.group for patient, candidate in candidates.items()},
         test_fraction=test_fraction,
         validation_fraction=validation_fraction,
     )
@@ -99,19 +89,38 @@ def pair_studies(
         for patient, split in splits.items()
     )
     used = {person.truth for person in persons} | {PARTICIPANTS}
-    ignored = [path.relative_to(root) for path in found.ignored]
+    others = [path.relative_to(root).as_posix() for path in found.ignored]
     return Manifest(
         dicom_dir=root,
         scale=scale,
         seed=seed,
         persons=persons,
         refused=tuple(sorted(refused, key=lambda item: item["what"])),
-        ignored=tuple(
-            path.as_posix()
-            for path in ignored
-            if path.as_posix() not in used and path.parent.as_posix() not in used
-        ),
+        ignored=tuple(p for p in others if not {p, p.rpartition("/")[0]} & used),
     )
+
+
+def _pair_everybody(
+    root: Path,
+    folders: Sequence[Path],
+    groups: Mapping[str, str] | None,
+    scale: int,
+    progress: Callable[[Iterable], Iterable],
+) -> tuple[dict[str, _Candidate], list[dict[str, str]]]:
+    """PatientID to paired maps, and what was refused on the way."""
+    refused: list[dict[str, str]] = []
+    by_patient = _folders_by_patient(root, folders, refused)
+    candidates: dict[str, _Candidate] = {}
+    for patient in progress(sorted(by_patient)):
+        series = _read_all(root, by_patient[patient], refused)
+        try:
+            candidates[patient] = _candidate(root, series, groups, scale)
+        except PairError as error:
+            _note(refused, _homes(root, by_patient[patient]), _plain(error, root))
+    if not candidates:
+        reasons = "; ".join(f"{item['what']}: {item['reason']}" for item in refused[:3])
+        raise ManifestError(f"{root}: no person has three whole pairs. {reasons or 'No series'}")
+    return candidates, refused
 
 
 def hashed(patient_id: str, salt: bytes) -> str:
@@ -171,7 +180,7 @@ def _folders_by_patient(
         try:
             patient, study = owner_of(folder)
         except DicomInputError as error:
-            _note(refused, folder.relative_to(root), _plain(error, root))
+            _note(refused, folder.relative_to(root).as_posix(), _plain(error, root))
             continue
         other, elsewhere = first_of_study.setdefault(study, (patient, folder))
         if other != patient:
@@ -181,7 +190,7 @@ def _folders_by_patient(
             )
         by_patient[patient].append(folder)
     for patient, reason in disputed.items():
-        _note(refused, _common(root, by_patient.pop(patient)), reason)
+        _note(refused, _homes(root, by_patient.pop(patient)), reason)
     return by_patient
 
 
@@ -192,7 +201,7 @@ def _read_all(root: Path, folders: Sequence[Path], refused: list[dict[str, str]]
         try:
             series.append(read_series(folder))
         except DicomInputError as error:
-            _note(refused, folder.relative_to(root), _plain(error, root))
+            _note(refused, folder.relative_to(root).as_posix(), _plain(error, root))
     return series
 
 
@@ -207,11 +216,13 @@ def _candidate(
         digests = {side: pair[side].sha256 for side in SIDES}
         maps[name] = Pair(folders=folders, sha256=digests, qc=paired.qc[name])
     used = [pair[side] for pair in paired.series.values() for side in SIDES]
+    grid = paired.series["t1"][FAST].volume.geometry
     return _Candidate(
         group=_group(used, root, groups),
         truth=_truth(used, root),
         grid_alignment=paired.grid_alignment,
-        fast_shape=paired.series["t1"][FAST].volume.geometry.shape,
+        fast_shape=grid.shape,
+        fast_spacing_mm=grid.spacing_mm,
         maps=maps,
     )
 
@@ -246,9 +257,9 @@ def _folder_of(series: Series, root: Path) -> Path:
     return series.files[0].parent.relative_to(root)
 
 
-def _common(root: Path, folders: Sequence[Path]) -> Path:
-    """The folder that holds all of a person's series, relative to the tree."""
-    return Path(os.path.commonpath(folders)).relative_to(root)
+def _homes(root: Path, folders: Sequence[Path]) -> str:
+    """The folders that hold a person's series, relative to the tree."""
+    return ", ".join(sorted({folder.parent.relative_to(root).as_posix() for folder in folders}))
 
 
 def _plain(error: Exception, root: Path) -> str:
@@ -256,5 +267,7 @@ def _plain(error: Exception, root: Path) -> str:
     return str(error).replace(f"{root}{os.sep}", "")
 
 
-def _note(refused: list[dict[str, str]], what: Path, reason: str) -> None:
-    refused.append({"what": what.as_posix(), "reason": reason})
+def _note(refused: list[dict[str, str]], what: str, reason: str) -> None:
+    item = {"what": what, "reason": reason}
+    if item not in refused:
+        refused.append(item)

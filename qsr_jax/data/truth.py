@@ -92,4 +92,8 @@ def _read_json(folder: Path, key: str) -> Any:
 
 
 def _labels(folder: Path, key: str) -> dict[int, str]:
-    return {int(label): name for label, name in _read_json(folder, key).items()}
+    names = _read_json(folder, key)
+    try:
+        return {int(label): name for label, name in names.items()}
+    except (AttributeError, ValueError):
+        raise TruthError(f"{folder / TRUTH_JSON}: {key} is no table of labels") from None

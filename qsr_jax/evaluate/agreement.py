@@ -130,8 +130,8 @@ def _spread(values: np.ndarray, what: str) -> float:
 
 
 def _t_interval(centre: float, se: float, df: int, level: float = 0.95) -> Interval:
-    half = float(stats.t.ppf((1.0 + level) / 2.0, df) * se)
-    return Interval(centre - half, centre + half, level)
+    half = stats.t.ppf((1.0 + level) / 2.0, df) * se
+    return Interval(float(centre - half), float(centre + half), level)
 
 
 def _jackknife(

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qsr_jax.data.manifest import HEALTHY
 from qsr_jax.evaluate.measure import BICUBIC, TRAINED, Value
-
-HEALTHY, PATIENT = "healthy", "patient"
 
 
 class Cohort:

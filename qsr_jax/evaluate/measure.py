@@ -1,21 +1,21 @@
 """From one person's maps to tidy values: every later number comes from these rows."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qsr_jax.evaluate.metrics import CONVENTIONS, METRICS, Convention, whole_windows
+from qsr_jax.data.cases import Case
+from qsr_jax.data.manifest import FAST, ROUTINE
+from qsr_jax.evaluate.metrics import BRAIN, METRICS, PAPER, whole_windows
 from qsr_jax.evaluate.regions import label_means, nearest_on, same_grid
 from qsr_jax.maps import spec_of
-from qsr_jax.types import Prediction
+from qsr_jax.physics.regions import GREY, WHITE
+from qsr_jax.types import Prediction, Volume
 
-if TYPE_CHECKING:
-    from qsr_jax.data.cases import Case
-
-FAST, BICUBIC, TRAINED, ROUTINE, TRUTH = "fast", "bicubic", "trained", "routine", "truth"
-TISSUES = {2: "GM", 3: "WM"}
+BICUBIC, TRAINED, TRUTH = "bicubic", "trained", "truth"
+TISSUES = {GREY: "GM", WHITE: "WM"}
 """Codes of the truth's tissue labels that the paper measures."""
 
 
@@ -86,7 +86,7 @@ def covered_maps(predictions: Mapping[str, Prediction]) -> tuple[str, ...]:
     return names
 
 
-def measure(case: "Case", predictions: Mapping[str, Prediction], *, split: str) -> list[Value]:
+def measure(case: Case, predictions: Mapping[str, Prediction], *, split: str) -> list[Value]:
     """All values of one person.
 
     Args:
@@ -108,72 +108,74 @@ def measure(case: "Case", predictions: Mapping[str, Prediction], *, split: str) 
     return [Value(**who, **row) for row in rows]
 
 
-def example_slice(case: "Case", predictions: Mapping[str, Prediction]) -> Example:
+def example_slice(case: Case, predictions: Mapping[str, Prediction]) -> Example:
     """The slice with most lesion, or with most brain where there is no lesion."""
     lesions = None if case.truth is None else case.truth.lesions > 0
     marked = case.routine.mask if lesions is None or not lesions.any() else lesions
     index = int(marked.sum((1, 2)).argmax())
-    sources = {FAST: case.fast, **predictions, ROUTINE: case.routine}
+    sources = {FAST: case.fast, **predictions, **_references(case)}
     images = {
-        name: {method: _channel(source, name)[index, ..., 0] for method, source in sources.items()}
+        # Copies: a view would keep the whole volume of every example in memory.
+        name: {m: _channel(source, name)[index, ..., 0].copy() for m, source in sources.items()}
         for name in covered_maps(predictions)
     }
     lesion = None if lesions is None else lesions[index]
     return Example(case.person, case.group, index, case.routine.mask[index], lesion, images)
 
 
-def _image_rows(case: "Case", predictions: Mapping[str, Prediction]) -> Iterator[dict]:
+def _image_rows(case: Case, predictions: Mapping[str, Prediction]) -> Iterator[dict]:
     """Metrics against routine: per slice, then the mean over slices that hold a whole window."""
     if case.routine.mask is None:
         raise ValueError(f"person {case.person}: the routine maps have no mask")
     usable = np.asarray(whole_windows(case.routine.mask)).any((1, 2))
     if not usable.any():
         raise ValueError(f"person {case.person}: the mask holds no 11 x 11 window in any slice")
-    mask = case.routine.mask[usable]
+    masks = {BRAIN: case.routine.mask, PAPER: np.ones_like(case.routine.mask)}
     for name in covered_maps(predictions):
-        reference = _channel(case.routine, name)[usable]
+        spec, reference = spec_of(name), _channel(case.routine, name)
         for method, made in predictions.items():
-            pair = _channel(made, name)[usable], reference
-            for convention in CONVENTIONS:
-                where = mask if convention.place == "brain" else np.ones_like(mask)
-                for row in _metric_rows(*pair, where, name, convention):
-                    yield row | {"method": method, "count": int(usable.sum())}
+            test = _channel(made, name)
+            for (convention, mask), quantity in itertools.product(masks.items(), METRICS):
+                metric = METRICS[quantity]
+                options = {"data_range": convention.data_range(spec)} if metric.ranged else {}
+                # All slices, chosen afterwards: one shape, one compilation for all persons.
+                per_slice = np.asarray(metric.compute(test, reference, mask, **options), float)
+                yield {
+                    "kind": "image",
+                    "place": convention.place,
+                    "map": name,
+                    "quantity": quantity,
+                    "unit": spec.unit if metric.unit == "map" else metric.unit,
+                    "method": method,
+                    "value": float(per_slice[usable].mean()),
+                    "count": int(usable.sum()),
+                    "convention": convention.text(spec),
+                }
 
 
-def _metric_rows(
-    test: np.ndarray, reference: np.ndarray, mask: np.ndarray, name: str, convention: Convention
-) -> Iterator[dict]:
-    spec = spec_of(name)
-    for quantity, metric in METRICS.items():
-        options = {"data_range": convention.data_range(spec)} if metric.ranged else {}
-        per_slice = metric.compute(test, reference, mask, **options)
-        yield {
-            "kind": "image",
-            "place": convention.place,
-            "map": name,
-            "quantity": quantity,
-            "unit": spec.unit if metric.unit == "map" else metric.unit,
-            "value": float(np.asarray(per_slice, np.float64).mean()),
-            "convention": convention.text(spec),
-        }
+def _references(case: Case) -> dict[str, Volume]:
+    """The routine scan and, where it is known, the truth on its grid."""
+    references = {ROUTINE: case.routine}
+    if case.truth is not None:
+        references[TRUTH] = dataclasses.replace(case.routine, maps=case.truth.maps)
+    return references
 
 
-def _channel(volume: object, name: str) -> np.ndarray:
+def _channel(volume: Volume | Prediction, name: str) -> np.ndarray:
     """(z, y, x, 1) of one map of a volume or a prediction."""
     maps = volume.mean if isinstance(volume, Prediction) else volume.maps
     channel = volume.names.index(name)
     return maps[..., channel : channel + 1]
 
 
-def _label_rows(case: "Case", predictions: Mapping[str, Prediction]) -> Iterator[dict]:
+def _label_rows(case: Case, predictions: Mapping[str, Prediction]) -> Iterator[dict]:
     """Means over the truth's labels for every method, the scans and the truth itself."""
     if case.truth is None:
         return
     names = covered_maps(predictions)
     truth = case.truth
-    on_grid = dataclasses.replace(case.routine, maps=truth.maps)
     carried = dataclasses.replace(case.routine, maps=nearest_on(case.fast, case.routine.geometry))
-    sources = {FAST: carried, **predictions, ROUTINE: case.routine, TRUTH: on_grid}
+    sources = {FAST: carried, **predictions, **_references(case)}
     lesions = {code: f"{code} {kind}" for code, kind in truth.lesion_kinds.items()}
     for method, source in sources.items():
         maps = np.concatenate([_channel(source, name) for name in names], axis=-1)

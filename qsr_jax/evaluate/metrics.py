@@ -65,6 +65,7 @@ def _window() -> list[float]:
     return [w / sum(weights) for w in weights]
 
 
+@jax.jit
 def _blur(x: jax.Array) -> jax.Array:
     """Gaussian means over whole windows, (n, y, x, c) -> (n, y - 10, x - 10, c)."""
     *half, centre = _window()[: SSIM_RADIUS + 1]
@@ -79,13 +80,16 @@ def _blur(x: jax.Array) -> jax.Array:
     return x
 
 
+@jax.jit
 def whole_windows(mask: jax.Array) -> jax.Array:
     """Centres whose 11 x 11 window lies in the mask, (n, y, x) -> (n, y - 10, x - 10) bool."""
-    window = (1, 2 * SSIM_RADIUS + 1, 2 * SSIM_RADIUS + 1)
-    return jax.lax.reduce_window(mask, True, jax.lax.bitwise_and, window, (1, 1, 1), "VALID")
+    for axis in (1, 2):
+        window = [1, 1, 1]
+        window[axis] = 2 * SSIM_RADIUS + 1
+        mask = jax.lax.reduce_window(mask, True, jax.lax.bitwise_and, window, (1, 1, 1), "VALID")
+    return mask
 
 
-@jax.jit
 def ssim(pred: jax.Array, ref: jax.Array, mask: jax.Array, *, data_range: jax.Array) -> jax.Array:
     """Structural similarity, mean over the windows that lie wholly inside the mask; 1 at equality.
 
@@ -105,19 +109,43 @@ def ssim(pred: jax.Array, ref: jax.Array, mask: jax.Array, *, data_range: jax.Ar
     """
     if min(ref.shape[1:3]) <= 2 * SSIM_RADIUS:
         raise ValueError(f"SSIM needs a frame of at least 11 x 11, got {ref.shape[1:3]}")
+    # Three compilations and not one: fused into its readers, a blur is computed several times.
+    origin, *fields = _centred_fields(pred, ref, mask)
+    blurred = [_blur(field) for field in fields]
+    return _similarity(origin, *blurred, whole_windows(mask), data_range)
+
+
+@jax.jit
+def _centred_fields(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> tuple[jax.Array, ...]:
+    """The mean of ``ref``, and what is blurred: both maps about it, their squares, their product.
+
+    Covariances do not move with the origin; near it, float32 keeps their digits.
+    """
     inside = mask[..., None]
-    # Covariances do not move with the origin; near it, float32 keeps their digits.
     origin = _mean(ref, mask)[:, None, None, :]
     a = jnp.where(inside, pred - origin, 0.0)
     b = jnp.where(inside, ref - origin, 0.0)
-    mean_a, mean_b = _blur(a), _blur(b)
-    variances = _blur(a * a + b * b) - mean_a**2 - mean_b**2
-    covariance = _blur(a * b) - mean_a * mean_b
+    return origin, a, b, a * a + b * b, a * b
+
+
+@jax.jit
+def _similarity(
+    origin: jax.Array,
+    mean_a: jax.Array,
+    mean_b: jax.Array,
+    squares: jax.Array,
+    product: jax.Array,
+    windows: jax.Array,
+    data_range: jax.Array,
+) -> jax.Array:
+    """Equation 6 in every window, and its mean over the windows that count."""
+    variances = squares - mean_a**2 - mean_b**2
+    covariance = product - mean_a * mean_b
     mean_a, mean_b = mean_a + origin, mean_b + origin
     c1, c2 = (SSIM_K1 * data_range) ** 2, (SSIM_K2 * data_range) ** 2
     luminance = (2.0 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     structure = (2.0 * covariance + c2) / (variances + c2)
-    return _mean(luminance * structure, whole_windows(mask))
+    return _mean(luminance * structure, windows)
 
 
 @dataclasses.dataclass(frozen=True)

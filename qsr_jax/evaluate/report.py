@@ -5,7 +5,6 @@ import contextlib
 import csv
 import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from qsr_jax.data.manifest import FAST, HEALTHY, PATIENT, ROUTINE
 from qsr_jax.data.staging import staged_folder
 from qsr_jax.evaluate import figures, published, wording
-from qsr_jax.evaluate.cohort import HEALTHY, PATIENT, Cohort
-from qsr_jax.evaluate.measure import BICUBIC, FAST, ROUTINE, TRAINED, TRUTH, Example, Value
+from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.measure import BICUBIC, TRAINED, Example, Value
 from qsr_jax.evaluate.rows import Tables
 from qsr_jax.evaluate.tables import POOLED, compute_tables
 from qsr_jax.maps import MAPS, spec_of
@@ -46,6 +46,7 @@ class About:
         split: the split that was evaluated.
         persons: split to group to number of persons.
         slices: split to number of slices per map and scan.
+        refused: series and studies that were left out when pairing, for a reason.
         models: one per map.
         versions: package to version.
         hardware: one line.
@@ -57,6 +58,7 @@ class About:
     split: str
     persons: Mapping[str, Mapping[str, int]]
     slices: Mapping[str, int]
+    refused: int
     models: Sequence[Model]
     versions: Mapping[str, str]
     hardware: str
@@ -86,9 +88,7 @@ def _is_report(folder: Path) -> bool:
         return False
 
 
-def write_report(
-    out: Path, *, cohort: Cohort, examples: Sequence[Example], about: About
-) -> Tables:
+def write_report(out: Path, *, cohort: Cohort, examples: Sequence[Example], about: About) -> Tables:
     """Computes the tables, saves all numbers, then draws; ``out`` appears or changes as a whole.
 
     Args:
@@ -123,12 +123,12 @@ def _replace(fresh: Path, out: Path) -> None:
     old = out.with_name(f".{out.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     with contextlib.suppress(FileNotFoundError):
-        os.rename(out, old)
+        out.rename(old)
     try:
-        os.rename(fresh, out)
+        fresh.rename(out)
     except OSError:
         with contextlib.suppress(FileNotFoundError):
-            os.rename(old, out)
+            old.rename(out)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -149,6 +149,7 @@ def _save_tables(folder: Path, tables: Tables, opening: Sequence[str], about: Ab
         "about": dataclasses.asdict(about),
         "opening": list(opening),
         "tables": plain,
+        "paper_lesions": [dataclasses.asdict(lesion) for lesion in published.TABLE_3],
     }
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "tables.json").write_text(text + "\n", encoding="utf-8")
@@ -200,9 +201,10 @@ def _render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"num": _number, "p": _p, "joined": wording.joined}
+    environment.filters |= {"num": _number, "p": _p}
     groups = list(cohort.group.values())
     return environment.get_template("report.html").render(
+        plural=wording.plural,
         about=about,
         cohort=cohort,
         tables=tables,
@@ -217,7 +219,7 @@ def _render(
         published=published,
         specs={name: spec_of(name) for name in MAPS},
         digits=wording.DIGITS,
-        labels=figures.LABELS | {TRUTH: "truth"},
+        labels=figures.LABELS,
         n_healthy=groups.count(HEALTHY),
         n_patients=groups.count(PATIENT),
         few=wording.NO_TEST,

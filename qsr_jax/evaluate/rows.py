@@ -23,6 +23,7 @@ class TissueRow:
 
     row: str
     map: str
+    tissue: str
     unit: str
     n: int
     means: dict[str, Sample]
@@ -115,6 +116,7 @@ class VerdictRow:
 
     row: str
     map: str
+    convention: str
     n: int
     psnr: dict[str, Sample]
     gain_db: float

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from qsr_jax.data.manifest import FAST, HEALTHY, PATIENT, ROUTINE
 from qsr_jax.evaluate import agreement, published
 from qsr_jax.evaluate.agreement import MIN_PERSONS
-from qsr_jax.evaluate.cohort import HEALTHY, PATIENT, Cohort
-from qsr_jax.evaluate.measure import BICUBIC, FAST, ROUTINE, TRAINED, TRUTH
-from qsr_jax.evaluate.metrics import CONVENTIONS, METRICS
+from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.measure import BICUBIC, TRAINED, TRUTH
+from qsr_jax.evaluate.metrics import BRAIN, CONVENTIONS, METRICS
 from qsr_jax.evaluate.rows import (
     AgreementRow,
     LesionRow,
@@ -49,9 +50,18 @@ def compute_tables(cohort: Cohort) -> Tables:
     )
 
 
-def _if_enough(compute: Callable[..., Any], x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
+def _named(row: str, compute: Callable[..., Any], *data: np.ndarray, **options: Any) -> Any:
+    """Computes; what is degenerate gets the name of its row."""
+    try:
+        return compute(*data, **options)
+    except ValueError as error:
+        raise ValueError(f"{row}: {error}") from error
+
+
+def _if_enough(row: str, compute: Callable[..., Any], *data: np.ndarray, **options: Any) -> Any:
     """None below three persons; any other degenerate input still raises."""
-    return compute(x, y, **options) if min(len(x), len(y)) >= MIN_PERSONS else None
+    enough = min(len(values) for values in data) >= MIN_PERSONS
+    return _named(row, compute, *data, **options) if enough else None
 
 
 def _title(place: str, name: str) -> str:
@@ -67,19 +77,23 @@ def _tissue_rows(cohort: Cohort) -> Iterator[TissueRow]:
             mean = {m: cohort.means("tissue", [tissue], name, m) for m in methods}
             margin = agreement.margin_of(mean[ROUTINE], percent=published.MARGIN_PERCENT)
             pairs = [(m, ROUTINE) for m in methods if m != ROUTINE]
+            row = _title(tissue, name)
             yield TissueRow(
-                row=_title(tissue, name),
+                row=row,
                 map=name,
+                tissue=tissue,
                 unit=spec_of(name).unit,
                 n=len(mean[ROUTINE]),
                 means={m: agreement.describe(v) for m, v in mean.items()},
                 tests={
-                    f"{a}-{b}": _if_enough(agreement.paired_t, mean[a], mean[b])
+                    f"{a}-{b}": _if_enough(
+                        f"{row}, {a} vs {b}", agreement.paired_t, mean[a], mean[b]
+                    )
                     for a, b in [*pairs, (TRAINED, FAST)]
                 },
                 equivalence={
                     f"{a}-{b}": _if_enough(
-                        agreement.equivalence, mean[a], mean[b], margin=margin, alpha=ALPHA
+                        row, agreement.equivalence, mean[a], mean[b], margin=margin, alpha=ALPHA
                     )
                     for a, b in pairs
                 },
@@ -98,17 +112,18 @@ def _agreement_rows(cohort: Cohort) -> Iterator[AgreementRow]:
                 pooled = tissue == POOLED
                 places = tissues if pooled else [tissue]
                 x, y = (cohort.means("tissue", places, name, m) for m in (test, reference))
+                row = f"{_title(tissue, name)}, {test} vs {reference}"
                 yield AgreementRow(
-                    row=f"{_title(tissue, name)}, {test} vs {reference}",
+                    row=row,
                     map=name,
                     unit=unit,
                     tissue=tissue,
                     test=test,
                     reference=reference,
                     n=len(x),
-                    regression=_if_enough(agreement.regress, x, y),
-                    percent=_if_enough(agreement.bland_altman, x, y, unit="%"),
-                    units=_if_enough(agreement.bland_altman, x, y, unit=unit),
+                    regression=_if_enough(row, agreement.regress, x, y),
+                    percent=_if_enough(row, agreement.bland_altman, x, y, unit="%"),
+                    units=_if_enough(row, agreement.bland_altman, x, y, unit=unit),
                     paper=papers.get((test, reference), {}).get(name) if pooled else None,
                 )
 
@@ -117,13 +132,14 @@ def _region_rows(cohort: Cohort) -> Iterator[RegionRow]:
     for region in cohort.places("region", HEALTHY):
         for name in cohort.maps:
             x, y = (cohort.means("region", [region], name, m) for m in (TRAINED, ROUTINE))
+            row = _title(region, name)
             yield RegionRow(
-                row=_title(region, name),
+                row=row,
                 map=name,
                 region=region,
                 n=len(x),
-                variation=_if_enough(agreement.variation, x, y),
-                test=_if_enough(agreement.paired_t, x, y),
+                variation=_if_enough(row, agreement.variation, x, y),
+                test=_if_enough(row, agreement.paired_t, x, y),
                 paper=published.TABLE_2.get((region, name)),
             )
 
@@ -149,14 +165,15 @@ def _lesion_tests(cohort: Cohort) -> Iterator[LesionTest]:
         means = _lesion_means(cohort, name)
         for method in cohort.methods if means else ():
             x, y = (np.array([m[k] for m in means.values()]) for k in (method, ROUTINE))
+            row = f"{_title('lesions', name)}, {method} vs routine"
             yield LesionTest(
-                row=f"{_title('lesions', name)}, {method} vs routine",
+                row=row,
                 map=name,
                 unit=spec_of(name).unit,
                 method=method,
                 n_lesions=len(x),
                 n_persons=len({person for person, _ in means}),
-                test=_if_enough(agreement.paired_t, x, y),
+                test=_if_enough(row, agreement.paired_t, x, y),
                 percent=float((100.0 * (x - y) / y).mean()),
                 lower=int((x < y).sum()),
                 paper_p=published.TABLE_3_P_PAIRED[name],
@@ -168,17 +185,20 @@ def _quality_rows(cohort: Cohort) -> Iterator[QualityRow]:
     for convention in CONVENTIONS:
         for name in cohort.maps:
             spec = spec_of(name)
+            row = f"{spec.label} {convention.place}"
             by_method = {
                 method: {
-                    quantity: agreement.describe(
-                        cohort.everybody("image", convention.place, name, quantity, method)
+                    quantity: _named(
+                        f"{row} {quantity}, {method} vs routine",
+                        agreement.describe,
+                        cohort.everybody("image", convention.place, name, quantity, method),
                     )
                     for quantity in METRICS
                 }
                 for method in cohort.methods
             }
             yield QualityRow(
-                row=f"{spec.label} {convention.place}",
+                row=row,
                 map=name,
                 unit=spec.unit,
                 place=convention.place,
@@ -190,21 +210,25 @@ def _quality_rows(cohort: Cohort) -> Iterator[QualityRow]:
 
 
 def _verdict(cohort: Cohort, name: str, agreements: Sequence[AgreementRow]) -> VerdictRow:
-    psnr = {m: cohort.everybody("image", "brain", name, "psnr", m) for m in cohort.methods}
-    gains = psnr[TRAINED] - psnr[BICUBIC]
+    """A model that is bicubic, bit for bit, has a gain of zero and no interval."""
+    psnr = {m: cohort.everybody("image", BRAIN.place, name, "psnr", m) for m in cohort.methods}
+    pair = psnr[TRAINED], psnr[BICUBIC]
+    gains = pair[0] - pair[1]
     mine = [a for a in agreements if (a.map, a.reference) == (name, ROUTINE) and a.percent]
     pooled = {a.test: a for a in mine if a.tissue == POOLED}
     sizes = {
         m: float(np.mean([abs(a.percent.bias) for a in mine if a.test == m and a.tissue != POOLED]))
         for m in pooled
     }
+    row, differ = spec_of(name).label, bool((gains != gains[0]).any())
     return VerdictRow(
-        row=spec_of(name).label,
+        row=row,
         map=name,
+        convention=BRAIN.text(spec_of(name)),
         n=len(gains),
-        psnr={m: agreement.describe(v) for m, v in psnr.items()},
+        psnr={m: _named(f"{row} psnr, {m}", agreement.describe, v) for m, v in psnr.items()},
         gain_db=float(gains.mean()),
-        gain=_if_enough(agreement.paired_t, psnr[TRAINED], psnr[BICUBIC]),
+        gain=_if_enough(row, agreement.paired_t, *pair) if differ else None,
         wins=int((gains > 0.0).sum()),
         bias_size_percent=sizes,
         bias_percent={m: a.percent.bias for m, a in pooled.items()},

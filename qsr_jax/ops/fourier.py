@@ -7,22 +7,37 @@ grid, so an image keeps its values (and its unit) when its k-space is cropped or
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from scipy import special
 
-AXES = (-2, -1)
+
+def _centring(shape: tuple[int, ...], sign: int) -> list[np.ndarray]:
+    """Phases along (y, x) that move the origin of a discrete transform to pixel n // 2.
+
+    A product with them is far cheaper than rolling the array by half its size.
+    """
+    phases = []
+    for axis, n in ((1, shape[-2]), (0, shape[-1])):
+        turns = (np.arange(n) * (n // 2) % n) / n
+        phase = np.exp(2j * np.pi * sign * turns).astype(np.complex64)
+        phases.append(np.expand_dims(phase, axis))
+    return phases
 
 
 def to_kspace(image: jax.Array) -> jax.Array:
-    """(..., y, x) image, any unit, to complex Fourier coefficients of the same shape and unit."""
-    return jnp.fft.fftshift(
-        jnp.fft.fft2(jnp.fft.ifftshift(image, axes=AXES), norm="forward"), axes=AXES
-    )
+    """(..., y, x) image, any unit, to complex64 Fourier coefficients of the same shape and unit."""
+    py, px = _centring(image.shape, 1)
+    constant = np.prod([np.exp(-2j * np.pi * (n // 2) ** 2 / n) for n in image.shape[-2:]])
+    spectrum = jnp.fft.fft2(image * py * px, norm="forward")
+    return spectrum * (py * np.complex64(constant)) * px
 
 
 def to_image(kspace: jax.Array) -> jax.Array:
     """(..., y, x) Fourier coefficients to the complex image; the inverse of :func:`to_kspace`."""
-    return jnp.fft.fftshift(
-        jnp.fft.ifft2(jnp.fft.ifftshift(kspace, axes=AXES), norm="forward"), axes=AXES
-    )
+    py, px = _centring(kspace.shape, -1)
+    constant = np.prod([np.exp(2j * np.pi * (n // 2) ** 2 / n) for n in kspace.shape[-2:]])
+    image = jnp.fft.ifft2(kspace * py * px, norm="forward")
+    return image * (py * np.complex64(constant)) * px
 
 
 def crop(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
@@ -54,9 +69,9 @@ def zero_fill(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
     return jnp.pad(kspace, width)
 
 
-def frequencies(size: int) -> jax.Array:
+def frequencies(size: int) -> np.ndarray:
     """Whole cycles per field of view along an axis of ``size`` coefficients, (size,)."""
-    return jnp.arange(size) - size // 2
+    return np.arange(size) - size // 2
 
 
 def shift(kspace: jax.Array, by_fov: tuple[float, float]) -> jax.Array:
@@ -66,12 +81,14 @@ def shift(kspace: jax.Array, by_fov: tuple[float, float]) -> jax.Array:
         kspace: (..., y, x) coefficients.
         by_fov: displacement of the sampling points along (y, x), in fields of view.
     """
-    ky, kx = (frequencies(n) for n in kspace.shape[-2:])
-    ramp = by_fov[0] * ky[:, None] + by_fov[1] * kx[None, :]
-    return kspace * jnp.exp(2j * jnp.pi * ramp)
+    ramp_y, ramp_x = (
+        np.exp(2j * np.pi * by * frequencies(n)).astype(np.complex64)
+        for by, n in zip(by_fov, kspace.shape[-2:], strict=True)
+    )
+    return kspace * ramp_y[:, None] * ramp_x
 
 
-def fermi_window(shape: tuple[int, int], *, radius: float, width: float) -> jax.Array:
+def fermi_window(shape: tuple[int, int], *, radius: float, width: float) -> np.ndarray:
     """Fermi window ``1 / (1 + exp((|k| - radius) / width))`` against ringing, (y, x) float32.
 
     ``|k|`` is elliptical and 1 at the edge of each axis, so the corners are dropped when
@@ -84,5 +101,5 @@ def fermi_window(shape: tuple[int, int], *, radius: float, width: float) -> jax.
     if radius <= 0 or width <= 0:
         raise ValueError(f"Fermi radius {radius} and width {width} must be positive")
     ky, kx = (frequencies(n) / (n / 2) for n in shape)
-    k = jnp.hypot(ky[:, None], kx[None, :])
-    return jax.nn.sigmoid((radius - k) / width)
+    k = np.hypot(ky[:, None], kx[None, :])
+    return special.expit((radius - k) / width).astype(np.float32)

@@ -8,7 +8,6 @@ enters as its noise, ``g sqrt(R)``.
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.ops import fourier
@@ -20,7 +19,7 @@ REFERENCE_TISSUE = (760.0, 67.0, 66.0)
 """T1 (ms), T2 (ms), PD (%) of the white matter whose SNR is stated."""
 
 
-def k_space_window(protocol: Protocol) -> jax.Array:
+def k_space_window(protocol: Protocol) -> np.ndarray:
     """Fermi window over the acquired (frequency, phase) samples of a protocol."""
     radius, width = protocol.fermi
     return fourier.fermi_window(protocol.matrix, radius=radius, width=width)
@@ -35,7 +34,7 @@ def image_noise(receiver_noise: float, protocol: Protocol) -> float:
     is SNR ~ voxel volume x sqrt(samples).
     """
     parallel = protocol.g_factor * np.sqrt(protocol.acceleration)
-    return float(receiver_noise * parallel * jnp.linalg.norm(k_space_window(protocol)))
+    return float(receiver_noise * parallel * np.linalg.norm(k_space_window(protocol)))
 
 
 def receiver_noise(snr: float, protocol: Protocol) -> float:
@@ -48,8 +47,7 @@ def receiver_noise(snr: float, protocol: Protocol) -> float:
     """
     if not snr > 0:
         raise ValueError(f"snr must be positive; got {snr}")
-    tissue = [jnp.float32(v) for v in REFERENCE_TISSUE]
-    white = float(signal(*tissue, 1.0, protocol)[-1, 0])
+    white = float(jax.jit(signal, static_argnums=4)(*REFERENCE_TISSUE, 1.0, protocol)[-1, 0])
     return white / snr / image_noise(1.0, protocol)
 
 
@@ -70,27 +68,26 @@ def centre_offset(target: Geometry, truth: Geometry) -> tuple[float, float]:
     return float(apart @ truth.col_dir) / field_y, float(apart @ truth.row_dir) / field_x
 
 
-def smooth_phase(key: jax.Array, shape: tuple[int, int], *, echoes: int) -> jax.Array:
+def smooth_phase(rng: np.random.Generator, shape: tuple[int, int], *, echoes: int) -> np.ndarray:
     """Smooth image phase of every echo in radians, (echo, y, x): linear and quadratic, about +-1.
 
     Args:
-        key: random key.
+        rng: source of randomness.
         shape: (y, x).
         echoes: number of echoes, each with its own phase.
     """
-    y, x = jnp.meshgrid(*(jnp.linspace(-1, 1, n) for n in shape), indexing="ij")
-    basis = jnp.stack([y, x, y * y - 0.5, x * x - 0.5, x * y])
-    weights = jax.random.uniform(key, (echoes, len(basis)), minval=-0.5, maxval=0.5)
-    return jnp.tensordot(weights, basis, axes=1)
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    basis = np.stack([y, x, y * y - 0.5, x * x - 0.5, x * y])
+    weights = rng.uniform(-0.5, 0.5, (echoes, len(basis)))
+    return np.tensordot(weights, basis, axes=1).astype(np.float32)
 
 
-@functools.partial(jax.jit, static_argnames=("protocol", "offset"))
 def acquire(
-    key: jax.Array,
-    truth: jax.Array,
+    rng: np.random.Generator,
+    truth_kspace: jax.Array,
     protocol: Protocol,
     *,
-    noise: jax.Array | float,
+    noise: float,
     offset: tuple[float, float],
 ) -> jax.Array:
     """Scans one slice.
@@ -99,8 +96,9 @@ def acquire(
     window and zero-filling make the image, sampled ``offset`` away from the truth grid's centre.
 
     Args:
-        key: random key of this slice and protocol.
-        truth: (delay, echo, y, x) complex signal on the truth grid.
+        rng: source of the noise; the host's, so that every device sees the same.
+        truth_kspace: (delay, echo, y, x) Fourier coefficients of the signal on the truth grid,
+            see :func:`qsr_jax.ops.fourier.to_kspace`; the same for every protocol.
         protocol: matrix, reconstruction, window, acceleration.
         noise: standard deviation of the real and of the imaginary part of one k-space sample,
             before g sqrt(R).
@@ -112,9 +110,16 @@ def acquire(
     Raises:
         ValueError: the truth grid is smaller than the acquired matrix.
     """
-    kspace = fourier.crop(fourier.to_kspace(truth), protocol.matrix)
-    pair = jax.random.normal(key, (2, *kspace.shape))
-    parallel = protocol.g_factor * protocol.acceleration**0.5
-    kspace = kspace + noise * parallel * (pair[0] + 1j * pair[1])
+    shape = (*truth_kspace.shape[:-2], *protocol.matrix, 2)
+    sigma = noise * protocol.g_factor * protocol.acceleration**0.5
+    random = rng.standard_normal(shape, np.float32) * np.float32(sigma)
+    return _reconstruct(truth_kspace, random.view(np.complex64)[..., 0], protocol, offset)
+
+
+@functools.partial(jax.jit, static_argnames=("protocol", "offset"))
+def _reconstruct(
+    truth_kspace: jax.Array, noise: jax.Array, protocol: Protocol, offset: tuple[float, float]
+) -> jax.Array:
+    kspace = fourier.crop(truth_kspace, protocol.matrix) + noise
     kspace = fourier.shift(kspace * k_space_window(protocol), offset)
     return fourier.to_image(fourier.zero_fill(kspace, (protocol.recon, protocol.recon)))

@@ -11,21 +11,23 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import ndimage
 
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.protocol import Angles, Protocol
+from qsr_jax.physics.angle_map import smooth_angles
+from qsr_jax.physics.protocol import Protocol
 from qsr_jax.physics.signal import excitation_rad, receive_gain
 
 T1_RANGE_MS = (200.0, 6000.0)
+"""Where T1 is searched; in air the fit ends on these bounds."""
+
 ECHO_RATIO_RANGE = (0.01, 0.999)
-GRID_SIZE = 40
-NEWTON_STEPS = 4
+"""Second echo over first: T2 from 16 ms up to far beyond what a scanner writes."""
+
+GRID_SIZE, NEWTON_STEPS = 12, 3
+"""Logarithmic steps of 36 %, then enough Gauss-Newton steps for 0.01 % from half a step away."""
+
 SIGNAL_SHARE = 0.15
 """Share of the largest signal above which a voxel counts for the angle map."""
-
-MEDIAN_MM, SAMPLE_MM, SMOOTH_MM = 10.0, 1.7, 2.5
-"""Angle map: window (W08), spacing of the samples, smoothing when it is interpolated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Fit:
 
 def signed(images: jax.Array) -> jax.Array:
     """Complex (delay, echo, ...) images to signed real ones: phase against the longest delay."""
-    reference = images[-1]
-    unit = jnp.conj(reference) / jnp.maximum(jnp.abs(reference), jnp.finfo(jnp.float32).tiny)
-    return jnp.real(images * unit)
+    cosine, sine = images[-1].real, images[-1].imag
+    scale = jax.lax.rsqrt(cosine * cosine + sine * sine + jnp.finfo(jnp.float32).tiny)
+    return (images.real * cosine + images.imag * sine) * scale
 
 
 def fit_echoes(real: jax.Array, protocol: Protocol) -> tuple[jax.Array, jax.Array]:
@@ -169,57 +171,6 @@ def fit_density(
     return t1_ms, 100.0 * m0 / (jnp.sin(alpha) * receive_gain(alpha, protocol.angles))
 
 
-def smooth_angles(
-    theta_deg: np.ndarray, signal: np.ndarray, pixel_mm: float, angles: Angles
-) -> np.ndarray:
-    """Median filter of 10 mm (W08) over the voxels with signal, then a smooth interpolation.
-
-    The window is a disc in the slice. Samples every ~1.7 mm suffice because the field is smooth;
-    where there is no signal the map goes over to its neighbours' value, far away to the nominal.
-
-    Args:
-        theta_deg: (z, y, x) voxel-wise saturation angle.
-        signal: (z, y, x) bool, True where the angle means something.
-        pixel_mm: pixel side.
-        angles: gives the nominal angle.
-    """
-    step = max(1, round(SAMPLE_MM / pixel_mm))
-    sample_mm = step * pixel_mm
-    values = np.where(signal, theta_deg, np.nan)[:, ::step, ::step]
-    reach = int(MEDIAN_MM / 2 / sample_mm)
-    offsets = [
-        (dy, dx)
-        for dy in range(-reach, reach + 1)
-        for dx in range(-reach, reach + 1)
-        if np.hypot(dy, dx) * sample_mm <= MEDIAN_MM / 2
-    ]
-    here = np.isfinite(values)
-    padded = np.pad(values, ((0, 0), (reach, reach), (reach, reach)), constant_values=np.nan)
-    z, y, x = np.nonzero(here)
-    window = np.stack([padded[z, y + reach + dy, x + reach + dx] for dy, dx in offsets], axis=-1)
-    window.sort(axis=-1)  # nan goes last
-    count = np.isfinite(window).sum(axis=-1)
-    rows = np.arange(len(window))
-    median = 0.5 * (window[rows, (count - 1) // 2] + window[rows, count // 2])
-
-    nominal = angles.theta_deg
-    excess, weight = np.zeros(here.shape, np.float32), here.astype(np.float32)
-    excess[here] = median - nominal
-    sigma = (0.0, SMOOTH_MM / sample_mm, SMOOTH_MM / sample_mm)
-    excess, weight = (ndimage.gaussian_filter(a, sigma, mode="constant") for a in (excess, weight))
-    smooth = excess / (weight + 1e-6)
-    size = theta_deg.shape[-1]
-    to_fine = _linear_rows(size, smooth.shape[-1], step)
-    to_fine_y = _linear_rows(theta_deg.shape[-2], smooth.shape[-2], step)
-    return (nominal + to_fine_y @ smooth @ to_fine.T).astype(np.float32)
-
-
-def _linear_rows(size: int, samples: int, step: int) -> np.ndarray:
-    """(size, samples) weights that interpolate samples taken at 0, step, 2 step, ... linearly."""
-    position = np.minimum(np.arange(size) / step, samples - 1)
-    return np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(samples)))
-
-
 @functools.partial(jax.jit, static_argnames="protocol")
 def _first_pass(images: jax.Array, protocol: Protocol) -> tuple[jax.Array, ...]:
     real = signed(images)
@@ -230,13 +181,13 @@ def _first_pass(images: jax.Array, protocol: Protocol) -> tuple[jax.Array, ...]:
 _second_pass = jax.jit(fit_density, static_argnames="protocol")
 
 
-def fit(images: np.ndarray, protocol: Protocol, *, pixel_mm: float) -> Fit:
+def fit(images: np.ndarray, protocol: Protocol) -> Fit:
     """T1, T2 and PD of a whole scan.
 
     Args:
-        images: (z, delay, echo, y, x) complex64, as :func:`qsr_jax.physics.acquire.acquire` gives.
-        protocol: times and angles, as nominal for the scanner.
-        pixel_mm: pixel side, for the angle map's filter.
+        images: (z, delay, echo, y, x) complex64, slices of
+            :func:`qsr_jax.physics.acquire.acquire`, covering the protocol's field of view.
+        protocol: times, angles and field of view.
 
     Raises:
         ValueError: delays or echoes do not match the protocol, or the scan holds no signal.
@@ -249,7 +200,10 @@ def fit(images: np.ndarray, protocol: Protocol, *, pixel_mm: float) -> Fit:
     if not last.max() > 0.0:
         raise ValueError("the scan holds no signal: its longest delay is zero everywhere")
     theta_deg = smooth_angles(
-        theta_deg, last > SIGNAL_SHARE * last.max(), pixel_mm, protocol.angles
+        theta_deg,
+        last > SIGNAL_SHARE * last.max(),
+        protocol.fov_mm / images.shape[-1],
+        protocol.angles,
     )
     seconds = [
         jax.tree.map(np.asarray, _second_pass(m, theta, protocol))

@@ -7,16 +7,19 @@ from scipy import ndimage
 
 from qsr_jax.physics.tissues import LESIONS, draw_value
 
-RADIUS_MM = {"WMH": (4.0, 7.0), "infarct": (6.0, 11.0), "encephalomalacia": (9.0, 15.0)}
+RADIUS_MM = {"WMH": (5.0, 8.0), "infarct": (6.0, 11.0), "encephalomalacia": (9.0, 15.0)}
 SHARE = {"WMH": 0.6, "infarct": 0.2, "encephalomalacia": 0.2}
 """How often each kind is drawn; the paper's 12 ROIs are 7, 2 and 3."""
 
 COUNT = (1, 3)
-ROUGHNESS, ROUGHNESS_MM = 0.25, 3.0
-"""The radius varies by this share, correlated over this length."""
+"""Fewest and most lesions of a patient."""
 
-MARGIN_MM = 3
-OUTSIDE_MM = -20.0
+ROUGHNESS, ROUGHNESS_MM, ROUGHEST = 0.25, 3.0, 2.0
+"""The radius varies by this share, correlated over this length, at most so many times. The smallest
+lesion therefore fills the middle of its 5 mm slice, and every lesion has an ROI."""
+
+MARGIN_MM, OUTSIDE_MM = 3, -20.0
+"""Room around a lesion in its box; depth given to everything outside all boxes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Lesion:
     @property
     def reach(self) -> int:
         """Half side in mm of the box that holds the lesion."""
-        return int(np.ceil(self.radius_mm * (1 + 2.5 * ROUGHNESS))) + MARGIN_MM
+        return int(np.ceil(self.radius_mm * (1 + ROUGHEST * ROUGHNESS))) + MARGIN_MM
 
 
 def place_lesions(
@@ -90,7 +93,7 @@ def draw_shapes(
         size = 2 * lesion.reach + 1
         offset = np.stack(np.indices((size, size, size)), axis=-1) - lesion.reach
         rough = ndimage.gaussian_filter(rng.standard_normal((size, size, size)), ROUGHNESS_MM)
-        rough = np.clip(rough / rough.std(), -2.5, 2.5)
+        rough = np.clip(rough / rough.std(), -ROUGHEST, ROUGHEST)
         blob = lesion.radius_mm * (1 + ROUGHNESS * rough) - np.linalg.norm(offset, axis=-1)
         low = [c - lesion.reach for c in lesion.centre]
         inner = tuple(slice(max(0, -b), min(size, n - b)) for b, n in zip(low, shape, strict=True))

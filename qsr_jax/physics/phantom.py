@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from qsr_jax.physics.lesions import OUTSIDE_MM, Lesion, draw_shapes, place_lesions
+from qsr_jax.physics.fields import draw_b1, draw_texture
+from qsr_jax.physics.lesions import Lesion, draw_shapes, place_lesions
 from qsr_jax.physics.planes import Planes
-from qsr_jax.physics.regions import label_regions
+from qsr_jax.physics.regions import GREY, WHITE, label_regions
 from qsr_jax.physics.template import Template, nuclei_membership
 from qsr_jax.physics.tissues import NUCLEI, TISSUES, draw_person
 from qsr_jax.physics.warp import draw_warp
@@ -30,17 +31,17 @@ SHARPNESS = 5.0
 FOLD_LOGIT, FOLD_MM = 0.5, 1.3
 """Own folding: a random field of this size on the log-odds before sharpening, and its sigma."""
 
-SULCUS_LOGIT = (0.4, 0.15)
+SULCUS_LOGIT = (0.8, 0.15)
 """Mean and spread between people of the weight given to CSF; more is more atrophy."""
+
+WHITE_LOGIT = 0.3
+"""Weight given to white matter, against the thick cortex of an average over people."""
 
 FLOOR = 2e-3
 """Smallest fraction of the template, so that its logarithm exists."""
 
 FINEST_MM, LESION_EDGE_MM = 0.5, 0.5
 """In-plane spacing at which tissues are told apart; blur of a lesion's edge."""
-
-TEXTURE_MM = 2.5
-"""Correlation length (sigma) of the texture inside tissues."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,19 +102,19 @@ def draw_phantom(
     b1 = draw_b1(rng, planes)
 
     lesions, shape = [], log_odds.shape[1:]
-    depth, boxes = np.full(shape, OUTSIDE_MM, np.float32), np.zeros(shape, np.uint8)
+    depth, boxes = None, np.zeros(shape, np.uint8)
     if patient:
-        deep_white = ndimage.binary_erosion(log_odds.argmax(axis=0) == 3, iterations=2)
+        white = (log_odds.argmax(axis=0) == 2) & (log_odds[2] > 0)
+        deep_white = ndimage.binary_erosion(white, iterations=2)
         lesions = place_lesions(rng, deep_white, slices_at=np.arange(shape[0])[planes.middles])
         depth, boxes = draw_shapes(rng, lesions, shape)
 
     fractions = slice_fractions(planes, log_odds, depth)
     middle_mm, boxes = mni_mm[planes.middles], planes.by_slice(boxes).max(axis=1)
-    grey_or_white = tissue_codes(fractions)
     return Phantom(
         planes=planes,
         fractions=fractions,
-        regions=regions_on(planes, middle_mm, grey_or_white),
+        regions=regions_on(planes, middle_mm, tissue_codes(fractions)),
         lesion_labels=np.where(fractions[:, 3] >= 0.5, planes.nearest(boxes), 0),
         lesion_boxes=boxes,
         lesions=tuple(lesions),
@@ -125,74 +126,67 @@ def draw_phantom(
 
 
 def fold(rng: np.random.Generator, fractions: np.ndarray) -> np.ndarray:
-    """Template fractions (air, CSF, grey, white) to one person's sharpened log-odds, same shape.
+    """One person's sharpened log-odds from template fractions of air, CSF, grey and white.
 
     Random fields on CSF and white give everybody gyri of their own; they matter only where the
     template is in doubt.
+
+    Args:
+        rng: source of randomness.
+        fractions: (4, z, y, x).
+
+    Returns:
+        (3, z, y, x) log-odds of CSF, grey and white against air.
     """
     log_odds = np.log(fractions + FLOOR)
-    for tissue, weight in ((1, rng.normal(*SULCUS_LOGIT)), (3, 0.0)):
+    for tissue, weight in ((1, rng.normal(*SULCUS_LOGIT)), (3, WHITE_LOGIT)):
         noise = rng.standard_normal(fractions.shape[1:], np.float32)
         noise = ndimage.gaussian_filter(noise, FOLD_MM)
         log_odds[tissue] += weight + FOLD_LOGIT / noise.std() * noise
-    return SHARPNESS * log_odds
+    return SHARPNESS * (log_odds[1:] - log_odds[:1])
 
 
-def slice_fractions(planes: Planes, log_odds: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Fractions (z, 4, y, x) of :data:`CLASSES` from log-odds (4, planes, m, m) on the 1 mm grid.
+def slice_fractions(planes: Planes, log_odds: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
+    """Fractions (z, 4, y, x) of :data:`CLASSES`.
 
     Args:
         planes: the grids.
-        log_odds: of air, CSF, grey, white.
-        depth: (planes, m, m) mm below the surface of the nearest lesion, negative outside.
+        log_odds: (3, planes, m, m) of CSF, grey and white against air, on the 1 mm grid.
+        depth: (planes, m, m) mm below the surface of the nearest lesion, negative outside; None in
+            healthy people.
     """
-    by_slice = planes.by_slice(np.moveaxis(log_odds, 0, 1))
-    pairs = zip(by_slice, planes.by_slice(depth), strict=True)
+    odds_of = planes.by_slice(np.moveaxis(log_odds, 0, 1))
+    depth_of = [None] * len(odds_of) if depth is None else planes.by_slice(depth)
+    pairs = zip(odds_of, depth_of, strict=True)
     return np.stack([np.asarray(_one_slice(planes, *pair)) for pair in pairs])
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _one_slice(planes: Planes, log_odds: jax.Array, depth: jax.Array) -> jax.Array:
-    """(planes, 4, m, m) and (planes, m, m) to (4, y, x). Lesions replace grey and white only."""
+def _one_slice(planes: Planes, log_odds: jax.Array, depth: jax.Array | None) -> jax.Array:
+    """(planes, 3, m, m) and (planes, m, m) to (4, y, x). Lesions replace grey and white only."""
     pixel_mm, n = planes.geometry.spacing_mm[1], planes.geometry.shape[1]
     finer = int(np.ceil(pixel_mm / FINEST_MM))
-    share = jax.nn.softmax(planes.enlarge(log_odds, finer=finer, method="cubic"), axis=1)
-    sick = jax.nn.sigmoid(planes.enlarge(depth, finer=finer) / LESION_EDGE_MM)
-    csf, grey, white = share[:, 1], share[:, 2], share[:, 3]
+    odds = jnp.exp(planes.enlarge(log_odds, finer=finer, method="cubic"))
+    csf, grey, white = jnp.moveaxis(odds / (1.0 + odds.sum(axis=1, keepdims=True)), 1, 0)
+    sick = 0.0
+    if depth is not None:
+        sick = jax.nn.sigmoid(planes.enlarge(depth, finer=finer) / LESION_EDGE_MM)
     parts = (csf, grey * (1 - sick), white * (1 - sick), (grey + white) * sick)
     fine = jnp.stack([part.mean(axis=0) for part in parts])
     return fine.reshape(len(CLASSES), n, finer, n, finer).mean(axis=(2, 4))
 
 
 def regions_on(planes: Planes, mni_mm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
-    """Region labels (z, y, x) from the template points (z, m, m, 3) of the slices' middles."""
-    places = np.moveaxis(planes.nearest(np.moveaxis(mni_mm, -1, 0)), 0, -1)
-    brain = tissue > 0
-    labels = np.zeros(tissue.shape, np.uint8)
-    labels[brain] = label_regions(places[brain], tissue[brain])
-    return labels
+    """Region labels (z, y, x) from the template points (z, m, m, 3) of the slices' middles.
 
-
-def draw_texture(rng: np.random.Generator, planes: Planes) -> np.ndarray:
-    """Smooth fields of unit variance for T1, T2 and PD, (z, 3, m, m), correlated by 0.5.
-
-    The slices are 5 mm apart, further than the texture reaches, and drawn independently.
+    A point of the 1 mm grid gets the labels it would have as grey and as white; the tissue of the
+    finer voxel decides.
     """
-    shape = (planes.geometry.shape[0], 4, planes.size, planes.size)
-    sigma = (0, 0, TEXTURE_MM, TEXTURE_MM)
-    field = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
-    field /= field.std()
-    return np.sqrt(0.5) * (field[:, :1] + field[:, 1:])
-
-
-def draw_b1(rng: np.random.Generator, planes: Planes) -> np.ndarray:
-    """Transmit field (z, m, m) between 0.85 and 1.1: bright in the middle, tilted at random."""
-    z = planes.z_mm[planes.middles][:, None, None] / 90.0
-    y, x = planes.axis_mm[:, None] / 90.0, planes.axis_mm / 90.0
-    a = rng.normal(0.0, 0.2, 6)
-    tilt = a[0] * x + a[1] * y + a[2] * z + a[3] * x * y + a[4] * (x * x - y * y)
-    dome = 0.8 + a[5] - 1.1 * (x * x + y * y + 0.5 * z * z)
-    return (0.975 + 0.125 * np.tanh(dome + tilt)).astype(np.float32)
+    labels = np.zeros(tissue.shape, np.uint8)
+    for code in (GREY, WHITE):
+        coarse = label_regions(mni_mm, np.full(mni_mm.shape[:-1], code))
+        labels = np.where(tissue == code, planes.nearest(coarse), labels)
+    return labels
 
 
 def properties(phantom: Phantom, index: int) -> jax.Array:

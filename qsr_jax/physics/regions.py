@@ -68,25 +68,39 @@ class Ellipsoid:
         return np.linalg.norm(offset @ axes.T.astype(np.float32), axis=-1)
 
 
-ELLIPSOIDS: tuple[Ellipsoid, ...] = (
-    Ellipsoid("insula", GREY, (39, 4, 0), (9, 18, 30), (1, 0.13, 0.16), (0, -0.9, 0.45)),
-    Ellipsoid("hippocampus", GREY, (28, -21, -13), (6, 10, 22), (-0.3, -0.55, -0.75), (0.1, 0.8, -0.6)),
-    Ellipsoid("caudate", GREY, (14, 10, 10), (6, 11, 25), (0.8, -0.3, -0.5), (0, 0.8, -0.6)),
-    Ellipsoid("putamen", GREY, (28, 3, 1), (7, 13, 21), (0.95, 0.3, 0), (0.3, -0.93, 0.23)),
-    Ellipsoid("pallidum", GREY, (20, -2, -1), (5, 7, 12), (0.8, 0.6, -0.15), (-0.6, 0.8, 0.1)),
-    Ellipsoid("thalamus", GREY, (12, -17, 6), (9, 11, 17), (0.93, 0.33, 0.13), (0.35, -0.9, -0.24)),
-    Ellipsoid("middle_cerebellar_peduncle", WHITE, (18, -40, -35), (8, 10, 28), (0.9, 0.35, 0.3), (-0.4, 0.9, 0.13)),
-    Ellipsoid("genu_corpus_callosum", WHITE, (8, 27, 7), (6, 11, 16), (0.6, -0.77, -0.2), (0.2, 0, 1)),
-    Ellipsoid("splenium_corpus_callosum", WHITE, (12, -41, 18), (6, 12, 19), (0.6, 0.73, -0.3), (-0.7, 0.7, 0.25)),
-    Ellipsoid("cerebral_peduncle", WHITE, (13, -18, -12), (5, 9, 13), (0.75, 0.3, -0.6), (-0.3, -0.6, -0.7)),
-    Ellipsoid("internal_capsule", WHITE, (18, 8, 8), (4, 12, 15), (0.83, -0.3, -0.45), (0, -0.77, 0.64)),
-    Ellipsoid("internal_capsule", WHITE, (21, -13, 8), (5, 11, 16), (0.87, 0.4, -0.3), (-0.5, 0.6, -0.65)),
-    Ellipsoid("internal_capsule", WHITE, (31, -29, 6), (4, 12, 13), (0.73, 0.53, 0.43), (-0.35, -0.25, 0.9)),
-    Ellipsoid("anterior_corona_radiata", WHITE, (22, 28, 10), (6, 12, 25), (1, 0.23, 0), (0.1, -0.43, 0.9)),
-    Ellipsoid("superior_corona_radiata", WHITE, (24, -8, 30), (6, 14, 22), (0.9, 0, 0.4), (0, -1, 0)),
-    Ellipsoid("posterior_corona_radiata", WHITE, (25, -38, 28), (5, 13, 20), (0.87, 0, 0.5), (0.15, -0.95, -0.24)),
-    Ellipsoid("external_capsule", WHITE, (31, 0, 1), (4, 17, 25), (0.97, 0.25, 0.1), (0.2, -0.93, 0.32)),
-)  # fmt: skip
+#                           centre         half axes   short axis       long axis
+_TABLE = """
+insula                      39   4   0     9 18 30     100  13  16      0 -90  45
+hippocampus                 28 -21 -13     6 10 22     -30 -55 -75     10  80 -60
+caudate                     14  10  10     6 11 25      80 -30 -50      0  80 -60
+putamen                     28   3   1     7 13 21      95  30   0     30 -93  23
+pallidum                    20  -2  -1     5  7 12      80  60 -15    -60  80  10
+thalamus                    12 -17   6     9 11 17      93  33  13     35 -90 -24
+middle_cerebellar_peduncle  18 -40 -35     8 10 28      90  35  30    -40  90  13
+genu_corpus_callosum         8  26   7     7 13 17      60 -77 -20     20   0 100
+splenium_corpus_callosum    12 -41  18     6 12 19      60  73 -30    -70  70  25
+cerebral_peduncle           13 -18 -12     5  9 13      75  30 -60    -30 -60 -70
+internal_capsule            18   8   8     4 12 15      83 -30 -45      0 -77  64
+internal_capsule            21 -13   8     5 11 16      87  40 -30    -50  60 -65
+internal_capsule            31 -29   6     4 12 13      73  53  43    -35 -25  90
+anterior_corona_radiata     22  28  10     6 12 25     100  23   0     10 -43  90
+superior_corona_radiata     24  -8  30     6 14 22      90   0  40      0 -100  0
+posterior_corona_radiata    25 -38  28     5 13 20      87   0  50     15 -95 -24
+external_capsule            31   0   1     4 17 25      97  25  10     20 -93  32
+"""
+_GREY_PARTS = 6
+
+
+def _ellipsoids() -> tuple[Ellipsoid, ...]:
+    rows = [line.split() for line in _TABLE.strip().splitlines()]
+    tissues = [GREY] * _GREY_PARTS + [WHITE] * (len(rows) - _GREY_PARTS)
+    return tuple(
+        Ellipsoid(name, tissue, *(tuple(map(float, numbers[i : i + 3])) for i in (0, 3, 6, 9)))
+        for (name, *numbers), tissue in zip(rows, tissues, strict=True)
+    )
+
+
+ELLIPSOIDS: tuple[Ellipsoid, ...] = _ellipsoids()
 
 
 def label_lobes(mni_mm: np.ndarray) -> np.ndarray:
@@ -116,8 +130,12 @@ def label_regions(mni_mm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
     labels = np.where(tissue == GREY, label_lobes(mni_mm), 0).astype(np.uint8)
     nearest = np.ones(tissue.shape, np.float32)
     for part in ELLIPSOIDS:
-        radius = part.radius(mni_mm)
-        inside = (tissue == part.tissue) & (radius < nearest)
-        labels[inside] = REGION_NAMES.index(part.region) + 1
-        nearest[inside] = radius[inside]
+        x, y, z = part.centre_mm
+        near = (tissue == part.tissue) & (np.abs(mni_mm[..., 2] - z) < part.semi_mm[2])
+        near &= np.abs(mni_mm[..., 1] - y) < part.semi_mm[2]
+        near &= np.abs(np.abs(mni_mm[..., 0]) - x) < part.semi_mm[2]
+        radius = part.radius(mni_mm[near])
+        closer = radius < nearest[near]
+        labels[near] = np.where(closer, REGION_NAMES.index(part.region) + 1, labels[near])
+        nearest[near] = np.where(closer, radius, nearest[near])
     return labels

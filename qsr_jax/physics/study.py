@@ -1,5 +1,6 @@
 """One person through both scans: phantom, signal, acquisition, fit."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 
@@ -7,40 +8,47 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qsr_jax.ops.fourier import to_kspace
 from qsr_jax.physics.acquire import acquire, centre_offset, receiver_noise, smooth_phase
 from qsr_jax.physics.fit import clip_to_scanner, fit
 from qsr_jax.physics.phantom import Phantom, properties
+from qsr_jax.physics.planes import Planes
 from qsr_jax.physics.protocol import Protocol
 from qsr_jax.physics.signal import signal
 from qsr_jax.types import Geometry
 
 
-def truth_maps(phantom: Phantom) -> np.ndarray:
-    """True T1 (ms), T2 (ms), PD (%) on the truth grid, (z, y, x, 3) float32, 0 in air.
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What is known of a person after the scans; maps are T1 (ms), T2 (ms), PD (%).
 
-    T1 and T2 of a mixed voxel are averages weighted with the protons of each tissue (share x PD);
-    PD is the sum of the protons. No scan can measure more than that in a voxel of one tissue; in a
-    mixed one it fits a mixture of exponentials and differs.
+    Attributes:
+        truth: (z, y, x, 3) float32 on the truth grid, 0 in air. PD of a mixed voxel is the sum
+            over its tissues; rates 1/T1 and 1/T2 are averaged over its protons (share x PD), as
+            under fast exchange. A scan fits a mixture of exponentials there and differs.
+        scans: protocol name to (z, y, x, 3) float32 on the grid of that protocol.
     """
-    return np.stack(
-        [
-            np.asarray(_mix(share, properties(phantom, index)))
-            for index, share in enumerate(phantom.fractions)
-        ]
-    )
+
+    truth: np.ndarray
+    scans: dict[str, np.ndarray]
 
 
 @jax.jit
-def _mix(share: jax.Array, values: jax.Array) -> jax.Array:
+def mixed_truth(share: jax.Array, values: jax.Array) -> jax.Array:
+    """True maps (y, x, 3) of voxels that hold several tissues, see :class:`Study`.
+
+    Args:
+        share: (k, y, x) fraction of every class.
+        values: (k, 3, y, x) T1 (ms), T2 (ms), PD (%) of every class.
+    """
     protons = share * values[:, 2]
     total = protons.sum(axis=0)
-    times = jnp.einsum("kyx,kcyx->yxc", protons, values[:, :2])
-    # Below 1 % of water there is air: the times fade to 0 instead of showing specks.
-    times = times / jnp.maximum(total, 1.0)[..., None]
-    return jnp.concatenate([times, total[..., None]], axis=-1)
+    rates = [(protons / values[:, i]).sum(axis=0) for i in range(2)]
+    # Less than 1 % of water is air: the times of what is not there would be specks.
+    maps = jnp.stack([*(total / rate for rate in rates), total], axis=-1)
+    return jnp.where(total[..., None] < 1.0, 0.0, maps)
 
 
-@functools.partial(jax.jit, static_argnames="protocol")
 def mixed_signal(
     share: jax.Array, values: jax.Array, b1: jax.Array, protocol: Protocol
 ) -> jax.Array:
@@ -58,52 +66,61 @@ def mixed_signal(
     )
 
 
+@functools.partial(jax.jit, static_argnames=("planes", "protocol"))
+def _kspace(
+    share: jax.Array,
+    values: jax.Array,
+    b1: jax.Array,
+    phase: jax.Array,
+    *,
+    planes: Planes,
+    protocol: Protocol,
+) -> jax.Array:
+    signals = mixed_signal(share, values, planes.enlarge(b1), protocol)
+    return to_kspace(signals * jnp.exp(1j * phase))
+
+
 def scan(
-    key: jax.Array,
+    rng: np.random.Generator,
     phantom: Phantom,
     grids: Mapping[Protocol, Geometry],
     *,
     snr: float,
     reference: Protocol,
-) -> dict[str, np.ndarray]:
-    """Maps of every protocol, as a scanner would write them.
+) -> Study:
+    """Scans a person with every protocol, as noisy as the physics says, and fits the maps.
 
-    The protocols must share times and angles: the object's signal is computed once.
+    The object's k-space is computed once, so the protocols must share times and angles.
 
     Args:
-        key: random key of this person.
+        rng: source of phase and noise.
         phantom: the person, on the truth grid.
         grids: protocols and where their voxels lie.
         snr: of white matter in ``reference``, see
             :func:`qsr_jax.physics.acquire.receiver_noise`.
         reference: the protocol that ``snr`` is stated for.
 
-    Returns:
-        Protocol name to (z, y, x, 3) float32 T1 (ms), T2 (ms), PD (%).
-
     Raises:
-        ValueError: protocols differ in times or angles, or a value is out of its range.
+        ValueError: protocols differ in times, angles or slices, or ``snr`` is not positive.
     """
     timing = {(p.tr_ms, p.te_ms, p.td_ms, p.angles, p.slices) for p in grids}
     if len(timing) != 1:
         raise ValueError(f"protocols scanned together differ in times, angles or slices: {timing}")
     noise = receiver_noise(snr, reference)
-    phase_key, *keys = jax.random.split(key, 1 + len(grids))
-    shape = phantom.fractions.shape[-2:]
-    turn = jnp.exp(1j * smooth_phase(phase_key, shape, echoes=len(reference.te_ms)))
-
-    images: dict[Protocol, list[np.ndarray]] = {protocol: [] for protocol in grids}
+    planes = phantom.planes
+    phase = smooth_phase(rng, phantom.fractions.shape[-2:], echoes=len(reference.te_ms))
+    truth, images = [], {protocol: [] for protocol in grids}
     for index, share in enumerate(phantom.fractions):
-        b1 = phantom.planes.enlarge(phantom.b1[index])
-        truth = turn * mixed_signal(share, properties(phantom, index), b1, reference)
-        for protocol_key, (protocol, grid) in zip(keys, grids.items(), strict=True):
-            offset = centre_offset(grid, phantom.planes.geometry)
-            slice_key = jax.random.fold_in(protocol_key, index)
-            image = acquire(slice_key, truth, protocol, noise=noise, offset=offset)
+        values = properties(phantom, index)
+        truth.append(np.asarray(mixed_truth(share, values)))
+        b1 = phantom.b1[index]
+        kspace = _kspace(share, values, b1, phase, planes=planes, protocol=reference)
+        for protocol, grid in grids.items():
+            offset = centre_offset(grid, planes.geometry)
+            image = acquire(rng, kspace, protocol, noise=noise, offset=offset)
             images[protocol].append(np.asarray(image))
-    return {
-        protocol.name: clip_to_scanner(
-            fit(np.stack(images.pop(protocol)), protocol, pixel_mm=protocol.pixel_mm)
-        )
+    scans = {
+        protocol.name: clip_to_scanner(fit(np.stack(images.pop(protocol)), protocol))
         for protocol in grids
     }
+    return Study(truth=np.stack(truth), scans=scans)

@@ -11,6 +11,9 @@ from qsr_jax.physics.tissues import NUCLEI
 NUCLEUS_EDGE = 0.06
 """Softness of a nucleus's edge, as a share of its radius."""
 
+NUCLEI_BOX_MM = ((-45.0, 45.0), (-45.0, 45.0), (-25.0, 40.0))
+"""Part of the template (RAS) that holds all nuclei."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Template:
@@ -54,7 +57,13 @@ def nuclei_membership(mni_mm: np.ndarray) -> np.ndarray:
 
 def with_nuclei(template: Template) -> Template:
     """Makes the deep nuclei grey: the template calls the pallidum and half the thalamus white."""
-    grid = np.moveaxis(np.indices(template.grey.shape, dtype=np.float32), 0, -1)
-    member = nuclei_membership(grid * np.diag(template.affine)[:3] + template.affine[:3, 3])
-    moved = template.white * member.max(axis=0)
-    return dataclasses.replace(template, grey=template.grey + moved, white=template.white - moved)
+    step, origin = np.diag(template.affine)[:3], template.affine[:3, 3]
+    corners = (np.array(NUCLEI_BOX_MM).T - origin) / step
+    low, high = np.clip(np.sort(corners.round().astype(int), axis=0), 0, template.white.shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    index = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in box), indexing="ij"), -1)
+    member = nuclei_membership(index * step + origin).max(axis=0)
+    grey, white = template.grey.copy(), template.white.copy()
+    grey[box] += white[box] * member
+    white[box] *= 1.0 - member
+    return dataclasses.replace(template, grey=grey, white=white)

@@ -9,9 +9,12 @@ import numpy as np
 from scipy.interpolate import BSpline
 from scipy.spatial.transform import Rotation
 
-CONTROL_MM = 30.0
-DISPLACEMENT_MM = 3.0
-HEAD_SIZE = 0.04
+CONTROL_MM = 40.0
+DISPLACEMENT_MM = 2.5
+HEAD_SIZE, HEAD_SPREAD = 0.95, 0.04
+"""Size of people's heads against the template, which is larger than people are (Lancaster 2007,
+doi:10.1002/hbm.20345), and how far each axis departs from it."""
+
 TURN_DEG = 3.0
 MNI_CENTRE_MM = (0.0, -18.0, 18.0)
 """Point of the template (RAS) that lies at the scanner's isocentre before a person is turned."""
@@ -63,16 +66,16 @@ class Warp:
 
 
 def draw_warp(rng: np.random.Generator, *, half_mm: float) -> Warp:
-    """A random person's head: size +-4 % per axis, turned by a few degrees, bent by ~3 mm.
+    """A random person's head: of its own size, turned by a few degrees, bent by millimetres.
 
     Raises:
         ValueError: the map folds over itself somewhere (see :func:`smallest_jacobian`).
     """
-    size = 1.0 + rng.uniform(-HEAD_SIZE, HEAD_SIZE, 3)
+    size = HEAD_SIZE * (1.0 + rng.uniform(-HEAD_SPREAD, HEAD_SPREAD, 3))
     turn = Rotation.from_euler("xyz", rng.uniform(-TURN_DEG, TURN_DEG, 3), degrees=True)
     nodes = spline_rows(np.zeros(1), half_mm=half_mm, step_mm=CONTROL_MM).shape[1]
     bend = rng.normal(0.0, DISPLACEMENT_MM / _COEFFICIENT_GAIN, (nodes, nodes, nodes, 3))
-    warp = Warp(turn.as_matrix() @ np.diag(size), bend.astype(np.float32), half_mm)
+    warp = Warp(turn.as_matrix() @ np.diag(1.0 / size), bend.astype(np.float32), half_mm)
     check_warp(warp)
     return warp
 

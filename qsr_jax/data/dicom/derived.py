@@ -1,7 +1,6 @@
 """Writes predictions back as a derived series of the scan they come from."""
 
 import datetime
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from qsr_jax.data.dicom.elements import (
     set_real_world_values,
     set_rescale,
 )
-from qsr_jax.data.dicom.header import Header
+from qsr_jax.data.dicom.header import Header, unquoted
 from qsr_jax.data.dicom.orientation import signs_towards, turned
 from qsr_jax.data.dicom.read import Series, read_series
 from qsr_jax.data.protocols import MAP, QSR
@@ -175,8 +174,7 @@ def _series_header(
 def _kept(original: Dataset) -> Dataset:
     """The attributes of the source that stay true, and fillers for those that must exist."""
     dataset = Dataset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the source's own spelling is not ours to judge
+    with unquoted("ignore"):  # the source's own spelling is not ours to judge
         for keyword in _KEPT:
             if keyword in original:
                 dataset[keyword] = original[keyword]
@@ -190,7 +188,8 @@ def _reference(original: Header) -> DicomSequence:
     """SourceImageSequence: the slice this slice was made from."""
     item = Dataset()
     item.ReferencedSOPClassUID = original.text("SOPClassUID")
-    item.ReferencedSOPInstanceUID = original.text("SOPInstanceUID")
+    with unquoted("ignore"):  # a UID that is not quite valid must be repeated as it is
+        item.ReferencedSOPInstanceUID = original.text("SOPInstanceUID")
     item.PurposeOfReferenceCodeSequence = code(
         "121322", "DCM", "Source image for image processing operation"
     )

@@ -1,5 +1,6 @@
 """The groups of DICOM attributes that both writers need: identity, plane, pixels, values."""
 
+import io
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,4 +93,6 @@ def save(dataset: Dataset, path: Path) -> None:
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta, dataset.preamble = meta, ZERO_PREAMBLE
-    dataset.save_as(path, enforce_file_format=True)
+    content = io.BytesIO()  # pydicom would bury the system's error in a text of its own
+    dataset.save_as(content, enforce_file_format=True)
+    path.write_bytes(content.getvalue())

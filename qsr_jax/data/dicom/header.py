@@ -3,16 +3,20 @@
 Nothing here prints what a file says about a person; messages hold numbers and coded terms only.
 """
 
+import contextlib
 import hashlib
 import io
+import logging
 import math
 import stat
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import pydicom
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels import get_decoder
@@ -30,6 +34,20 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_SIDE = 4096
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless)
 """Uncompressed little endian, and RLE through pydicom's own decoder."""
+
+
+@contextlib.contextmanager
+def unquoted(action: Literal["ignore", "error"]) -> Iterator[None]:
+    """Keeps pydicom's remarks, which quote what the file says, out of warnings and logs."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(action)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 class Header:
@@ -54,8 +72,7 @@ class Header:
     def value(self, keyword: str) -> Any:
         """The value of an attribute, None where it is absent or empty."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with unquoted("ignore"):
                 value = self.dataset.get(keyword)
         except Exception as error:  # pydicom parses on access; anything may come
             self.refuse(keyword, f"not readable ({type(error).__name__})")
@@ -102,7 +119,7 @@ class Header:
 
     def check_image(self) -> None:
         """Refuses everything but one whole, undistorted 16-bit grey MR image with square pixels."""
-        sop_class = UID(self.text("SOPClassUID"))
+        sop_class = self.text("SOPClassUID")
         if sop_class != MRImageStorage:
             self.refuse(
                 "SOPClassUID", f"{known_name(sop_class)}; expected MR Image Storage, single-frame"
@@ -151,8 +168,7 @@ class Header:
     def _decode_rle(self) -> np.ndarray:
         """The 16-bit words of an RLE image, through pydicom's decoder and no other."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")  # it warns where it had to guess
+            with unquoted("error"):  # it warns where it had to guess
                 words, _ = get_decoder(RLELossless).as_array(
                     self.dataset, raw=True, decoding_plugin="pydicom"
                 )
@@ -161,9 +177,10 @@ class Header:
         return np.ascontiguousarray(words).view(np.uint16)
 
 
-def known_name(uid: UID) -> str:
+def known_name(uid: str) -> str:
     """The registered name of a UID; an unregistered one could say who made the file."""
-    return uid.name if uid.name != str(uid) else "an unregistered UID"
+    name = UID(uid, validation_mode=IGNORE).name
+    return name if name != uid else "an unregistered UID"
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -182,9 +199,8 @@ def _read_bytes(path: Path) -> bytes:
 def _parse(path: Path, content: bytes) -> Dataset:
     """Parses Part 10 bytes; the transfer syntax is judged before the dataset is touched."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            syntax = UID(read_file_meta_info(path).TransferSyntaxUID)
+        with unquoted("ignore"):
+            syntax = str(read_file_meta_info(path).TransferSyntaxUID)
             if syntax in SYNTAXES:
                 return pydicom.dcmread(io.BytesIO(content))
     except Exception as error:  # hostile bytes may fail in any way

@@ -1,0 +1,72 @@
+"""Builds sharded training records (tfds, array_record) of T1, T2 and PD from a manifest.
+
+Safe to run twice: a whole dataset of the same manifest is left alone, a half-written one is built
+again, one of another manifest is refused. Every person is in one split only, or nothing is built.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Masks, build
+from qsr_jax.data.manifest import Manifest
+from qsr_jax.data.records import (
+    DatasetError,
+    dataset_folder,
+    fingerprint_of,
+    half_written,
+    open_records,
+)
+from qsr_jax.maps import MAPS
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the door; errors of the user's end in one line and exit status 1."""
+    args = _parser().parse_args(argv)
+    try:
+        _build_all(args.manifest, args.data_dir.resolve(), args.num_shards)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--manifest", type=Path, required=True, metavar="FILE", help="from data_tools.pair_studies")
+    add("--data_dir", type=Path, required=True, metavar="DIR", help="receives qmri_pairs/")
+    add("--num_shards", type=int, metavar="N", help="files per split; by size when not given")
+    return parser
+
+
+def _build_all(manifest_path: Path, data_dir: Path, num_shards: int | None) -> None:
+    manifest = Manifest.load(manifest_path)
+    masks: Masks = {}
+    for name in MAPS:
+        folder = dataset_folder(data_dir, name)
+        if _is_built(folder, manifest.fingerprint):
+            print(f"{folder}: already built from this manifest")
+            continue
+        for leftover in half_written(folder):
+            print(f"{leftover}: half-written by a build that was cut off; removed")
+            shutil.rmtree(leftover)
+        build(manifest_path, data_dir, name, num_shards=num_shards, masks=masks)
+        splits = {person.split for person in manifest.persons}
+        counts = (f"{len(open_records(data_dir, name, s))} {s}" for s in sorted(splits))
+        print(f"{folder}: {', '.join(counts)} slices")
+
+
+def _is_built(folder: Path, fingerprint: str) -> bool:
+    """Whether the dataset is whole and of this manifest; refuses one of another manifest."""
+    if not folder.is_dir():
+        return False
+    if fingerprint_of(folder) != fingerprint:
+        raise DatasetError(
+            f"{folder}: was built from another manifest; remove it or choose another --data_dir"
+        )
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""tfds dataset folder of paired quantitative maps."""

@@ -1,0 +1,124 @@
+"""A manifest is read with suspicion: every key, every leak, every change of content."""
+
+import copy
+import json
+
+import pytest
+
+from qsr_jax.data.manifest import Manifest, ManifestError
+
+
+@pytest.fixture
+def content(manifest_path):
+    return json.loads(manifest_path.read_text())
+
+
+def load(tmp_path, content):
+    path = tmp_path / "manifest.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return Manifest.load(path)
+
+
+def put(*place, value):
+    def edit(content):
+        for key in place[:-1]:
+            content = content[key]
+        content[place[-1]] = value
+
+    return edit
+
+
+def cut(*place):
+    def edit(content):
+        for key in place[:-1]:
+            content = content[key]
+        del content[place[-1]]
+
+    return edit
+
+
+PERSON = ("persons", 0)
+BAD = [
+    (put("format", value="other"), r"manifest\.format: 'other'; expected one of qsr_jax-manifest"),
+    (put("version", value=2), r"manifest\.version: 2; expected one of 1"),
+    (put("extra", value=1), r"manifest\.extra: unknown key"),
+    (cut("seed"), r"manifest\.seed: missing"),
+    (put("seed", value="0"), r"manifest\.seed: is str, expected int"),
+    (put("persons", value={}), r"manifest\.persons: is dict, expected list"),
+    (put("persons", 0, value=3), r"persons\[0\]\.\*: is int, expected an object"),
+    (cut(*PERSON, "group"), r"persons\[0\]\.group: missing"),
+    (put(*PERSON, "group", value="sick"), r"persons\[0\]\.group: 'sick'; expected one of healthy"),
+    (put(*PERSON, "split", value="all"), r"persons\[0\]\.split: 'all'; expected one of train"),
+    (put(*PERSON, "person", value="Jane"), r"persons\[0\]\.person: expected 16 hex digits"),
+    (put(*PERSON, "grid_alignment", value=1), r"persons\[0\]\.grid_alignment: 1; expected one of"),
+    (put(*PERSON, "fast_shape", value=[1, 2]), r"persons\[0\]\.fast_shape: \[1, 2\]; expected"),
+    (put(*PERSON, "fast_shape", value=[3, 0, 32]), r"persons\[0\]\.fast_shape"),
+    (put(*PERSON, "fast_spacing_mm", value=[5, 1, 1]), r"persons\[0\]\.fast_spacing_mm"),
+    (put(*PERSON, "truth", value="../x"), r"persons\[0\]\.truth: expected a folder inside"),
+    (put(*PERSON, "maps", "t1", "fast", value="/etc"), r"maps\.t1\.fast: expected a folder inside"),
+    (put(*PERSON, "maps", "t1", "fast", value=""), r"maps\.t1\.fast: expected a folder inside"),
+    (cut(*PERSON, "maps", "pd"), r"persons\[0\]\.maps\.pd: missing"),
+    (cut(*PERSON, "maps", "pd", "sha256", "fast"), r"maps\.pd\.sha256\.fast: missing"),
+    (put("refused", value=[{"what": "x"}]), r"refused\[0\]\.reason: missing"),
+    (put(*PERSON, "split", value="validation"), r"fingerprint: does not match"),
+    (put(*PERSON, "maps", "t1", "sha256", "fast", value="0" * 64), r"fingerprint: does not match"),
+]
+
+
+@pytest.mark.parametrize(("edit", "reason"), BAD, ids=[row[1][:40] for row in BAD])
+def test_bad_manifests_name_the_key(tmp_path, content, edit, reason):
+    edit(content)
+    with pytest.raises(ManifestError, match=reason):
+        load(tmp_path, content)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3"])
+def test_what_is_no_manifest_is_refused(tmp_path, text):
+    with pytest.raises(ManifestError, match=r"manifest\.json: "):
+        load(tmp_path, text)
+    with pytest.raises(ManifestError, match="data_tools.pair_studies"):
+        Manifest.load(tmp_path / "gone.json")
+
+
+def test_p12_a_person_in_two_splits_is_refused(tmp_path, content):
+    again = copy.deepcopy(content["persons"][0])
+    again["split"] = "train" if again["split"] == "test" else "test"
+    content["persons"].append(again)
+    with pytest.raises(ManifestError, match="is in persons.0. .* and in persons.5."):
+        load(tmp_path, content)
+
+
+@pytest.mark.parametrize("what", ["folder", "sha256"])
+def test_p12_shared_data_under_two_names_is_refused(tmp_path, content, what):
+    first, second = (content["persons"][i]["maps"]["t2"] for i in (0, 1))
+    if what == "folder":
+        second["routine"] = first["routine"]
+    else:
+        second["sha256"]["routine"] = first["sha256"]["routine"]
+    with pytest.raises(ManifestError, match=what):
+        load(tmp_path, content)
+
+
+def test_round_trip(manifest_path, tmp_path):
+    manifest = Manifest.load(manifest_path)
+    assert manifest.to_json(folder=manifest_path.parent) == manifest_path.read_text()
+    moved = tmp_path / "elsewhere.json"
+    moved.write_text(manifest.to_json(folder=tmp_path))
+    assert Manifest.load(moved) == manifest  # an absolute dicom_dir, as it lies outside
+
+
+def test_people_are_chosen_by_split_and_group(manifest_path):
+    manifest = Manifest.load(manifest_path)
+    assert len(manifest.people()) == 5
+    assert [p.split for p in manifest.people(group="patient")] == ["test"]
+    assert len(manifest.people(split="train")) == 3
+    assert len(manifest.people(split="test", group="healthy")) == 1
+    assert manifest.people(split="validation") == []
+
+
+def test_fingerprint_ignores_where_the_folders_are(manifest_path, tmp_path):
+    manifest = Manifest.load(manifest_path)
+    text = manifest_path.read_text().replace('"sub-', '"moved/sub-')
+    path = tmp_path / "m.json"
+    path.write_text(text)
+    assert Manifest.load(path).fingerprint == manifest.fingerprint

@@ -1,0 +1,299 @@
+"""Records: what goes in comes out; builds are repeatable, whole, and of one manifest."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from dicom_factory import CANARY
+
+from data_tools import build_dataset
+from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Builder, dataset_metadata
+from qsr_jax.data.cases import read_listed, read_mask
+from qsr_jax.data.manifest import Manifest, ManifestError
+from qsr_jax.data.records import DatasetError, dataset_folder, half_written, open_records
+from qsr_jax.maps import MAPS
+
+ROOT = Path(__file__).parents[2]
+
+
+def build(manifest_path, data_dir, *more):
+    build_dataset.main(["--manifest", str(manifest_path), "--data_dir", str(data_dir), *more])
+
+
+def digests(data_dir):
+    files = sorted(p for p in data_dir.rglob("*") if p.is_file())
+    return {p.relative_to(data_dir): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.fixture
+def copied(data_dir, tmp_path):
+    return Path(shutil.copytree(data_dir, tmp_path / "records"))
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_records_hold_the_series_exactly(data_dir, manifest_path, name):
+    manifest = Manifest.load(manifest_path)
+    for split in ("train", "test"):
+        records = open_records(data_dir, name, split)
+        people = manifest.people(split=split)
+        assert len(records) == 3 * len(people)
+        assert records.fingerprint == manifest.fingerprint
+        assert (records.grid_alignment, records.lr_shape, records.scale) == ("corner", (32, 32), 2)
+        assert records.lr_spacing_mm == (5.0, 6.875, 6.875)
+        for place, person in enumerate(people):
+            fast, routine = (
+                read_listed(manifest, person, name, s).volume for s in ("fast", "routine")
+            )
+            mask = read_mask(manifest, person, known={})
+            for index in range(3):
+                record = records[3 * place + index]
+                slope = float(record["slope"])
+                np.testing.assert_allclose(record["lr"] * slope, fast.maps[index], atol=1e-3)
+                np.testing.assert_allclose(record["hr"] * slope, routine.maps[index], atol=1e-3)
+                np.testing.assert_array_equal(record["mask"][..., 0], mask[index])
+                assert record["hr"].dtype == record["lr"].dtype == np.uint16
+                assert record["person"] == person.person
+                assert (record["slice_index"], record["slice_mm"]) == (index, -5 + 5 * index)
+                assert (record["map"], record["grid_alignment"]) == (name, "corner")
+                np.testing.assert_allclose(record["spacing_mm"], [5.0, 6.875, 6.875])
+
+
+def test_a_split_without_people_is_empty(data_dir):
+    assert len(open_records(data_dir, "t1", "validation")) == 0
+    with pytest.raises(ValueError, match="split 'dev'"):
+        open_records(data_dir, "t1", "dev")
+    with pytest.raises(ValueError, match="map 'r2'"):
+        open_records(data_dir, "r2", "train")
+
+
+def test_rebuild_gives_the_same_bytes(data_dir, manifest_path, tmp_path):
+    build(manifest_path, tmp_path / "again")
+    assert digests(tmp_path / "again") == digests(data_dir)
+
+
+def test_shards_are_as_many_as_asked(manifest_path, data_dir, tmp_path):
+    build(manifest_path, tmp_path / "d", "--num_shards", "3")
+    assert len(list(dataset_folder(tmp_path / "d", "t1").glob("*train.array_record*"))) == 3
+    many, one = (open_records(d, "t1", "train") for d in (tmp_path / "d", data_dir))
+    for index in range(len(one)):
+        np.testing.assert_array_equal(many[index]["hr"], one[index]["hr"])
+
+
+def test_second_run_says_so_and_changes_nothing(copied, manifest_path, capsys):
+    before = digests(copied)
+    build(manifest_path, copied)
+    assert capsys.readouterr().out.count("already built from this manifest") == 3
+    assert digests(copied) == before
+
+
+def test_another_manifest_is_refused(copied, manifest_path, tree, tmp_path):
+    from data_tools import pair_studies
+
+    other = tmp_path / "other.json"
+    pair_studies.main(["--dicom", str(tree), "--out", str(other), "--test-fraction", "0.6"])
+    before = digests(copied)
+    with pytest.raises(SystemExit, match=r"another manifest; remove it or choose .* --data_dir"):
+        build(other, copied)
+    assert digests(copied) == before
+
+
+KILLED = """
+import os, signal, sys
+from data_tools import build_dataset
+from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Builder
+whole, count = Builder._records_of, iter(range(100))
+
+def killed(self, manifest, person):
+    for record in whole(self, manifest, person):
+        if next(count) == 20:  # in the second map
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield record
+
+Builder._records_of = killed
+build_dataset.main(["--manifest", sys.argv[1], "--data_dir", sys.argv[2]])
+"""
+
+
+def test_a_killed_build_is_recognised_and_rebuilt(data_dir, manifest_path, tmp_path, capsys):
+    folder = tmp_path / "d"
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED, str(manifest_path), str(folder)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    assert len(open_records(folder, "t1", "train")) == 9
+    assert half_written(dataset_folder(folder, "t2"))
+    with pytest.raises(DatasetError, match=r"half-written dataset; finish it: .*build_dataset"):
+        open_records(folder, "t2", "train")
+    with pytest.raises(DatasetError, match=r"no dataset here; build it: .*build_dataset"):
+        open_records(folder, "pd", "train")
+    build(manifest_path, folder)
+    assert "half-written by a build that was cut off; removed" in capsys.readouterr().out
+    assert digests(folder) == digests(data_dir)
+
+
+FULL_DISK = """
+import resource, sys
+from data_tools import build_dataset
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+build_dataset.main(["--manifest", sys.argv[1], "--data_dir", sys.argv[2]])
+"""
+
+
+def test_full_disk_leaves_no_dataset_and_says_so(manifest_path, tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(manifest_path), str(tmp_path / "d")],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    last = ran.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"error: {dataset_folder(tmp_path / 'd', 't1')}: could not be written")
+    assert "File too large" in last
+    assert not [p for p in (tmp_path / "d").rglob("*") if "array_record" in p.name]
+
+
+def edit_json(path, edit):
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+
+
+SHARD = "qmri_pairs-train.array_record-00000-of-00001"
+DAMAGE = [
+    ("another map", lambda f: edit_json(f / "metadata.json", lambda m: m.update(map="t2")),
+     "holds t2, expected t1"),
+    ("no metadata", lambda f: (f / "metadata.json").unlink(), "metadata without fingerprint"),
+    ("no info", lambda f: (f / "dataset_info.json").unlink(), "damaged .*remove it and build"),
+    ("info cut", lambda f: truncate(f / "dataset_info.json"), "damaged"),
+    ("no features", lambda f: (f / "features.json").unlink(), "damaged"),
+    ("shard lost", lambda f: (f / SHARD).unlink(), f"{SHARD}: 0 records, expected 9"),
+    ("shard cut", lambda f: truncate(f / SHARD), f"{SHARD}: "),
+    ("shard of another split", lambda f: shutil.copy(f / SHARD.replace("train", "test"), f / SHARD),
+     f"{SHARD}: 6 records, expected 9"),
+    ("bit flipped", lambda f: flip(f / SHARD), "damaged"),
+    ("old version", lambda f: f.rename(f.with_name("0.9.0")), "version 1.0.0, found 0.9.0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "damage", "reason"), DAMAGE, ids=[row[0] for row in DAMAGE])
+def test_damaged_datasets_are_refused(copied, case, damage, reason):
+    damage(dataset_folder(copied, "t1"))
+    with pytest.raises(DatasetError, match=reason):
+        open_records(copied, "t1", "train")[0]
+
+
+def test_p12_one_patient_under_two_persons_fails_the_build(tree, tmp_path, manifest_path):
+    """A hand-made manifest that calls one PatientID two persons passes no build."""
+    from dicom_factory import write_person
+
+    twin = Path(shutil.copytree(tree, tmp_path / "tree"))
+    shutil.rmtree(twin / "sub-002")
+    write_person(twin / "sub-002", seed=77, person="sub-001")
+    manifest = Manifest.load(manifest_path)
+    persons = []
+    for person in manifest.persons:
+        maps = {}
+        for name, pair in person.maps.items():
+            from qsr_jax.data.dicom import read_series
+
+            fresh = {side: read_series(twin / f).sha256 for side, f in pair.folders.items()}
+            maps[name] = type(pair)(folders=pair.folders, sha256=fresh, qc=pair.qc)
+        persons.append(type(person)(**{**vars(person), "maps": maps}))
+    leaky = Manifest(**{**vars(manifest), "dicom_dir": twin, "persons": tuple(persons)})
+    path = tmp_path / "leaky.json"
+    path.write_text(leaky.to_json(folder=tmp_path))
+    with pytest.raises(SystemExit, match="have the same PatientID"):
+        build(path, tmp_path / "d")
+    assert not dataset_folder(tmp_path / "d", "t1").exists()
+
+
+def test_changed_series_are_noticed(tree, tmp_path, manifest_path):
+    changed = Path(shutil.copytree(tree, tmp_path / "tree"))
+    manifest = Manifest.load(manifest_path)
+    moved = Manifest(**{**vars(manifest), "dicom_dir": changed})
+    person = manifest.persons[0]
+    path = next((changed / person.maps["t1"].folders["fast"]).iterdir())
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ManifestError, match="files changed since the studies were paired"):
+        read_listed(moved, person, "t1", "fast")
+
+
+def test_one_dataset_has_one_grid_and_somebody_to_train_on(manifest_path):
+    manifest = Manifest.load(manifest_path)
+    first, *rest = manifest.persons
+    for change in (
+        {"grid_alignment": "sample"},
+        {"fast_shape": (3, 64, 64)},
+        {"fast_spacing_mm": (5.0, 1.0, 1.0)},
+    ):
+        odd = type(first)(**{**vars(first), **change})
+        with pytest.raises(ManifestError, match="differ in matrix, pixel size or grid"):
+            dataset_metadata(Manifest(**{**vars(manifest), "persons": (*rest, odd)}), "t1")
+    tests = tuple(manifest.people(split="test"))
+    with pytest.raises(ManifestError, match="nobody is in the train split"):
+        dataset_metadata(Manifest(**{**vars(manifest), "persons": tests}), "t1")
+
+
+def test_nothing_personal_is_stored(data_dir, manifest_path, tree):
+    """Names, PatientIDs and UIDs of the tree occur in no record and no file beside them."""
+    import pydicom
+
+    secrets = {CANARY}
+    for path in tree.rglob("001.dcm"):
+        ds = pydicom.dcmread(path, stop_before_pixels=True)
+        secrets |= {str(e.value) for e in ds if e.VR == "UI" and e.keyword != "SOPClassUID"}
+        secrets |= {ds.PatientID, str(ds.PatientName), ds.StudyDate}
+    stored = [p.read_bytes() for p in data_dir.rglob("*") if p.is_file()]
+    stored.append(manifest_path.read_bytes())
+    for name in MAPS:
+        for split in ("train", "test"):
+            records = open_records(data_dir, name, split)
+            stored += [records.source.data_source[i] for i in range(len(records))]
+    assert sum(map(len, stored)) > 100_000
+    for secret in secrets:
+        assert not any(secret.encode() in content for content in stored), "a secret was stored"
+
+
+def test_builder_follows_the_conventions_of_tfds(manifest_path, data_dir, tmp_path):
+    """Description, citation and tags come from the folder; without our door, manual_dir serves."""
+    builder = Builder(config="t2", data_dir=tmp_path / "d")
+    assert builder.name == "qmri_pairs"
+    assert "ml.task.image-super-resolution" in builder.get_metadata().tags
+    assert "liu2026twominute" in builder.info.citation
+    assert set(MAPS) == set(Builder.builder_configs)
+    config = tfds.download.DownloadConfig(manual_dir=manifest_path.parent)
+    builder.download_and_prepare(download_config=config, download_dir=tmp_path)
+    ours, theirs = (dataset_folder(d, "t2") for d in (data_dir, tmp_path / "d"))
+    assert digests(ours) == digests(theirs)
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        build_dataset.main(["--help"])
+    assert caught.value.code == 0
+    assert "--num_shards" in capsys.readouterr().out

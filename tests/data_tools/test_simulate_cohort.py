@@ -1,0 +1,152 @@
+"""The cohort door: whole folders, the same bytes every time, and no surprises on a rerun."""
+
+import csv
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from data_tools.simulate_cohort import main
+from qsr_jax.data.dicom import read_series
+from qsr_jax.data.truth import read_truth
+from qsr_jax.maps import MAPS
+from qsr_jax.physics.regions import REGION_NAMES
+
+SETTINGS = ["--seed", "7", "--protocol", "tiny", "--alignment", "sample"]
+
+
+def simulate(out, subjects, patients, *more):
+    people = ["--subjects", str(subjects), "--patients", str(patients)]
+    main(["--out", str(out), *people, *SETTINGS, *more])
+
+
+def digests(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*.dcm"))
+    }
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """One healthy person and one patient."""
+    out = tmp_path_factory.mktemp("cohort") / "people"
+    simulate(out, 1, 1)
+    return out
+
+
+def test_every_person_is_whole(cohort):
+    with (cohort / "participants.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [tuple(row.values()) for row in rows] == [("sub-001", "healthy"), ("sub-002", "patient")]
+    for row in rows:
+        person = cohort / row["participant_id"]
+        names = {f"{scan}_{name}" for scan in ("fast", "routine") for name in MAPS}
+        assert {path.name for path in person.iterdir()} == names | {"truth"}
+        assert all(len(list((person / name).glob("*.dcm"))) == 6 for name in names)
+        about = json.loads((person / "truth/truth.json").read_text())
+        assert about["group"] == row["group"]
+        assert about["grid_alignment"] == "sample"
+
+
+def test_series_and_truth_lie_where_they_should(cohort):
+    person = cohort / "sub-002"
+    routine, fast = (read_series(person / f"{scan}_t1") for scan in ("routine", "fast"))
+    fine, coarse = routine.volume.geometry, fast.volume.geometry
+    expected = coarse.refined(2, "sample").affine_lps()
+    np.testing.assert_allclose(fine.affine_lps(), expected, atol=1e-3)
+    assert routine.study_uid == fast.study_uid
+    assert routine.frame_uid == fast.frame_uid
+    truth = read_truth(person / "truth", fine)
+    white = truth.tissue == 3
+    ratio = np.median(routine.volume.maps[..., 0][white]) / np.median(truth.maps[..., 0][white])
+    assert 0.9 < ratio < 1.1
+
+
+def test_only_the_patient_has_lesions_and_each_a_kind(cohort):
+    grid = read_series(cohort / "sub-001/routine_t1").volume.geometry
+    healthy, patient = (read_truth(cohort / f"sub-00{n}" / "truth", grid) for n in (1, 2))
+    assert not healthy.lesions.any()
+    assert healthy.lesion_kinds == {}
+    assert set(patient.lesion_kinds) == set(np.unique(patient.lesions)) - {0}
+    assert list(patient.region_names.values()) == list(REGION_NAMES)
+
+
+def test_a_person_depends_on_seed_and_number_alone(cohort, tmp_path):
+    """The same bytes in a cohort of another size, made by another process."""
+    simulate(tmp_path / "other", 1, 0, "--workers", "2")
+    first = digests(cohort / "sub-001")
+    assert len(first) == 36
+    assert digests(tmp_path / "other/sub-001") == first
+    assert not set(digests(cohort / "sub-002").values()) & set(first.values())
+
+
+def test_a_rerun_keeps_the_finished_and_redoes_the_rest(cohort, tmp_path, capsys):
+    out = tmp_path / "again"
+    shutil.copytree(cohort, out)
+    before = digests(out)
+    (out / "sub-002").rename(out / ".sub-002.incomplete")
+    kept = (out / "sub-001/fast_t1/001.dcm").stat().st_mtime_ns
+    capsys.readouterr()
+    simulate(out, 1, 1)
+    assert "1 people found finished, kept" in capsys.readouterr().out
+    assert (out / "sub-001/fast_t1/001.dcm").stat().st_mtime_ns == kept
+    assert digests(out / "sub-002") == digests(cohort / "sub-002")
+    assert {k: v for k, v in digests(out).items() if k.parts[0].startswith("sub")} == before
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--seed", "8", "seed 7, asked for 8"),
+        ("--alignment", "corner", "alignment sample, asked for corner"),
+        ("--snr", "30", "snr 45.0, asked for 30.0"),
+        ("--patients", "2", "patients 1, asked for 2"),
+    ],
+)
+def test_another_cohort_is_refused(cohort, flag, value, said):
+    with pytest.raises(SystemExit, match=f"error: .*{said}"):
+        simulate(cohort, 1, 1, flag, value)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(SystemExit, match="holds something else"):
+        simulate(tmp_path, 1, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+    with pytest.raises(SystemExit, match="holds something else"):
+        simulate(tmp_path / "letter.txt", 1, 0)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"seed": 7}'])
+def test_foreign_settings_are_refused(tmp_path, text):
+    (tmp_path / "cohort.json").write_text(text)
+    with pytest.raises(SystemExit, match="cohort.json is not this program's"):
+        simulate(tmp_path, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("people", "more", "said"),
+    [
+        ((-1, 1), [], "--subjects must be at least 0; got -1"),
+        ((1, -1), [], "--patients must be at least 0; got -1"),
+        ((0, 0), [], "must be at least 1; got 0"),
+        ((1, 0), ["--seed", "-3"], "--seed must be at least 0; got -3"),
+        ((1, 0), ["--workers", "0"], "--workers must be at least 1; got 0"),
+        ((1, 0), ["--snr", "0"], "--snr must be positive; got 0"),
+        ((1, 0), ["--snr", "nan"], "--snr must be positive; got nan"),
+    ],
+)
+def test_impossible_numbers_are_refused(tmp_path, people, more, said):
+    with pytest.raises(SystemExit, match=said):
+        simulate(tmp_path / "new", *people, *more)
+    assert not (tmp_path / "new").exists()
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "--alignment" in capsys.readouterr().out

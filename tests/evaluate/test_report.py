@@ -1,0 +1,253 @@
+"""The report: whole, self-contained, every number saved, and never at another folder's cost."""
+
+import csv
+import dataclasses
+import json
+import math
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from evaluation_people import make_about, make_case, make_cohort, make_predictions
+
+from qsr_jax.data.staging import WriteError
+from qsr_jax.evaluate import report
+from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.measure import example_slice, measure
+from qsr_jax.evaluate.report import FILES, check_target, write_report
+from qsr_jax.evaluate.tables import compute_tables
+from qsr_jax.evaluate.wording import DIGITS, number
+
+
+class Page(HTMLParser):
+    """Collects what a page links to, its numbers, and its words."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.numbers, self.words, self.tags, self._value = [], [], [], set(), None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        for name, value in attributes:
+            if name in ("src", "href", "srcset", "action", "data", "poster", "background"):
+                self.links.append((tag, name, value))
+            if tag == "data":
+                self._value = value
+
+    def handle_data(self, text):
+        if self._value is not None:
+            self.numbers.append((self._value, text))
+        self._value = None
+        self.words.append(text)
+
+
+def numbers_of(node):
+    """Every number in a json document."""
+    if isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from numbers_of(child)
+    elif isinstance(node, int | float):
+        yield float(node)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, cohort_and_examples):
+    cohort, examples = cohort_and_examples
+    out = tmp_path_factory.mktemp("written") / "report"
+    write_report(out, cohort=cohort, examples=examples, about=make_about())
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return Page((written / "index.html").read_text("utf-8"))
+
+
+def test_the_folder_holds_the_report_and_nothing_else(written):
+    assert sorted(p.name for p in written.iterdir()) == sorted(FILES)
+    assert [p.name for p in written.parent.iterdir()] == ["report"]
+
+
+def test_the_page_needs_nothing_but_itself(page, written):
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    outside = [(tag, name) for tag, name, link in page.links if not link.startswith("data:image/")]
+    assert outside == [("a", "href")]  # the citation
+    assert not re.search(r"@import|url\(", (written / "index.html").read_text("utf-8"))
+    pictures = [link for tag, _, link in page.links if tag == "img"]
+    assert len(pictures) == 2 * 3 + 3 + 1
+
+
+def test_every_number_of_the_page_is_in_the_json(page, written):
+    known = set(numbers_of(json.loads((written / "tables.json").read_text())))
+    assert len(page.numbers) > 300
+    for value, text in page.numbers:
+        assert float(value) in known, (value, text)
+        shown = float(text.replace("−", "-").replace("<", ""))
+        digits = len(text.partition(".")[2])
+        if text.startswith("<"):
+            assert float(value) < shown
+        else:
+            assert shown == pytest.approx(float(value), abs=0.5001 * 10**-digits)
+
+
+def test_every_number_of_the_tables_is_in_the_csv(written):
+    """tables.csv and tables.json hold the same: each row's leaves, by the same names."""
+    document = json.loads((written / "tables.json").read_text())["tables"]
+    with (written / "tables.csv").open() as file:
+        saved = {(r["table"], r["row"], r["quantity"]): r["value"] for r in csv.DictReader(file)}
+    assert saved["tissue", "GM T1 (ms)", "means.trained.mean"]
+    for table, rows in document.items():
+        for row in rows:
+            for path, value in report._leaves(row):
+                assert saved.pop((table, row["row"], path)) == str(value)
+    assert not saved
+
+
+def test_table_1_is_on_the_page(page, cohort_and_examples):
+    text = " ".join(" ".join(page.words).split())
+    for row in compute_tables(cohort_and_examples[0]).tissue:
+        assert row.row in text
+        for sample in row.means.values():
+            assert number(sample.mean, DIGITS[row.map]) in text
+        for equivalence in row.equivalence.values():
+            assert number(equivalence.interval.low, DIGITS[row.map], signed=True) in text
+
+
+def test_values_csv_is_tidy(written, cohort_and_examples):
+    cohort, _ = cohort_and_examples
+    with (written / "values.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(cohort.values)
+    assert {row["kind"] for row in rows} == {"image", "tissue", "region", "lesion"}
+    assert all(math.isfinite(float(row["value"])) and row["convention"] for row in rows)
+    assert rows[0]["value"] == repr(cohort.values[0].value)
+
+
+def test_the_header_says_where_it_comes_from(page):
+    text = " ".join(" ".join(page.words).split())
+    for words in (
+        "simulated people", "3 healthy, 1 patient", "research use; not for diagnosis",
+        "VGG-19 weights: random", "jax 0.10.2", "2 CPU cores", "2026-01-01", "train: 8 healthy",
+        "unpaired",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_text_from_outside_is_escaped(tmp_path, cohort_and_examples):
+    cohort, _ = cohort_and_examples
+    about = make_about(data="<script>alert(1)</script>", hardware='"><img src=http://x>')
+    write_report(tmp_path / "r", cohort=cohort, examples=[], about=about)
+    page = Page((tmp_path / "r" / "index.html").read_text("utf-8"))
+    assert "script" not in page.tags
+    assert all(not link.startswith("http://x") for _, _, link in page.links)
+
+
+def test_a_small_report_replaces_an_older_one(tmp_path, rng):
+    """One map, nobody with truth, two persons: the page still opens; and the old one is gone."""
+    values, examples = [], []
+    for i in range(2):
+        case = dataclasses.replace(make_case(rng, person=f"{i}", slices=2), truth=None)
+        made = make_predictions(rng, case, names=("pd",))
+        values += measure(case, made, split="test")
+        examples = [example_slice(case, made)]
+    out = tmp_path / "report"
+    for date in ("2026-01-01", "2026-01-02"):
+        write_report(out, cohort=Cohort(values), examples=examples, about=make_about(date=date))
+        assert json.loads((out / "tables.json").read_text())["about"]["date"] == date
+    text = (out / "index.html").read_text("utf-8")
+    assert "needs 3 healthy persons with labels" in text
+    assert "Tissue means" not in text
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_two_healthy_persons_are_said_to_be_too_few(tmp_path, rng):
+    cohort, _ = make_cohort(rng, healthy=2, patients=1, slices=2)
+    write_report(tmp_path / "r", cohort=cohort, examples=[], about=make_about())
+    assert "n &lt; 3" in (tmp_path / "r" / "index.html").read_text("utf-8")
+
+
+FOREIGN = {
+    "notes": {"notes.txt": "mine"},
+    "report with notes": {"tables.json": '{"format": "qsr_jax-report"}', "notes.txt": "mine"},
+    "another tables.json": {"tables.json": '{"format": "else"}'},
+    "broken tables.json": {"tables.json": "{"},
+    "only an index": {"index.html": "mine"},
+}
+
+
+@pytest.mark.parametrize("held", FOREIGN.values(), ids=FOREIGN)
+def test_a_foreign_folder_is_left_alone(tmp_path, cohort_and_examples, held):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, text in held.items():
+        (out / name).write_text(text)
+    cohort, examples = cohort_and_examples
+    with pytest.raises(ValueError, match="left alone"):
+        write_report(out, cohort=cohort, examples=examples, about=make_about())
+    assert {p.name: p.read_text() for p in out.iterdir()} == held
+
+
+def test_files_and_links_are_refused_and_empty_folders_are_not(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for name in ("file", "link"):
+        with pytest.raises(ValueError, match="expected a folder or nothing"):
+            check_target(tmp_path / name)
+    check_target(tmp_path / "folder")
+    check_target(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("where", ["_render", "_save_tables"])
+def test_a_failure_leaves_the_older_report(
+    tmp_path, written, cohort_and_examples, monkeypatch, where
+):
+    cohort, examples = cohort_and_examples
+    out = shutil.copytree(written, tmp_path / "report")
+    before = (out / "index.html").read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report, where, fail)
+    with pytest.raises(WriteError, match="No space left"):
+        write_report(out, cohort=cohort, examples=examples, about=make_about(date="later"))
+    assert (out / "index.html").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_failed_swap_puts_the_older_report_back(tmp_path):
+    out = tmp_path / "report"
+    out.mkdir()
+    (out / "index.html").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        report._replace(tmp_path / "absent", out)
+    assert (out / "index.html").read_text() == "old"
+
+
+def test_numbers_are_saved_before_anything_is_drawn(tmp_path, cohort_and_examples, monkeypatch):
+    cohort, examples = cohort_and_examples
+    seen = []
+
+    def look(*_):
+        (folder,) = (p for p in tmp_path.iterdir() if p.is_dir())
+        seen.extend(sorted(p.name for p in folder.iterdir()))
+        raise RuntimeError("stop")
+
+    monkeypatch.setattr(report, "_render", look)
+    with pytest.raises(RuntimeError, match="stop"):
+        write_report(tmp_path / "r", cohort=cohort, examples=examples, about=make_about())
+    assert seen == ["tables.csv", "tables.json", "values.csv"]
+
+
+def test_perfect_predictions_are_refused_rather_than_reported_as_infinite(tmp_path, rng):
+    case = make_case(rng, person="a")
+    made = make_predictions(rng, case, gain=1.0, noise=np.zeros(3))
+    cohort = Cohort(measure(case, made, split="test"))
+    with pytest.raises(ValueError, match="T1 psnr, trained.* finite"):
+        write_report(tmp_path / "r", cohort=cohort, examples=[], about=make_about())
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,297 @@
+"""The whole walk on a tiny cohort: train, be killed, go on, predict, evaluate; and mistakes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from launch import bench, evaluate, predict, train
+from qsr_jax.checkpoint import FOLDER, load_document
+from qsr_jax.data.dicom import read_series
+from qsr_jax.evaluate.predict import load_predictor
+from qsr_jax.maps import MAPS
+from qsr_jax.train.record import read_metrics
+
+ROOT = Path(__file__).parents[2]
+STEPS, SAVE_EVERY = 12, 3
+
+
+def arguments(map_name: str, data_dir: Path, workdir: Path, *more: str) -> list[str]:
+    return [
+        "--config",
+        str(ROOT / "configs/quickstart.py"),
+        f"--config.map={map_name}",
+        f"--config.schedule.steps={STEPS}",
+        "--config.schedule.warmup_steps=6",
+        "--config.data.batch_size=4",
+        "--config.data.crop=16",
+        "--config.generator.features=8",
+        "--config.generator.blocks=1",
+        "--config.discriminator.features=(4,4,8,8)",
+        "--config.vgg.layer=conv1_2",
+        "--config.cadence.log_every=1",
+        "--config.cadence.validate_every=6",
+        f"--config.cadence.save_every={SAVE_EVERY}",
+        *more,
+        "--data_dir",
+        str(data_dir),
+        "--workdir",
+        str(workdir),
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_data, tmp_path_factory) -> Path:
+    """One workdir per map, trained without interruption."""
+    root = tmp_path_factory.mktemp("trained")
+    for name in MAPS:
+        train.main(arguments(name, tiny_data, root / name))
+    return root
+
+
+@pytest.fixture(scope="module")
+def patient(tiny_cohort) -> Path:
+    """The study folder of the simulated patient (a test person)."""
+    return tiny_cohort / "cohort" / "sub-007"
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def test_training_leaves_a_complete_record(trained, tiny_data):
+    step, document = load_document(trained / "t1")
+    assert step == STEPS
+    assert document["map"] == "t1"
+    assert document["network_max"] == 4500.0
+    assert document["data_fingerprint"]
+    assert "random" in document["notes"][0]
+    lines = read_metrics(trained / "t1", "train")
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    assert "gan" not in lines[5]
+    assert {"mae", "gan", "vgg", "gan_weighted", "p_real", "p_fake"} <= set(lines[6])
+    validation = read_metrics(trained / "t1", "validation")
+    assert [line["step"] for line in validation] == [6, 12]
+    assert {"mae_ms", "bias_ms", "psnr_db", "bicubic_psnr_db"} <= set(validation[0])
+
+
+def test_a_finished_run_says_so(trained, tiny_data, capsys):
+    train.main(arguments("t1", tiny_data, trained / "t1"))
+    assert "already trained, 12 steps; nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kills", [1, 2])
+def test_killed_and_rerun_ends_in_the_same_weights(kills, trained, tiny_data, tmp_path):
+    """SIGKILL once a checkpoint stands, run again, and compare every bit with the run in peace."""
+    workdir, environment = tmp_path / "t1", os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "launch.train", *arguments("t1", tiny_data, workdir)]
+    for kill in range(kills):
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        wait_for(workdir / FOLDER / str(SAVE_EVERY * (1 + kill)), process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"goes on after step \d+ of 12", done.stdout)
+    mine, theirs = load_predictor(workdir), load_predictor(trained / "t1")
+    assert mine.weights_sha256 == theirs.weights_sha256
+    losses = [[line["total"] for line in read_metrics(w, "train")] for w in (workdir, trained / "t1")]
+    assert losses[0] == losses[1]
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline, "no checkpoint within two minutes"
+        if process.poll() is not None:
+            assert process.returncode == 0, process.stderr.read().decode()
+            return  # finished before it could be killed: the rerun must then say so
+        time.sleep(0.01)
+
+
+def test_a_workdir_of_another_config_is_refused(trained, tiny_data):
+    with pytest.raises(SystemExit, match="run with seed = 0, this config says 5"):
+        train.main(arguments("t1", tiny_data, trained / "t1", "--config.seed=5"))
+
+
+def test_a_workdir_of_other_data_is_refused(trained, tiny_cohort, tmp_path):
+    from data_tools import build_dataset, pair_studies
+
+    manifest = tmp_path / "manifest.json"
+    cohort = str(tiny_cohort / "cohort")
+    split = ["--test-fraction", "0.5", "--validation-fraction", "0.16", "--seed", "1"]
+    pair_studies.main(["--dicom", cohort, "--out", str(manifest), *split])
+    build_dataset.main(["--manifest", str(manifest), "--data_dir", str(tmp_path / "records")])
+    with pytest.raises(SystemExit, match=r"trained on data \w+…, --data_dir holds \w+…"):
+        train.main(arguments("t1", tmp_path / "records", trained / "t1"))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (["--config.map=t9"], "map 't9' is not known"),
+        (["--config.vgg.weights=file"], "no VGG-19 weight file"),
+        (["--config.data.batch_size=6"], "does not divide by 4 devices"),
+        (["--config.data.batch_size=4000"], "the data set has"),
+    ],
+)
+def test_settings_that_cannot_work_are_told(change, match, tiny_data, tmp_path):
+    with pytest.raises(SystemExit, match=match):
+        train.main(arguments("t1", tiny_data, tmp_path / "run", *change))
+
+
+def test_a_missing_data_set_is_told(tmp_path):
+    with pytest.raises(SystemExit, match=f"{tmp_path}/nowhere.*data_tools.build_dataset"):
+        train.main(arguments("t1", tmp_path / "nowhere", tmp_path / "run"))
+
+
+# --- prediction -----------------------------------------------------------------------------------
+
+
+def test_one_series_in_one_series_out(trained, patient, tmp_path, capsys):
+    out = tmp_path / "sr_t1"
+    predict.main(
+        ["--workdir", str(trained / "t1"), "--input", str(patient / "fast_t1"), "--output", str(out)]
+    )
+    assert str(out) in capsys.readouterr().out
+    source, result = read_series(patient / "fast_t1"), read_series(out)
+    assert result.map_name == "t1"
+    assert result.volume.geometry.shape == (6, 128, 128)
+    assert (result.patient_id, result.study_uid) == (source.patient_id, source.study_uid)
+    assert result.series_uid != source.series_uid
+    expected = load_predictor(trained / "t1")(source.volume)
+    np.testing.assert_allclose(result.volume.maps, expected.mean, atol=0.05 + 1e-3)
+    routine = read_series(patient / "routine_t1").volume.geometry
+    np.testing.assert_allclose(result.volume.geometry.origin_mm, routine.origin_mm, atol=1e-3)
+
+
+def test_a_whole_study_with_three_models(trained, patient, tmp_path):
+    models = [word for name in MAPS for word in ("--workdir", str(trained / name))]
+    predict.main([*models, "--input", str(patient), "--output", str(tmp_path / "sr")])
+    for name in MAPS:
+        assert read_series(tmp_path / "sr" / name).map_name == name
+
+
+@pytest.mark.parametrize(
+    ("series", "match"),
+    [
+        ("fast_t2", "trained on t1, the scan is t2"),
+        ("routine_t1", "trained on 64 x 64 images, the scan has 128 x 128"),
+        ("nothing", "no such folder"),
+        ("truth", "holds no DICOM files"),
+    ],
+)
+def test_a_series_that_does_not_fit_is_refused(series, match, trained, patient, tmp_path):
+    out = tmp_path / "out"
+    words = ["--workdir", str(trained / "t1"), "--input", str(patient / series)]
+    with pytest.raises(SystemExit, match=match):
+        predict.main([*words, "--output", str(out)])
+    assert not out.exists()
+
+
+def test_a_missing_slice_is_refused(trained, patient, tmp_path):
+    source, out = tmp_path / "gap", tmp_path / "out"
+    source.mkdir()
+    for file in sorted((patient / "fast_t1").iterdir()):
+        (source / file.name).write_bytes(file.read_bytes())
+    (source / "003.dcm").unlink()
+    with pytest.raises(SystemExit, match="ImagePositionPatient"):
+        predict.main(
+            ["--workdir", str(trained / "t1"), "--input", str(source), "--output", str(out)]
+        )
+    assert not out.exists()
+
+
+def test_an_existing_output_is_left_alone(trained, patient, tmp_path):
+    words = ["--workdir", str(trained / "t1"), "--input", str(patient / "fast_t1")]
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(SystemExit, match="exist"):
+        predict.main([*words, "--output", str(tmp_path)])
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_untrained_workdir_is_told(patient, tmp_path):
+    words = ["--workdir", str(tmp_path), "--input", str(patient / "fast_t1")]
+    with pytest.raises(SystemExit, match="holds no trained model"):
+        predict.main([*words, "--output", str(tmp_path / "out")])
+
+
+def test_two_models_of_one_map_are_refused(trained, patient, tmp_path):
+    twice = ["--workdir", str(trained / "t1")] * 2
+    with pytest.raises(SystemExit, match="same map"):
+        predict.main([*twice, "--input", str(patient), "--output", str(tmp_path / "out")])
+
+
+FULL_DISK = """
+import resource, sys
+from launch.{door} import main
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+main(sys.argv[1:])
+"""
+
+
+def run_with_full_disk(door: str, words: list[str], limit: int) -> subprocess.CompletedProcess:
+    """Runs a door in a process whose files may not grow past ``limit`` bytes."""
+    return subprocess.run(
+        [sys.executable, "-c", FULL_DISK.format(door=door, limit=limit), *words],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_full_disk_while_predicting_leaves_nothing(trained, patient, tmp_path):
+    out = tmp_path / "deep" / "sr"
+    words = ["--workdir", str(trained / "t1"), "--input", str(patient / "fast_t1")]
+    done = run_with_full_disk("predict", [*words, "--output", str(out)], limit=10_000)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert str(out) in done.stderr
+    assert not out.exists()
+    assert not list(tmp_path.rglob("*.dcm"))
+
+
+def test_a_full_disk_while_saving_keeps_the_older_checkpoint(tiny_data, tmp_path):
+    workdir = tmp_path / "t1"
+    half = arguments("t1", tiny_data, workdir, f"--config.cadence.save_every={SAVE_EVERY}")
+    done = run_with_full_disk("train", half, limit=10_000)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert not [p for p in (workdir / FOLDER).iterdir() if p.name.isdigit()]
+
+
+# --- evaluation and benchmarks --------------------------------------------------------------------
+
+
+def test_the_report_comes_from_the_walk(trained, tiny_cohort, tmp_path, capsys):
+    models = [word for name in MAPS for word in ("--workdir", str(trained / name))]
+    out = tmp_path / "report"
+    evaluate.main(
+        ["--manifest", str(tiny_cohort / "manifest.json"), *models, "--out", str(out)]
+    )
+    assert str(out / "index.html") in capsys.readouterr().out
+    assert "random" in (out / "index.html").read_text("utf-8")
+    assert json.loads((out / "tables.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("what", ["step", "input", "predict"])
+def test_benchmarks_print_json_lines(what, tiny_data, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "SIDE", 32)
+    monkeypatch.setattr(bench, "SLICES", 2)
+    words = arguments("t1", tiny_data, Path("unused"))[:-4]  # config and overrides alone
+    data = ["--data_dir", str(tiny_data)] if what == "input" else []
+    bench.main([*words, "--what", what, "--repeats", "2", *data])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(row["what"] == what and row["median_s"] > 0 for row in rows)
+    assert {"device", "jax", "first_s", "quartiles_s", "peak_memory_mib"} <= set(rows[0])
+    assert len(rows) == {"step": 2, "input": 1, "predict": 2}[what]

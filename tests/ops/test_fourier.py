@@ -1,0 +1,85 @@
+"""Fourier coefficients keep an image's values whatever the grid, and centre it where they say."""
+
+import numpy as np
+import pytest
+
+from qsr_jax.ops import fourier
+
+SHAPES = [(8, 6), (7, 5), (64, 32)]
+
+
+def random_images(rng, shape):
+    return (rng.standard_normal((2, *shape)) + 1j * rng.standard_normal((2, *shape))).astype("c8")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equals_numpy_with_rolled_arrays(shape, rng):
+    images, axes = random_images(rng, shape), (-2, -1)
+    rolled = np.fft.fft2(np.fft.ifftshift(images, axes=axes), norm="forward")
+    expected = np.fft.fftshift(rolled, axes=axes)
+    np.testing.assert_allclose(fourier.to_kspace(images), expected, atol=1e-6)
+    np.testing.assert_allclose(fourier.to_image(expected), images, atol=1e-5)
+
+
+def test_gaussian_has_its_analytic_coefficients():
+    n, sigma, centre = 64, 3.0, (2.5, -4.25)
+    y, x = np.mgrid[:n, :n] - n // 2
+    image = np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / (2 * sigma**2))
+    ky, kx = np.mgrid[:n, :n] - n // 2
+    size = 2 * np.pi * sigma**2 / n**2
+    envelope = size * np.exp(-2 * (np.pi * sigma / n) ** 2 * (ky**2 + kx**2))
+    expected = envelope * np.exp(-2j * np.pi * (ky * centre[0] + kx * centre[1]) / n)
+    np.testing.assert_allclose(fourier.to_kspace(image), expected, atol=1e-6 * size)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_zero_fill_then_crop_is_the_identity(shape, rng):
+    kspace = random_images(rng, shape)
+    larger = tuple(2 * n + 1 for n in shape)
+    filled = fourier.zero_fill(kspace, larger)
+    np.testing.assert_array_equal(fourier.crop(filled, shape), kspace)
+    # The mean of the image stays in the centre
+    centre = tuple(n // 2 for n in larger)
+    np.testing.assert_array_equal(filled[0][centre], kspace[0][tuple(n // 2 for n in shape)])
+
+
+def test_zero_filling_interpolates_a_wave_exactly():
+    def wave(n):
+        position = (np.arange(n) - n // 2) / n
+        column = np.cos(2 * np.pi * 3 * position + 0.4)
+        return 5.0 + column[:, None] * np.sin(2 * np.pi * 2 * position)[None, :]
+
+    fine = fourier.to_image(fourier.zero_fill(fourier.to_kspace(wave(16)), (48, 48)))
+    np.testing.assert_allclose(fine, wave(48), atol=1e-5)
+
+
+def test_shift_samples_further_along():
+    n = 32
+    y, x = (np.mgrid[:n, :n] - n // 2) / n
+
+    def bump(y, x):
+        return np.exp(-200 * (y**2 + (x - 0.1) ** 2))
+
+    moved = fourier.to_image(fourier.shift(fourier.to_kspace(bump(y, x)), (0.013, -0.07)))
+    np.testing.assert_allclose(moved, bump(y + 0.013, x - 0.07), atol=1e-5)
+
+
+def test_fermi_window_limits():
+    window = np.asarray(fourier.fermi_window((64, 32), radius=0.5, width=0.05))
+    assert window[32, 16] == pytest.approx(1.0, abs=1e-4)
+    assert window[32 + 16, 16] == pytest.approx(0.5)
+    assert window[32, 16 + 8] == pytest.approx(0.5)
+    assert window[0, 0] < 1e-6
+    sharp = np.asarray(fourier.fermi_window((64, 64), radius=0.5, width=1e-4))
+    assert sharp.mean() == pytest.approx(np.pi * 0.5**2 / 4, abs=0.01)
+
+
+def test_refusals():
+    kspace = np.zeros((8, 8), "c8")
+    with pytest.raises(ValueError, match="larger"):
+        fourier.crop(kspace, (8, 10))
+    with pytest.raises(ValueError, match="smaller"):
+        fourier.zero_fill(kspace, (8, 6))
+    for radius, width in ((0.0, 0.1), (0.9, -0.1)):
+        with pytest.raises(ValueError, match="must be positive"):
+            fourier.fermi_window((8, 8), radius=radius, width=width)

@@ -1,0 +1,64 @@
+"""A protocol that cannot be scanned cannot be made; grids lie where the alignment says."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from qsr_jax.physics.protocol import FAST, PROTOCOLS, ROUTINE, geometries
+from qsr_jax.types import ALIGNMENTS
+
+IMPOSSIBLE = [
+    ({"te_ms": (91.4, 18.3)}, "te_ms must be positive and rising"),
+    ({"te_ms": (18.3, 18.3)}, "te_ms must be positive and rising"),
+    ({"te_ms": (-1.0, 18.3)}, "te_ms must be positive and rising"),
+    ({"td_ms": (-170.0, 670.0, 1840.0)}, "td_ms must be positive and rising"),
+    ({"td_ms": (170.0, 170.0, 1840.0)}, "td_ms must be positive and rising"),
+    ({"td_ms": (170.0, 670.0)}, "at least 3 delays"),
+    ({"td_ms": (170.0, 670.0, 4000.0)}, "stay below TR 4000"),
+    ({"matrix": (320, 600)}, "matrix exceeds recon 512"),
+    ({"matrix": (0, 256)}, "must be positive"),
+    ({"slices": 0}, "must be positive"),
+    ({"tr_ms": -4000.0}, "must be positive"),
+    ({"fermi": (0.9, 0.0)}, "must be positive"),
+    ({"acceleration": 0.5}, "must be >= 1"),
+    ({"g_factor": 0.9}, "must be >= 1"),
+]
+
+
+@pytest.mark.parametrize(("change", "rule"), IMPOSSIBLE)
+def test_impossible_protocols_are_refused(change, rule):
+    with pytest.raises(ValueError, match=rule) as caught:
+        dataclasses.replace(ROUTINE, **change)
+    assert "'routine'" in str(caught.value)
+
+
+def test_the_paper_s_two_scans():
+    """Acquired and reconstructed pixels of srgan paper, table of protocols."""
+    pixels = [(p.fov_mm / p.matrix[0], p.fov_mm / p.matrix[1], p.pixel_mm) for p in (ROUTINE, FAST)]
+    np.testing.assert_allclose(pixels[0], (0.7, 0.86, 0.43), atol=0.02)
+    np.testing.assert_allclose(pixels[1], (1.15, 1.72, 0.86), atol=0.01)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_routine_refines_fast(name, alignment):
+    routine, fast = geometries(*PROTOCOLS[name], alignment)
+    assert routine == fast.refined(2, alignment)
+    assert routine.slice_positions_mm().mean(axis=0)[2] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("alignment", "first"), [("corner", (-109.785, -109.570)), ("sample", (-110.0, -110.0))]
+)
+def test_first_voxels(alignment, first):
+    """Centre of the first voxel, routine and fast, for a field of view of 220 mm."""
+    grids = geometries(ROUTINE, FAST, alignment)
+    np.testing.assert_allclose([g.origin_mm[0] for g in grids], first, atol=1e-3)
+    assert all(g.origin_mm[0] == g.origin_mm[1] for g in grids)
+
+
+@pytest.mark.parametrize("change", [{"fov_mm": 240.0}, {"slices": 20}, {"recon": 300}])
+def test_scans_that_do_not_belong_together_are_refused(change):
+    with pytest.raises(ValueError, match="must share field of view and slices"):
+        geometries(ROUTINE, dataclasses.replace(FAST, **change), "corner")
