@@ -21,12 +21,12 @@ from typing import Any
 import jax
 import numpy as np
 from ml_collections import ConfigDict
-from qsr_jax.data.pipeline import batches
-from qsr_jax.data.records import open_records
 
 from launch.configuration import add_config_argument, features_parameters, parse_with_config
 from launch.train import build_networks, steps_by_stage
 from qsr_jax.data.dicom import Acquisition, make_uid, read_series, write_acquired, write_derived
+from qsr_jax.data.pipeline import batches
+from qsr_jax.data.records import open_records
 from qsr_jax.evaluate.predict import compile_upsampler
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.models import GENERATORS

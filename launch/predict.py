@@ -10,9 +10,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from qsr_jax import __version__
-from qsr_jax.data.dicom import Series, find_series, read_series, write_derived
+from launch.version import software_version
+from qsr_jax.data.dicom import (
+    DicomInputError,
+    Series,
+    find_series,
+    read_series,
+    write_derived,
+)
+from qsr_jax.data.staging import staged_folder
 from qsr_jax.evaluate.predict import MismatchError, NetworkPredictor, load_predictor
+from qsr_jax.types import Prediction
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -45,60 +53,73 @@ def main(argv: Sequence[str] | None = None) -> None:
 def predict(workdirs: Sequence[Path], source: Path, output: Path) -> list[Path]:
     """Runs every model on the one series that fits it; returns the folders written.
 
-    Everything is read and predicted before anything is written.
+    Everything is read and predicted before anything is written, and either all series appear or
+    none.
 
     Raises:
         MismatchError: no series, or more than one, fits a model.
-        DicomInputError: a series cannot be trusted.
+        DicomInputError: the series cannot be trusted.
         CheckpointError: a workdir holds no complete model.
+        WriteError: the system refused the write; nothing is left at ``output``.
     """
     models = [load_predictor(workdir) for workdir in workdirs]
     if len({model.map_name for model in models}) < len(models):
         raise MismatchError("two --workdir hold models of the same map; give one per map")
-    candidates = [read_series(folder) for folder in _series_folders(source)]
-    jobs = [(model, _matching(model, candidates, source)) for model in models]
+    folders = _series_folders(source)
+    jobs = [(model, _matching(model, folders, source)) for model in models]
     results = [
         (model, series, model(series.volume))
         for model, series in tqdm(jobs, desc="predict", unit="map", mininterval=1.0)
     ]
-    written = []
-    for model, series, prediction in results:
-        target = output if len(models) == 1 else output / model.map_name
-        write_derived(
-            prediction,
-            series,
-            target,
-            derivation=f"{model.description}; weights sha256 {model.weights_sha256}",
-            software=__version__,
-        )
-        written.append(target)
-    return written
+    if len(models) == 1:
+        _write(*results[0], output)
+        return [output]
+    with staged_folder(output) as folder:
+        for model, series, prediction in results:
+            _write(model, series, prediction, folder / model.map_name)
+    return [output / model.map_name for model in models]
 
 
-def _series_folders(source: Path) -> list[Path]:
+def _write(model: NetworkPredictor, series: Series, prediction: Prediction, out: Path) -> None:
+    write_derived(
+        prediction,
+        series,
+        out,
+        derivation=f"Super-resolved by {model.description}; weights sha256 "
+        f"{model.weights_sha256}; research use, not for diagnostic use",
+        software=software_version(),
+    )
+
+
+def _series_folders(source: Path) -> Sequence[Path]:
     if not source.is_dir():
         raise MismatchError(f"{source}: no such folder; --input wants a folder of DICOM files")
-    folders = sorted(find_series(source)[0])
+    folders = find_series(source).folders
     if not folders:
         raise MismatchError(f"{source}: holds no DICOM files")
     return folders
 
 
-def _matching(model: NetworkPredictor, candidates: list[Series], source: Path) -> Series:
-    """The one candidate a model was made for; says why each other one is not."""
+def _matching(model: NetworkPredictor, folders: Sequence[Path], source: Path) -> Series:
+    """The one series a model was made for; says why each other one is not."""
+    if len(folders) == 1:
+        series = read_series(folders[0])
+        model.check(series.volume)
+        return series
     fitting, reasons = [], []
-    for series in candidates:
+    for folder in folders:
         try:
+            series = read_series(folder)
             model.check(series.volume)
             fitting.append(series)
-        except MismatchError as error:
-            reasons.append(f"{series.files[0].parent.name}: {error}")
-    if len(fitting) == 1:
-        return fitting[0]
+        except (DicomInputError, MismatchError) as error:
+            reasons.append(f"{folder.name}: {error}")
     if not fitting:
         raise MismatchError(f"{source}: no series fits the model. " + "; ".join(reasons))
-    names = ", ".join(series.files[0].parent.name for series in fitting)
-    raise MismatchError(f"{source}: {names} all fit the model; give the folder of one of them")
+    if len(fitting) > 1:
+        names = ", ".join(series.files[0].parent.name for series in fitting)
+        raise MismatchError(f"{source}: {names} all fit the model; give the folder of one of them")
+    return fitting[0]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ import argparse
 import importlib.metadata
 import json
 import platform
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,6 @@ from typing import Any
 import jax
 import numpy as np
 from ml_collections import ConfigDict
-from qsr_jax.data.pipeline import batches, in_order
-from qsr_jax.data.records import Records, open_records
 
 from launch.configuration import (
     ConfigError,
@@ -24,6 +25,8 @@ from launch.configuration import (
 )
 from qsr_jax import __version__
 from qsr_jax.checkpoint import CheckpointError, Checkpoints
+from qsr_jax.data.pipeline import batches, in_order
+from qsr_jax.data.records import Records, open_records
 from qsr_jax.maps import MapSpec, from_network, spec_of, to_network
 from qsr_jax.models import GENERATORS
 from qsr_jax.models.discriminator import Discriminator
@@ -53,11 +56,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="folder of this run: checkpoints, metrics.jsonl, TensorBoard; an unfinished run in it "
         "is resumed, bit for bit on the same machine and devices",
     )
+    threading.excepthook = _tell_in_one_line
     try:
         arguments, config = parse_with_config(parser, argv)
         train(config, data_dir=arguments.data_dir, workdir=arguments.workdir)
     except (ValueError, OSError) as error:
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # a save cut short
         raise SystemExit(f"error: {error}") from error
+
+
+def _tell_in_one_line(failure: threading.ExceptHookArgs) -> None:
+    """Background writers (checkpoints, TensorBoard) raise again where the loop can see it."""
+    first = str(failure.exc_value).strip().split("\n")[0]
+    print(f"background writer: {failure.exc_type.__name__}: {first[:300]}", file=sys.stderr)
 
 
 def train(config: ConfigDict, *, data_dir: Path, workdir: Path) -> None:

@@ -11,16 +11,18 @@ Orbax writes a step under a temporary name and renames it when complete; a kille
 nothing that a restart could mistake for a checkpoint.
 """
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 
-# Orbax installs its own root-log handler and reports every step of every save.
-logging.getLogger("absl").setLevel(logging.WARNING)
+# Orbax logs every step of every save, and a page of traceback for an error that it also raises.
+for _name in ("absl", "asyncio"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 FOLDER = "latest"
 
@@ -64,17 +66,17 @@ class Checkpoints:
         """Starts saving; returns as soon as the arrays are copied.
 
         Raises:
-            CheckpointError: the document lacks a required key, or the step exists already.
+            CheckpointError: the document lacks a required key, the step exists already, or this
+                or the save before it could not be written.
         """
         _check_document(document, where=f"checkpoint of step {step}")
-        saved = self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state),
-                generator=ocp.args.StandardSave(generator),
-                document=ocp.args.JsonSave(dict(document)),
-            ),
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state),
+            generator=ocp.args.StandardSave(generator),
+            document=ocp.args.JsonSave(dict(document)),
         )
+        with self._told_as_checkpoint_error():
+            saved = self._manager.save(step, args=items)
         if not saved:
             raise CheckpointError(f"{self._folder}: step {step} was not saved; it exists already")
 
@@ -102,12 +104,24 @@ class Checkpoints:
         return step, items["state"], items["document"]
 
     def wait(self) -> None:
-        """Blocks until the last save is on disk; raises what went wrong there."""
-        self._manager.wait_until_finished()
+        """Blocks until the last save is on disk; CheckpointError if it could not be written."""
+        with self._told_as_checkpoint_error():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits, then releases the background threads."""
-        self._manager.close()
+        """Waits like :meth:`wait`, then releases the background threads."""
+        with self._told_as_checkpoint_error():
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _told_as_checkpoint_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OSError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{self._folder}: a checkpoint could not be written ({_first_line(error)}); check "
+                "free disk space and quota. Complete checkpoints are untouched"
+            ) from error
 
 
 def load_document(workdir: Path) -> tuple[int, dict[str, Any]]:

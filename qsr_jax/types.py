@@ -70,7 +70,7 @@ class Geometry:
         return affine
 
     def refined(self, scale: int, alignment: str) -> "Geometry":
-        """The in-plane finer grid of the same field of view (interop: section 3 of the docs)."""
+        """The in-plane finer grid of the same field of view, see :data:`ALIGNMENTS`."""
         shift = first_voxel_shift(alignment, scale)
         dz, dy, dx = self.spacing_mm
         origin = (

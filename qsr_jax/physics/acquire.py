@@ -98,7 +98,8 @@ def acquire(
     Args:
         rng: source of the noise; the host's, so that every device sees the same.
         truth_kspace: (delay, echo, y, x) Fourier coefficients of the signal on the truth grid,
-            see :func:`qsr_jax.ops.fourier.to_kspace`; the same for every protocol.
+            see :func:`qsr_jax.ops.fourier.to_kspace`; the same for every protocol. Only the part
+            that is acquired needs to be there.
         protocol: matrix, reconstruction, window, acceleration.
         noise: standard deviation of the real and of the imaginary part of one k-space sample,
             before g sqrt(R).
@@ -108,7 +109,7 @@ def acquire(
         (delay, echo, recon, recon) complex64.
 
     Raises:
-        ValueError: the truth grid is smaller than the acquired matrix.
+        ValueError: the acquired matrix is larger than ``truth_kspace``.
     """
     shape = (*truth_kspace.shape[:-2], *protocol.matrix, 2)
     sigma = noise * protocol.g_factor * protocol.acceleration**0.5

@@ -39,10 +39,10 @@ def smooth_angles(
     )
     # The small constant fades to the nominal angle where no signal is near.
     smooth = total / (weight + 1e-6)
-    for axis in (1, 2):
-        rows = _linear_rows(theta_deg.shape[axis], smooth.shape[axis], step)
-        smooth = np.moveaxis(np.moveaxis(smooth, axis, -1) @ rows.T, -1, axis)
-    return angles.theta_deg + smooth
+    fine_y, fine_x = (
+        _linear_rows(theta_deg.shape[axis], smooth.shape[axis], step) for axis in (1, 2)
+    )
+    return angles.theta_deg + fine_y @ smooth @ fine_x.T
 
 
 def _median_in_discs(values: np.ndarray, here: np.ndarray, radius: float) -> np.ndarray:

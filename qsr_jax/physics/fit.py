@@ -6,7 +6,7 @@ smoothed as W08 does, is then known and T1 and PD are fitted again.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -181,36 +181,37 @@ def _first_pass(images: jax.Array, protocol: Protocol) -> tuple[jax.Array, ...]:
 _second_pass = jax.jit(fit_density, static_argnames="protocol")
 
 
-def fit(images: np.ndarray, protocol: Protocol) -> Fit:
+def fit(images: Iterable[jax.Array], protocol: Protocol) -> Fit:
     """T1, T2 and PD of a whole scan.
 
     Args:
-        images: (z, delay, echo, y, x) complex64, slices of
-            :func:`qsr_jax.physics.acquire.acquire`, covering the protocol's field of view.
+        images: its slices, (delay, echo, y, x) complex64 each, as
+            :func:`qsr_jax.physics.acquire.acquire` makes them; used up one by one, so a generator
+            keeps the memory small.
         protocol: times, angles and field of view.
 
     Raises:
         ValueError: delays or echoes do not match the protocol, or the scan holds no signal.
     """
-    expected = (len(protocol.td_ms), len(protocol.te_ms))
-    if images.shape[1:3] != expected:
-        raise ValueError(f"images have (delay, echo) {images.shape[1:3]}, protocol {expected}")
-    firsts = [jax.tree.map(np.asarray, _first_pass(one, protocol)) for one in images]
-    t2_ms, relaxed, theta_deg, last = (np.stack(parts) for parts in zip(*firsts, strict=True))
+    firsts = [_first_pass(_checked(image, protocol), protocol) for image in images]
+    t2_ms, relaxed, theta_deg, last = zip(*firsts, strict=True)
+    last = np.stack(last)
     if not last.max() > 0.0:
         raise ValueError("the scan holds no signal: its longest delay is zero everywhere")
-    theta_deg = smooth_angles(
-        theta_deg,
-        last > SIGNAL_SHARE * last.max(),
-        protocol.fov_mm / images.shape[-1],
-        protocol.angles,
-    )
-    seconds = [
-        jax.tree.map(np.asarray, _second_pass(m, theta, protocol))
-        for m, theta in zip(relaxed, theta_deg, strict=True)
-    ]
-    t1_ms, pd_percent = (np.stack(parts) for parts in zip(*seconds, strict=True))
-    return Fit(t1_ms=t1_ms, t2_ms=t2_ms, pd_percent=pd_percent, theta_deg=theta_deg)
+    pixel_mm = protocol.fov_mm / last.shape[-1]
+    has_signal = last > SIGNAL_SHARE * last.max()
+    theta_deg = smooth_angles(np.stack(theta_deg), has_signal, pixel_mm, protocol.angles)
+    pairs = zip(relaxed, theta_deg, strict=True)
+    t1_ms, pd_percent = zip(*(_second_pass(m, theta, protocol) for m, theta in pairs), strict=True)
+    maps = (np.stack(parts) for parts in (t1_ms, t2_ms, pd_percent))
+    return Fit(*maps, theta_deg=theta_deg)
+
+
+def _checked(image: jax.Array, protocol: Protocol) -> jax.Array:
+    expected = (len(protocol.td_ms), len(protocol.te_ms))
+    if image.shape[:2] != expected:
+        raise ValueError(f"a slice has (delay, echo) {image.shape[:2]}, protocol {expected}")
+    return image
 
 
 def clip_to_scanner(fitted: Fit) -> np.ndarray:

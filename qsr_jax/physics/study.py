@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.ops.fourier import to_kspace
+from qsr_jax.ops.fourier import crop, to_kspace
 from qsr_jax.physics.acquire import acquire, centre_offset, receiver_noise, smooth_phase
 from qsr_jax.physics.fit import clip_to_scanner, fit
 from qsr_jax.physics.phantom import Phantom, properties
@@ -109,18 +109,16 @@ def scan(
     noise = receiver_noise(snr, reference)
     planes = phantom.planes
     phase = smooth_phase(rng, phantom.fractions.shape[-2:], echoes=len(reference.te_ms))
-    truth, images = [], {protocol: [] for protocol in grids}
+    widest = tuple(np.max([protocol.matrix for protocol in grids], axis=0).tolist())
+    truth, kspaces = [], []
     for index, share in enumerate(phantom.fractions):
-        values = properties(phantom, index)
-        truth.append(np.asarray(mixed_truth(share, values)))
-        b1 = phantom.b1[index]
+        values, b1 = properties(phantom, index), phantom.b1[index]
+        truth.append(mixed_truth(share, values))
         kspace = _kspace(share, values, b1, phase, planes=planes, protocol=reference)
-        for protocol, grid in grids.items():
-            offset = centre_offset(grid, planes.geometry)
-            image = acquire(rng, kspace, protocol, noise=noise, offset=offset)
-            images[protocol].append(np.asarray(image))
-    scans = {
-        protocol.name: clip_to_scanner(fit(np.stack(images.pop(protocol)), protocol))
-        for protocol in grids
-    }
+        kspaces.append(crop(kspace, widest))  # no protocol sees more of it
+    scans = {}
+    for protocol, grid in grids.items():
+        offset = centre_offset(grid, planes.geometry)
+        images = (acquire(rng, k, protocol, noise=noise, offset=offset) for k in kspaces)
+        scans[protocol.name] = clip_to_scanner(fit(images, protocol))
     return Study(truth=np.stack(truth), scans=scans)

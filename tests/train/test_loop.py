@@ -88,9 +88,7 @@ def test_validation_is_in_map_units_and_blind_outside_the_mask(rng):
     lr = hr[:, ::2, ::2]
     hr = lr.repeat(2, 1).repeat(2, 2)
     hr[mask == 0] = 60000
-    halves = [
-        {"lr": lr[i : i + 2], "hr": hr[i : i + 2], "mask": mask[i : i + 2]} for i in (0, 2)
-    ]
+    halves = [{"lr": lr[i : i + 2], "hr": hr[i : i + 2], "mask": mask[i : i + 2]} for i in (0, 2)]
     scores = validation_scores(make_scorer(upsampler, spec), jnp.float32(7.0), halves, spec)
     assert scores["mae_ms"] == pytest.approx(7.0, abs=0.01)
     assert scores["bias_ms"] == pytest.approx(7.0, abs=0.01)
