@@ -13,6 +13,7 @@ nothing that a restart could mistake for a checkpoint.
 
 import contextlib
 import logging
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ for _name in ("absl", "asyncio"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 FOLDER = "latest"
+
+SPACE_FACTOR = 2
+"""Free space wanted before a save, in sizes of the state: the new step beside the old one."""
 
 REQUIRED = {
     "map": "which map the generator makes",
@@ -75,6 +79,7 @@ class Checkpoints:
             generator=ocp.args.StandardSave(generator),
             document=ocp.args.JsonSave(dict(document)),
         )
+        self._check_space(step, (state, generator))
         with self._told_as_checkpoint_error():
             saved = self._manager.save(step, args=items)
         if not saved:
@@ -112,6 +117,15 @@ class Checkpoints:
         """Waits like :meth:`wait`, then releases the background threads."""
         with self._told_as_checkpoint_error():
             self._manager.close()
+
+    def _check_space(self, step: int, arrays: Any) -> None:
+        needed = SPACE_FACTOR * sum(leaf.nbytes for leaf in jax.tree.leaves(arrays))
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise CheckpointError(
+                f"{self._folder}: step {step} was not saved: {free / 2**20:.0f} MiB free, "
+                f"{needed / 2**20:.0f} MiB wanted; make room and run the same command again"
+            )
 
     @contextlib.contextmanager
     def _told_as_checkpoint_error(self) -> Iterator[None]:

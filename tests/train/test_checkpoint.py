@@ -1,6 +1,7 @@
 """Checkpoints: exact, complete documents, and every way they can be missing or wrong."""
 
 import gc
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -96,6 +97,15 @@ def test_a_checkpoint_without_its_meaning_is_refused(key, tmp_path, small_state,
 def test_a_step_is_not_saved_twice(saved, small_state):
     with pytest.raises(CheckpointError, match="step 3 was not saved; it exists already"):
         Checkpoints(saved, keep=2).save(3, small_state, small_state.generator, DOCUMENT)
+
+
+def test_too_little_space_is_told_before_anything_is_written(tmp_path, small_state, monkeypatch):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(CheckpointError, match="step 1 was not saved: 0 MiB free, .* make room"):
+        checkpoints.save(1, small_state, small_state.generator, DOCUMENT)
+    checkpoints.close()
+    assert list((tmp_path / FOLDER).iterdir()) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

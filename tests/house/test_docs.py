@@ -1,0 +1,90 @@
+"""The commands of the longer pages run as they stand; the README keeps its length and its files."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+MARKDOWN = [*sorted(ROOT.glob("*.md")), *PAGES]
+
+
+def commands(page: Path) -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def shrunk(command: str) -> list[str]:
+    """A training command at a size for tests; its own flags stay."""
+    words = shlex.split(command)
+    if words[2] == "launch.train":
+        words = [w for w in words if not w.startswith("--config.vgg.")]
+        words += ["--config.vgg.weights=random", "--config.vgg.layer=conv1_1"]
+        words += ["--config.schedule.epochs=0.0", "--config.schedule.steps=2"]
+        words += ["--config.data.batch_size=4", "--config.generator.features=8"]
+        words += ["--config.generator.blocks=1", "--config.discriminator.features=(4,4)"]
+    return words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_the_commands_of_a_page_run_in_order(page, tiny_cohort, tmp_path):
+    (tmp_path / "my_scans").symlink_to(tiny_cohort / "cohort")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    assert commands(page)
+    for command in commands(page):
+        words = shrunk(command)
+        assert words[:2] == ["python", "-m"]
+        done = subprocess.run(
+            [sys.executable, *words[1:]],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda p: p.name)
+def test_links_and_paths_exist(page):
+    text = page.read_text("utf-8")
+    linked = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    named = re.findall(r"`((?:qsr_jax|configs|launch|data_tools|tests|docs)/[\w./]+)`", text)
+    for target in {*linked, *named}:
+        base = page.parent if target in linked else ROOT
+        assert (base / target).exists(), f"{page.name} names {target}, which does not exist"
+
+
+def test_the_readme_fits_on_150_lines():
+    assert (ROOT / "README.md").read_text("utf-8").count("\n") <= 150
+
+
+@pytest.mark.parametrize("door", ["train", "predict", "evaluate", "bench"])
+def test_doors_of_experiments_explain_themselves(door):
+    explains(f"launch.{door}")
+
+
+@pytest.mark.parametrize(
+    "door", ["simulate_cohort", "pair_studies", "build_dataset", "convert_vgg19"]
+)
+def test_doors_of_data_explain_themselves(door):
+    explains(f"data_tools.{door}")
+
+
+def explains(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert f"python -m {module}" in done.stdout
+    wrong = subprocess.run(
+        [sys.executable, "-m", module, "--nonsense"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert wrong.returncode == 2
+    assert "error:" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
