@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import small_networks
+from small_networks import small_networks
 
 from qsr_jax.maps import MAPS
 from qsr_jax.train.inputs import prepare
