@@ -22,9 +22,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from launch import bench_material as material
 from launch.configuration import add_config_argument, features_parameters, parse_with_config
 from launch.train import build_networks, steps_by_stage
-from qsr_jax.data.dicom import Acquisition, make_uid, read_series, write_acquired, write_derived
+from qsr_jax.data.dicom import read_series, write_derived
 from qsr_jax.data.pipeline import batches
 from qsr_jax.data.records import open_records
 from qsr_jax.evaluate.predict import compile_upsampler
@@ -32,10 +33,7 @@ from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.models import GENERATORS
 from qsr_jax.train.parallel import replicate, split_over_devices
 from qsr_jax.train.state import init_state
-from qsr_jax.types import CORNER, Geometry, Prediction, Volume
-
-SCALE, SIDE, SLICES = 2, 256, 24
-"""The paper's fast scan: 24 slices of 256 x 256, doubled."""
+from qsr_jax.types import CORNER, Prediction
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,12 +60,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def bench_step(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
     """Warm-up step and adversarial step on random records of the paper's size."""
     spec = spec_of(config.map)
-    networks = build_networks(config, scale=SCALE)
+    networks = build_networks(config, scale=material.SCALE)
     frozen = replicate(features_parameters(config))
-    batch = split_over_devices(_random_batch(config.data.batch_size))
+    batch = split_over_devices(material.batch(config.data.batch_size))
     for stage, warmup_steps in (("warm-up", 1), ("adversarial", 0)):
         step = steps_by_stage(config, networks, spec, warmup_steps)(0)
-        state = replicate(init_state(jax.random.key(0), networks, lr_shape=(SIDE, SIDE)))
+        state = replicate(
+            init_state(jax.random.key(0), networks, lr_shape=(material.SIDE, material.SIDE))
+        )
 
         def once(step: Callable = step) -> Any:
             nonlocal state
@@ -78,15 +78,20 @@ def bench_step(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dic
             "what": "step",
             "stage": stage,
             "batch": config.data.batch_size,
-            "coarse_side": config.data.crop or SIDE,
+            "coarse_side": config.data.crop or material.SIDE,
         } | _timed(once, repeats)
         yield row | {"images_per_s": config.data.batch_size / row["median_s"]}
 
 
 def bench_input(config: ConfigDict, repeats: int, data_dir: Path | None) -> Iterator[dict]:
     """Pairs per second through the reader that training uses."""
-    if data_dir is None:
-        raise ValueError("--what input needs --data_dir, a folder made by data_tools.build_dataset")
+    with tempfile.TemporaryDirectory() as folder:
+        if data_dir is None:
+            data_dir = material.records(Path(folder))
+        yield _measure_reading(config, repeats, data_dir)
+
+
+def _measure_reading(config: ConfigDict, repeats: int, data_dir: Path) -> dict:
     records = open_records(data_dir, config.map, "train")
     size = config.data.batch_size
     stream = batches(
@@ -99,11 +104,8 @@ def bench_input(config: ConfigDict, repeats: int, data_dir: Path | None) -> Iter
             next(stream)
 
     row = _timed(one_pass, repeats)
-    yield (
-        {"what": "input", "pairs": per_pass * size, "threads": config.data.threads}
-        | row
-        | {"pairs_per_s": per_pass * size / row["median_s"]}
-    )
+    row |= {"pairs": per_pass * size, "pairs_per_s": per_pass * size / row["median_s"]}
+    return {"what": "input", "threads": config.data.threads} | row
 
 
 def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
@@ -112,9 +114,9 @@ def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[
         features=config.generator.features,
         blocks=config.generator.blocks,
         norm_momentum=config.generator.norm_momentum,
-        scale=SCALE,
+        scale=material.SCALE,
     )
-    image = np.full((1, SIDE, SIDE, 1), 1000.0, np.float32)
+    image = np.full((1, material.SIDE, material.SIDE, 1), 1000.0, np.float32)
     variables = jax.jit(lambda key: generator.init(key, image, train=False))(jax.random.key(0))
     upsamplers = {
         name: compile_upsampler(generator, variables, spec) for name, spec in MAPS.items()
@@ -123,9 +125,7 @@ def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "study"
         for name in MAPS:
-            write_acquired(
-                _random_volume(name), source / name, acquisition=_scan(name), uid_seed=name
-            )
+            material.write_scan(source / name, name, material.FAST)
         rounds = iter(range(repeats + 1))
 
         def brain() -> None:
@@ -133,7 +133,7 @@ def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[
             for name, upsample in upsamplers.items():
                 _dicom_to_dicom(source / name, target / name, upsample)
 
-        yield {"what": "predict", "of": "brain", "maps": 3, "slices": SLICES} | _timed(
+        yield {"what": "predict", "of": "brain", "maps": 3, "slices": material.SLICES} | _timed(
             brain, repeats
         )
 
@@ -167,35 +167,6 @@ def _hardware() -> dict[str, Any]:
     }
 
 
-def _random_batch(size: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    fine = SIDE * SCALE
-    return {
-        "lr": rng.integers(0, 16000, (size, SIDE, SIDE, 1), np.uint16),
-        "hr": rng.integers(0, 16000, (size, fine, fine, 1), np.uint16),
-        "mask": np.ones((size, fine, fine, 1), np.uint8),
-        "sample_id": np.arange(size, dtype=np.int32),
-    }
-
-
-def _scan(name: str) -> Acquisition:
-    return Acquisition(
-        patient_id="bench",
-        patient_name="BENCH",
-        study_uid=make_uid("bench study"),
-        frame_uid=make_uid("bench frame"),
-        study_date="20260101",
-        study_time="120000",
-        series_number=1,
-        series_description=f"fast {name}",
-        tr_ms=4000.0,
-        te_ms=18.3,
-        echo_train_length=16,
-        matrix=(192, 128),
-        field_strength_t=3.0,
-    )
-
-
 def _dicom_to_dicom(source: Path, target: Path, upsample: Callable) -> None:
     """Reads, predicts and writes one series as ``launch.predict`` does."""
     series = read_series(source)
@@ -203,22 +174,9 @@ def _dicom_to_dicom(source: Path, target: Path, upsample: Callable) -> None:
         mean=np.concatenate([np.asarray(upsample(image[None])) for image in series.volume.maps]),
         std=None,
         names=series.volume.names,
-        geometry=series.volume.geometry.refined(SCALE, CORNER),
+        geometry=series.volume.geometry.refined(material.SCALE, CORNER),
     )
     write_derived(prediction, series, target, derivation="benchmark", software="benchmark")
-
-
-def _random_volume(name: str) -> Volume:
-    geometry = Geometry(
-        origin_mm=(-109.57, -109.57, -60.0),
-        row_dir=(1.0, 0.0, 0.0),
-        col_dir=(0.0, 1.0, 0.0),
-        spacing_mm=(5.0, 220 / SIDE, 220 / SIDE),
-        shape=(SLICES, SIDE, SIDE),
-    )
-    rng = np.random.default_rng(0)
-    values = rng.uniform(0.0, MAPS[name].scanner_max, (*geometry.shape, 1)).astype(np.float32)
-    return Volume(values, (name,), geometry)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pydicom
 import pytest
 
 from launch import bench, evaluate, predict, train
+from launch import bench_material as material
 from launch.version import software_version
 from qsr_jax.checkpoint import FOLDER, load_document
 from qsr_jax.data.dicom import read_series
@@ -306,12 +307,20 @@ def test_the_report_comes_from_the_walk(trained, tiny_cohort, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("what", ["step", "input", "predict"])
-def test_benchmarks_print_json_lines(what, tiny_data, capsys, monkeypatch):
-    monkeypatch.setattr(bench, "SIDE", 32)
-    monkeypatch.setattr(bench, "SLICES", 2)
+@pytest.mark.parametrize("with_data", [False, True])
+def test_benchmarks_print_json_lines(what, with_data, tiny_data, capsys, monkeypatch):
+    monkeypatch.setattr(material, "SIDE", 64)
+    monkeypatch.setattr(material, "SLICES", 4)
     words = arguments("t1", tiny_data, Path("unused"))[:-4]  # config and overrides alone
-    data = ["--data_dir", str(tiny_data)] if what == "input" else []
-    bench.main([*words, "--what", what, "--repeats", "2", *data])
+    words += ["--what", what, "--repeats", "2"]
+    if with_data:
+        words += ["--data_dir", str(tiny_data)]
+        if what != "input":
+            with pytest.raises(SystemExit) as stopped:
+                bench.main(words)
+            assert stopped.value.code == 2
+            return
+    bench.main(words)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all(row["what"] == what and row["median_s"] > 0 for row in rows)
     assert {"device", "jax", "first_s", "quartiles_s", "peak_memory_mib"} <= set(rows[0])
