@@ -1,9 +1,11 @@
 """The paper's 19 regions as geometry in MNI space (RAS mm), left and right under one label.
 
 The atlases of the paper (AAL, JHU-WhiteMatter-48) cannot be shipped. Nuclei and tracts are
-ellipsoids of published position, size and direction, mirrored in the mid-plane; lobes are parts of
-the cortex between planes near the central, Sylvian and parieto-occipital sulci. These are our
-definitions: compare them between methods, not with an atlas.
+ellipsoids, mirrored in the mid-plane: their centres, half axes and directions are rounded moments
+that we measured of the same regions in AAL3 (Rolls 2020, doi:10.1016/j.neuroimage.2019.116189) and
+JHU-ICBM (Mori 2008, doi:10.1016/j.neuroimage.2007.12.035). Lobes are parts of the cortex between
+planes near the central, Sylvian and parieto-occipital sulci. An ellipsoid is not an atlas region:
+compare these labels between methods, not with an atlas.
 """
 
 import dataclasses
