@@ -23,8 +23,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from launch import bench_material as material
-from launch.configuration import add_config_argument, features_parameters, parse_with_config
-from launch.train import build_networks, steps_by_stage
+from launch.configuration import add_config_argument, parse_with_config
+from launch.experiment import build_networks, features_parameters, steps_by_stage
 from qsr_jax.data.dicom import read_series, write_derived
 from qsr_jax.data.pipeline import batches
 from qsr_jax.data.records import open_records

@@ -8,8 +8,6 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from qsr_jax.models.weights import file_sha256, load_vgg19, random_vgg19
-
 
 class ConfigError(ValueError):
     """A config file or an override is not what the page of defaults allows."""
@@ -68,22 +66,6 @@ def flatten(config: ConfigDict) -> dict[str, object]:
         else:
             leaves[key] = list(value) if isinstance(value, tuple) else value
     return leaves
-
-
-def features_parameters(config: ConfigDict) -> dict:
-    """Parameters of the frozen VGG-19 that a config asks for: from its file, or random."""
-    if config.vgg.weights == "file":
-        return load_vgg19(Path(config.vgg.path), sha256=config.vgg.sha256)
-    if config.vgg.weights == "random":
-        return random_vgg19(config.seed)
-    raise ConfigError(f"vgg.weights is {config.vgg.weights!r}; expected 'file' or 'random'")
-
-
-def describe_features(config: ConfigDict) -> str:
-    """One line that says which VGG-19 weights a config uses, for reports and logs."""
-    if config.vgg.weights == "random":
-        return "VGG-19 weights: random (the content loss is not the paper's)"
-    return f"VGG-19 weights: file with sha256 {file_sha256(Path(config.vgg.path))}"
 
 
 def _unknown_key(page: str, overrides: Sequence[str]) -> str:

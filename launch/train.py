@@ -18,25 +18,27 @@ from ml_collections import ConfigDict
 from launch.configuration import (
     ConfigError,
     add_config_argument,
-    describe_features,
-    features_parameters,
     flatten,
     parse_with_config,
+)
+from launch.experiment import (
+    build_networks,
+    check_sizes,
+    describe_features,
+    features_parameters,
+    planned_steps,
+    steps_by_stage,
 )
 from qsr_jax import __version__
 from qsr_jax.checkpoint import CheckpointError, Checkpoints
 from qsr_jax.data.pipeline import batches, in_order
 from qsr_jax.data.records import Records, open_records
 from qsr_jax.maps import MapSpec, from_network, spec_of, to_network
-from qsr_jax.models import GENERATORS
-from qsr_jax.models.discriminator import Discriminator
-from qsr_jax.models.vgg19 import Vgg19Features
 from qsr_jax.ops.resample import upsample
 from qsr_jax.train.loop import Cadence, fit
-from qsr_jax.train.parallel import AXIS, compile_step, replicate
+from qsr_jax.train.parallel import replicate
 from qsr_jax.train.record import Recorder
-from qsr_jax.train.state import GanState, Networks, init_state, staircase_adam
-from qsr_jax.train.steps import LossWeights, Step, make_step
+from qsr_jax.train.state import GanState, Networks, init_state
 from qsr_jax.train.validate import make_scorer, validation_scores
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -83,9 +85,10 @@ def train(config: ConfigDict, *, data_dir: Path, workdir: Path) -> None:
     records = open_records(data_dir, spec.name, "train")
     networks = build_networks(config, scale=records.scale)
     total_steps, warmup_steps = planned_steps(config, len(records))
+    check_sizes(config, records)
     frozen = replicate(features_parameters(config))
-    claim_workdir(workdir, config)
     checkpoints = Checkpoints(workdir, keep=config.cadence.keep)
+    claim_workdir(workdir, config, begun=checkpoints.newest_step is not None)
     document = describe(config, spec, records)
     state, first_step = start_state(networks, records, config.seed, checkpoints, document)
     title = f"{spec.label} on {jax.device_count()} x {jax.devices()[0].device_kind}"
@@ -119,74 +122,6 @@ def train(config: ConfigDict, *, data_dir: Path, workdir: Path) -> None:
         )
         checkpoints.close()
     print(f"{workdir}: trained to step {total_steps}")
-
-
-def build_networks(config: ConfigDict, *, scale: int) -> Networks:
-    """The modules and the optimiser that a config describes, sharing batch norm over devices."""
-    if config.generator.name not in GENERATORS:
-        known = ", ".join(GENERATORS)
-        raise ConfigError(f"generator.name is {config.generator.name!r}; known: {known}")
-    return Networks(
-        generator=GENERATORS[config.generator.name](
-            features=config.generator.features,
-            blocks=config.generator.blocks,
-            scale=scale,
-            norm_momentum=config.generator.norm_momentum,
-            axis_name=AXIS,
-        ),
-        discriminator=Discriminator(
-            features=tuple(config.discriminator.features),
-            norm_momentum=config.discriminator.norm_momentum,
-            axis_name=AXIS,
-        ),
-        features=Vgg19Features(config.vgg.layer),
-        optimizer=staircase_adam(
-            learning_rate=config.optimizer.learning_rate,
-            decay_every=config.optimizer.decay_every,
-            decay_factor=config.optimizer.decay_factor,
-        ),
-    )
-
-
-def planned_steps(config: ConfigDict, n_records: int) -> tuple[int, int]:
-    """(total, warm-up) steps; durations are given in epochs or steps, never both."""
-    schedule, batch_size = config.schedule, config.data.batch_size
-    if (schedule.epochs > 0) == (schedule.steps > 0):
-        raise ConfigError(
-            f"schedule.epochs is {schedule.epochs:g} and schedule.steps is {schedule.steps}; "
-            "give exactly one of them and set the other to 0"
-        )
-    if batch_size > n_records:
-        raise ConfigError(f"data.batch_size is {batch_size}, the data set has {n_records} records")
-    total = schedule.steps or int(schedule.epochs * (n_records // batch_size))
-    return total, schedule.warmup_steps
-
-
-def steps_by_stage(
-    config: ConfigDict, networks: Networks, spec: MapSpec, warmup_steps: int
-) -> Callable[[int], Step]:
-    """The compiled step of each step number: equation 1 alone, then equation 4."""
-    warmup, adversarial = (
-        compile_step(
-            make_step(
-                networks,
-                spec=spec,
-                weights=LossWeights(
-                    mae=config.loss.mae,
-                    gan=config.loss.gan,
-                    vgg=config.loss.vgg,
-                    gan_reduction=config.loss.gan_reduction,
-                ),
-                batch_size=config.data.batch_size,
-                crop=config.data.crop,
-                seed=config.seed,
-                adversarial=stage,
-                axis_name=AXIS,
-            )
-        )
-        for stage in (False, True)
-    )
-    return lambda number: warmup if number < warmup_steps else adversarial
 
 
 def start_state(
@@ -246,10 +181,10 @@ def validator(
     return validate
 
 
-def claim_workdir(workdir: Path, config: ConfigDict) -> None:
-    """Writes the config into a new workdir; refuses one that belongs to another config."""
+def claim_workdir(workdir: Path, config: ConfigDict, *, begun: bool) -> None:
+    """Writes the config into a workdir; refuses one in which another config has begun."""
     path, mine = workdir / "config.json", flatten(config)
-    if path.exists():
+    if begun and path.exists():
         theirs = json.loads(path.read_text(encoding="utf-8"))
         for key in sorted(mine.keys() | theirs.keys()):
             if mine.get(key) != theirs.get(key):

@@ -15,6 +15,7 @@ from qsr_jax.data.manifest import FAST, HEALTHY, PATIENT, ROUTINE
 from qsr_jax.evaluate.cohort import Cohort
 from qsr_jax.evaluate.measure import BICUBIC, TRAINED, TRUTH, Example
 from qsr_jax.evaluate.rows import AgreementRow
+from qsr_jax.evaluate.wording import number
 from qsr_jax.maps import spec_of
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#767676"
@@ -155,7 +156,8 @@ def _bland_altman(axes: Axes, row: AgreementRow, points: Mapping[str, tuple]) ->
         axes.axhline(level, color="black", lw=1, ls=style)
     reach = max(BLAND_ALTMAN_WINDOW, 1.1 * max(abs(v) for v in (result.low, result.high)))
     axes.set_ylim(-reach, reach)
-    text = f"bias {result.bias:+.2f} %, limits {result.low:+.2f} to {result.high:+.2f} %"
+    bias, low, high = (number(v, 2, signed=True) for v in (result.bias, result.low, result.high))
+    text = f"bias {bias} %, limits {low} to {high} %"
     axes.set_title(text.replace("-", "−"), loc="left")
     axes.set_xlabel(f"mean of both, {spec.label} ({spec.unit})")
     axes.set_ylabel(f"{LABELS[row.test]} − {LABELS[row.reference]} (%)")

@@ -7,17 +7,16 @@ import jax
 import pytest
 from ml_collections import ConfigDict
 
-from launch import train
+from launch import experiment, train
 from launch.configuration import (
     ConfigError,
-    describe_features,
-    features_parameters,
     flatten,
     load_config,
 )
+from launch.experiment import describe_features, features_parameters
 from qsr_jax.maps import MAPS
 from qsr_jax.train.state import init_state
-from qsr_jax.train.steps import make_step
+from qsr_jax.train.steps import LossWeights, make_step
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(p for p in (ROOT / "configs").glob("*.py") if p.name != "__init__.py")
@@ -27,7 +26,7 @@ PAGES = sorted(p for p in (ROOT / "configs").glob("*.py") if p.name != "__init__
 def test_every_page_opens_and_its_step_can_be_traced(page):
     """The step of each page, at its own size, by shapes alone (nothing is computed)."""
     config = load_config(str(page))
-    networks = train.build_networks(config, scale=2)
+    networks = experiment.build_networks(config, scale=2)
     side, batch = 64, config.data.batch_size
     shapes = {
         "lr": jax.ShapeDtypeStruct((batch, side, side, 1), "uint16"),
@@ -39,14 +38,14 @@ def test_every_page_opens_and_its_step_can_be_traced(page):
     step = make_step(
         networks,
         spec=MAPS[config.map],
-        weights=train.LossWeights(**config.loss),
+        weights=LossWeights(**config.loss),
         batch_size=batch,
         crop=config.data.crop,
         seed=config.seed,
         adversarial=True,
         axis_name="batch",
     )
-    vgg = jax.eval_shape(lambda: train.features_parameters(_random(config)))
+    vgg = jax.eval_shape(lambda: features_parameters(_random(config)))
     mapped = jax.vmap(step, in_axes=(None, None, 0), axis_name="batch")
     one = jax.tree.map(lambda s: jax.ShapeDtypeStruct((1, *s.shape), s.dtype), shapes)
     _, metrics = jax.eval_shape(mapped, state, vgg, one)
@@ -83,7 +82,7 @@ def test_no_dead_knobs(tiny_data, tmp_path, monkeypatch):
     config = load_config(str(ROOT / "configs/quickstart.py"), tiny_overrides())
     seen: set[str] = set()
     monkeypatch.setattr(train, "describe", _reads_nothing(train.describe, config))
-    monkeypatch.setattr(train, "claim_workdir", lambda workdir, _: None)
+    monkeypatch.setattr(train, "claim_workdir", lambda *_, **__: None)
     train.train(Watched(config, seen), data_dir=tiny_data, workdir=tmp_path / "run")
     vgg = Watched(load_config(str(ROOT / "configs/srgan.py")), seen)
     with pytest.raises(ValueError, match="no VGG-19 weight file"):
@@ -133,14 +132,14 @@ def test_durations_are_given_once(epochs, steps):
     config = load_config(str(ROOT / "configs/srgan.py"))
     config.schedule.epochs, config.schedule.steps = epochs, steps
     with pytest.raises(ConfigError, match="give exactly one of them"):
-        train.planned_steps(config, 100)
+        experiment.planned_steps(config, 100)
 
 
 def test_epochs_become_steps():
     config = load_config(str(ROOT / "configs/srgan.py"))
-    assert train.planned_steps(config, 2900) == (200 * (2900 // 8), 0)
+    assert experiment.planned_steps(config, 2900) == (200 * (2900 // 8), 0)
     with pytest.raises(ConfigError, match="batch_size is 8, the data set has 5 records"):
-        train.planned_steps(config, 5)
+        experiment.planned_steps(config, 5)
 
 
 def test_weights_must_be_chosen():
@@ -153,7 +152,7 @@ def test_weights_must_be_chosen():
 def test_an_unknown_generator_is_told():
     config = load_config(str(ROOT / "configs/srgan.py"), ["--config.generator.name=unet"])
     with pytest.raises(ConfigError, match="known: srgan"):
-        train.build_networks(config, scale=2)
+        experiment.build_networks(config, scale=2)
 
 
 def _random(config: ConfigDict) -> ConfigDict:

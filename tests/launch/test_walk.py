@@ -148,11 +148,19 @@ def test_a_workdir_of_other_data_is_refused(trained, tiny_cohort, tmp_path):
         (["--config.vgg.weights=file"], "no VGG-19 weight file"),
         (["--config.data.batch_size=6"], "does not divide by 4 devices"),
         (["--config.data.batch_size=4000"], "the data set has"),
+        (["--config.data.crop=65"], r"data.crop is 65; expected 0 \(whole slices\) to 64"),
+        (["--config.vgg.layer=conv9_9"], "no layer 'conv9_9'"),
     ],
 )
 def test_settings_that_cannot_work_are_told(change, match, tiny_data, tmp_path):
     with pytest.raises(SystemExit, match=match):
         train.main(arguments("t1", tiny_data, tmp_path / "run", *change))
+
+
+def test_a_run_that_never_began_does_not_claim_its_workdir(tiny_data, tmp_path):
+    with pytest.raises(SystemExit, match="no layer"):
+        train.main(arguments("t1", tiny_data, tmp_path, "--config.vgg.layer=conv9_9"))
+    train.main(arguments("t1", tiny_data, tmp_path, "--config.schedule.steps=1"))
 
 
 def test_a_missing_data_set_is_told(tmp_path):
