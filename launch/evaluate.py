@@ -22,11 +22,10 @@ from qsr_jax.data.manifest import SPLITS, Manifest, Person
 from qsr_jax.evaluate.cohort import Cohort
 from qsr_jax.evaluate.interpolate import interpolator
 from qsr_jax.evaluate.measure import BICUBIC, TRAINED, Example, Value, example_slice, measure
-from qsr_jax.evaluate.predict import NetworkPredictor, load_predictor, merge_maps
+from qsr_jax.evaluate.predict import NetworkPredictor, load_predictors, merge_maps
 from qsr_jax.evaluate.report import About, Model, check_target, write_report
 from qsr_jax.evaluate.rows import Tables, VerdictRow
 from qsr_jax.evaluate.wording import number
-from qsr_jax.maps import MAPS
 
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy")
 
@@ -73,19 +72,10 @@ def evaluate(manifest_path: Path, workdirs: Sequence[Path], out: Path, *, split:
     people = manifest.people(split=split)
     if not people:
         raise ValueError(f"{manifest_path}: nobody in split {split!r}; choose another --split")
-    models = load_models(workdirs)
+    models = load_predictors(workdirs)
     values, examples = measure_people(manifest, people, models, split=split)
     about = describe(manifest, people, models, split=split)
     return write_report(out, cohort=Cohort(values), examples=examples, about=about)
-
-
-def load_models(workdirs: Sequence[Path]) -> list[NetworkPredictor]:
-    """One model per map, in the order of the maps."""
-    models = [load_predictor(workdir) for workdir in workdirs]
-    names = [model.map_name for model in models]
-    if len(set(names)) < len(names):
-        raise ValueError(f"--workdir hold models of {', '.join(names)}; give one per map")
-    return sorted(models, key=lambda model: list(MAPS).index(model.map_name))
 
 
 def measure_people(

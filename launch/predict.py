@@ -19,7 +19,7 @@ from qsr_jax.data.dicom import (
     write_derived,
 )
 from qsr_jax.data.staging import staged_folder
-from qsr_jax.evaluate.predict import MismatchError, NetworkPredictor, load_predictor
+from qsr_jax.evaluate.predict import MismatchError, NetworkPredictor, load_predictors
 from qsr_jax.types import Prediction
 
 
@@ -62,9 +62,7 @@ def predict(workdirs: Sequence[Path], source: Path, output: Path) -> list[Path]:
         CheckpointError: a workdir holds no complete model.
         WriteError: the system refused the write; nothing is left at ``output``.
     """
-    models = [load_predictor(workdir) for workdir in workdirs]
-    if len({model.map_name for model in models}) < len(models):
-        raise MismatchError("two --workdir hold models of the same map; give one per map")
+    models = load_predictors(workdirs)
     folders = _series_folders(source)
     jobs = [(model, _matching(model, folders, source)) for model in models]
     results = [

@@ -12,7 +12,7 @@ here="$PWD"
 cd "$(dirname "$0")/.."
 out="${1:-quickstart}"
 case "$out" in /*) ;; *) [ -z "${1:-}" ] || out="$here/$out" ;; esac
-subjects=10 patients=2 seed=0
+subjects=9 patients=1 seed=0
 
 started=$SECONDS
 part() { printf '\n== %s (%d:%02d since the start)\n' "$1" $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)); }
@@ -20,13 +20,13 @@ part() { printf '\n== %s (%d:%02d since the start)\n' "$1" $(((SECONDS - started
 source launch/install.sh
 workers=$(python -c 'import os; print(min(4, os.cpu_count() or 1))') # up to 2 GB each
 
-part "1/7 simulate $subjects healthy people and $patients patients, each scanned fast and routine"
+part "1/7 simulate $subjects healthy people and $patients with lesions, each scanned fast and routine"
 python -m data_tools.simulate_cohort --out "$out/cohort" \
   --subjects $subjects --patients $patients --seed $seed --workers "$workers"
 
 part "2/7 pair the studies and split them by person"
 python -m data_tools.pair_studies --dicom "$out/cohort" --out "$out/manifest.json" \
-  --test-fraction 0.42 --validation-fraction 0.1 --seed $seed
+  --test-fraction 0.4 --validation-fraction 0.1 --seed $seed
 
 part "3/7 build the records"
 python -m data_tools.build_dataset --manifest "$out/manifest.json" --data_dir "$out/records"

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.checkpoint import CheckpointError, load_document, load_generator
-from qsr_jax.maps import MapSpec, from_network, spec_of, to_network
+from qsr_jax.maps import MAPS, MapSpec, from_network, spec_of, to_network
 from qsr_jax.models import GENERATORS
 from qsr_jax.types import Prediction, Predictor, Volume
 
@@ -107,6 +107,20 @@ def load_predictor(workdir: Path) -> NetworkPredictor:
         _document=document,
         _upsample=compile_upsampler(generator, variables, spec),
     )
+
+
+def load_predictors(workdirs: Sequence[Path]) -> list[NetworkPredictor]:
+    """Loads one model per map, in the order of :data:`qsr_jax.maps.MAPS`.
+
+    Raises:
+        MismatchError: two workdirs hold models of the same map.
+        CheckpointError: see :func:`load_predictor`.
+    """
+    models = [load_predictor(workdir) for workdir in workdirs]
+    names = [model.map_name for model in models]
+    if len(set(names)) < len(names):
+        raise MismatchError(f"models of {', '.join(names)}: two of the same map; give one per map")
+    return sorted(models, key=lambda model: list(MAPS).index(model.map_name))
 
 
 def build_generator(

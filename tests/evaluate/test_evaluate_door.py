@@ -10,6 +10,7 @@ from evaluation_people import make_case
 
 import launch.evaluate as door
 from qsr_jax.data.manifest import Manifest, Person
+from qsr_jax.evaluate import predict
 from qsr_jax.evaluate.interpolate import interpolator
 from qsr_jax.types import CORNER
 
@@ -57,7 +58,7 @@ def house(monkeypatch):
 
     monkeypatch.setattr(door.Manifest, "load", lambda _: manifest)
     monkeypatch.setattr(door, "load_case", load_case)
-    monkeypatch.setattr(door, "load_predictor", lambda workdir: Linear(workdir.name))
+    monkeypatch.setattr(predict, "load_predictor", lambda workdir: Linear(workdir.name))
     return held
 
 
@@ -87,7 +88,7 @@ def test_the_whole_walk(tmp_path, house, capsys):
 
 
 def test_two_models_of_one_map_are_refused(tmp_path, house):
-    with pytest.raises(SystemExit, match="error: .*t1, t1; give one per map"):
+    with pytest.raises(SystemExit, match="error: .*t1, t1: two of the same map"):
         door.main(arguments(tmp_path / "r", "t1", "t1"))
 
 
