@@ -14,7 +14,7 @@ from qsr_jax.data.records import Records
 from qsr_jax.maps import MapSpec
 from qsr_jax.models import GENERATORS
 from qsr_jax.models.discriminator import Discriminator
-from qsr_jax.models.vgg19 import Vgg19Features
+from qsr_jax.models.vgg19 import Vgg19Features, layer_names
 from qsr_jax.models.weights import file_sha256, load_vgg19, random_vgg19
 from qsr_jax.train.parallel import AXIS, compile_step
 from qsr_jax.train.state import Networks, staircase_adam
@@ -26,6 +26,9 @@ def build_networks(config: ConfigDict, *, scale: int) -> Networks:
     if config.generator.name not in GENERATORS:
         known = ", ".join(GENERATORS)
         raise ConfigError(f"generator.name is {config.generator.name!r}; known: {known}")
+    if config.vgg.layer not in layer_names():
+        known = ", ".join(layer_names())
+        raise ConfigError(f"vgg.layer: VGG-19 has no layer {config.vgg.layer!r}; known: {known}")
     return Networks(
         generator=GENERATORS[config.generator.name](
             features=config.generator.features,

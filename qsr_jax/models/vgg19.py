@@ -13,6 +13,14 @@ import jax.numpy as jnp
 from qsr_jax.models.weights import VGG_BLOCKS
 
 
+def layer_names() -> list[str]:
+    """Every layer whose features can be asked for, in the order of the network."""
+    names = []
+    for block, (_, depth) in enumerate(VGG_BLOCKS, start=1):
+        names += [f"conv{block}_{index}" for index in range(1, depth + 1)] + [f"pool{block}"]
+    return names
+
+
 class Vgg19Features(nn.Module):
     """Maps network-scale images (n, h, w, 1) to the features after one layer.
 
