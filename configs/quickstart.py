@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
     config.schedule.warmup_steps = 1150
     config.optimizer.learning_rate = 6e-3
     config.optimizer.decay_every = 200
-    config.optimizer.decay_factor = 0.35
+    config.optimizer.decay_factor = 0.42
     config.cadence.log_every = 20
     config.cadence.validate_every = 590
     config.cadence.save_every = 400
