@@ -12,7 +12,7 @@ here="$PWD"
 cd "$(dirname "$0")/.."
 out="${1:-quickstart}"
 case "$out" in /*) ;; *) [ -z "${1:-}" ] || out="$here/$out" ;; esac
-subjects=9 patients=1 seed=0
+subjects=9 patients=1 seed=1
 
 started=$SECONDS
 part() { printf '\n== %s (%d:%02d since the start)\n' "$1" $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)); }
