@@ -20,6 +20,8 @@ Where the paper is silent, chosen here and why:
 - Equation 2 is a sum over samples as printed; gan_reduction="mean" makes it an eighth at batch 8.
 - No warm-up is mentioned, so none; whole slices (crop 0), air included, as eq. 1 is written.
 - Batch norm momentum 0.9: running statistics follow within tens of steps.
+- Batch norm learns its statistics to the last step; frozen_norm_steps ends that earlier, which
+  removes the bias between training and prediction mode.
 - Seed 0; every random number follows from it.
 """
 
@@ -34,6 +36,7 @@ def get_config() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.batch_size = 8  # all devices together
+    config.data.fold = ""  # "3/5": the third of five folds, built with --fold 3/5
     config.data.crop = 0  # coarse crop side in pixels around the head; 0: whole slices
     config.data.threads = 2  # readers
 
@@ -64,14 +67,31 @@ def get_config() -> ConfigDict:
     config.optimizer.decay_every = 1000  # steps
     config.optimizer.decay_factor = 0.95
 
+    _add_course(config)
+    return config
+
+
+def _add_course(config: ConfigDict) -> None:
+    """How long to train, what to keep, when to speak."""
+    config.average = ConfigDict()
+    config.average.decay = 0.0  # of the generator's running average, e.g. 0.999; 0: none
+
     config.schedule = ConfigDict()
     config.schedule.epochs = 200.0  # give epochs or steps, the other 0
     config.schedule.steps = 0
     config.schedule.warmup_steps = 0  # first steps on equation 1 alone
+    config.schedule.frozen_norm_steps = 0  # last steps with batch norm as in prediction
 
     config.cadence = ConfigDict()
     config.cadence.log_every = 50  # steps
     config.cadence.validate_every = 1000
     config.cadence.save_every = 1000
     config.cadence.keep = 2  # checkpoints
-    return config
+
+    config.best = ConfigDict()
+    config.best.bias_percent = 2.0  # validation bias within this: then PSNR decides
+
+    config.alarms = ConfigDict()
+    config.alarms.certain = 0.99  # a verdict of the discriminator that teaches nothing
+    config.alarms.window = 10  # logged steps in a row
+    config.alarms.drift_percent = 3.0  # growth of the validation bias

@@ -8,6 +8,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+from data_tools.qmri_pairs.person_slices import Run, workers
 from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Masks, build
 from qsr_jax.data.manifest import Manifest
 from qsr_jax.data.records import (
@@ -15,7 +16,7 @@ from qsr_jax.data.records import (
     dataset_folder,
     fingerprint_of,
     half_written,
-    open_records,
+    split_lengths,
 )
 from qsr_jax.maps import MAPS
 
@@ -24,7 +25,10 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the door; errors of the user's end in one line and exit status 1."""
     args = _parser().parse_args(argv)
     try:
-        _build_all(args.manifest, args.data_dir.resolve(), args.num_shards)
+        if args.workers < 1:
+            raise ValueError(f"--workers must be at least 1; got {args.workers}")
+        with workers(args.workers) as run:
+            _build_all(args.manifest, args.data_dir.resolve(), args.fold, (run, args.workers))
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
 
@@ -38,25 +42,28 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--manifest", type=Path, required=True, metavar="FILE", help="from data_tools.pair_studies")
     add("--data_dir", type=Path, required=True, metavar="DIR", help="receives qmri_pairs/")
-    add("--num_shards", type=int, metavar="N", help="files per split; by size when not given")
+    add("--fold", metavar="K/N", help="split as this fold of the manifest says, such as 3/5")
+    add("--workers", type=int, default=1, help="processes that read; the bytes do not depend on it")
     return parser
 
 
-def _build_all(manifest_path: Path, data_dir: Path, num_shards: int | None) -> None:
-    manifest = Manifest.load(manifest_path)
+def _build_all(manifest_path: Path, data_dir: Path, fold: str | None, run: tuple[Run, int]) -> None:
+    manifest = Manifest.load(manifest_path).in_fold(fold)
     masks: Masks = {}
     for name in MAPS:
-        folder = dataset_folder(data_dir, name)
+        folder = dataset_folder(data_dir, name, fold)
+        for leftover in half_written(folder):
+            print(f"{leftover}: half-written by a build that was cut off; removed")
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
         if _is_built(folder, manifest.fingerprint):
             print(f"{folder}: already built from this manifest")
             continue
-        for leftover in half_written(folder):
-            print(f"{leftover}: half-written by a build that was cut off; removed")
-            shutil.rmtree(leftover)
-        build(manifest_path, data_dir, name, num_shards=num_shards, masks=masks)
-        splits = {person.split for person in manifest.persons}
-        counts = (f"{len(open_records(data_dir, name, s))} {s}" for s in sorted(splits))
-        print(f"{folder}: {', '.join(counts)} slices")
+        build(manifest_path, data_dir, name, fold=fold, masks=masks, run=run)
+        lengths = split_lengths(folder)
+        print(f"{folder}: {', '.join(f'{n} {split}' for split, n in lengths.items())} slices")
 
 
 def _is_built(folder: Path, fingerprint: str) -> bool:

@@ -1,6 +1,7 @@
-"""Finds out which series of a DICOM tree form fast-routine pairs and writes a manifest.
+"""Finds out which series of a tree of scans form fast-routine pairs and writes a manifest.
 
-Nothing in the tree is changed. What is not used is listed in the manifest with its reason.
+Nothing in the tree is changed. What is not used is listed in the manifest with its reason. Each
+pair carries its numbers and a verdict; "flagged" means that a person should look.
 """
 
 import argparse
@@ -8,10 +9,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from qsr_jax.data.dicom import DicomInputError
-from qsr_jax.data.manifest import SPLITS, Manifest, ManifestError
+from qsr_jax.data.identity import load_salt, read_groups
+from qsr_jax.data.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest, ManifestError
+from qsr_jax.data.protocols import PROTOCOLS, Protocol, load_rows
 from qsr_jax.data.staging import WriteError
-from qsr_jax.data.studies import PARTICIPANTS, load_salt, pair_studies, read_groups
+from qsr_jax.data.studies import PARTICIPANTS, pair_studies
 
 SCALE = 2
 
@@ -22,12 +24,25 @@ def main(argv: list[str] | None = None) -> None:
     try:
         manifest = _pair(args)
         _write(manifest, args.out)
-    except (ManifestError, DicomInputError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
+    _report(manifest, args.out)
+
+
+def _report(manifest: Manifest, out: Path) -> None:
+    """Prints what was refused, what a person should look at, and the counts."""
     for item in manifest.refused:
         print(f"refused  {item['what']}: {item['reason']}")
+    pairs = [pair for person in manifest.persons for pair in person.maps.values()]
+    for pair in pairs:
+        for finding in pair.findings:
+            print(f"{finding['verdict']:8} {pair.folders['fast']}: {finding['text']}")
+    verdicts = ", ".join(
+        f"{sum(pair.verdict == verdict for pair in pairs)} {verdict}" for verdict in VERDICTS
+    )
+    print(f"{len(pairs)} pairs: {verdicts}")
     counts = ", ".join(f"{len(manifest.people(split=split))} {split}" for split in SPLITS)
-    print(f"{args.out}: {len(manifest.persons)} persons ({counts})")
+    print(f"{out}: {len(manifest.persons)} persons ({counts})")
     print(f"{len(manifest.refused)} refused, {len(manifest.ignored)} other files ignored")
 
 
@@ -38,10 +53,18 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--dicom", type=Path, required=True, metavar="DIR", help="tree with one folder per series")
+    trees = parser.add_mutually_exclusive_group(required=True)
+    trees.add_argument("--dicom", type=Path, metavar="DIR", help="tree, one folder per series")
+    trees.add_argument(
+        "--bids",
+        type=Path,
+        metavar="DIR",
+        help="BIDS data set, sub-*/anat/*_acq-fast_T1map.nii.gz and so on, units in side-cars",
+    )
     add("--out", type=Path, required=True, metavar="FILE", help="manifest (json) to write")
     add("--test-fraction", type=float, default=0.24, help="share of all persons that test")
     add("--validation-fraction", type=float, default=0.0, help="share set aside for validation")
+    add("--folds", type=int, default=0, help="also deal the healthy persons to N folds; 0 for none")
     add("--seed", type=int, default=0, help="of the split by person")
     add(
         "--participants",
@@ -55,26 +78,52 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="secret that turns PatientIDs into hashes; made beside the manifest when missing",
     )
+    add(
+        "--protocols",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON with rows that recognise other scanners' maps; kept in the manifest",
+    )
+    add(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="FOLDER:RULE",
+        help="use this person although the rule refuses it; kept in the manifest; may be repeated",
+    )
     return parser
 
 
 def _pair(args: argparse.Namespace) -> Manifest:
-    root = args.dicom.resolve()
+    kind = BIDS if args.dicom is None else DICOM
+    root = (args.bids if args.dicom is None else args.dicom).resolve()
     if not root.is_dir():
         raise ManifestError(f"{root}: no such folder")
     table = args.participants
     if table is None and (root / PARTICIPANTS).is_file():
         table = root / PARTICIPANTS
+    salt_file = args.salt_file or args.out.with_name(f"{args.out.name}.salt")
+    if salt_file.resolve().is_relative_to(root):
+        raise ManifestError(f"{salt_file}: the secret must not lie inside the tree; move --out")
     return pair_studies(
         root,
+        kind=kind,
         scale=SCALE,
         seed=args.seed,
         test_fraction=args.test_fraction,
         validation_fraction=args.validation_fraction,
+        folds=args.folds,
         groups=None if table is None else read_groups(table),
-        salt=load_salt(args.salt_file or args.out.with_name(f"{args.out.name}.salt")),
+        accepted=args.accept,
+        protocols=() if args.protocols is None else added_rows(args.protocols),
+        salt=load_salt(salt_file),
         progress=lambda persons: tqdm(persons, desc="pairing", unit="person", mininterval=1),
     )
+
+
+def added_rows(path: Path) -> tuple[Protocol, ...]:
+    """The rows of a file, without the built-in ones."""
+    return tuple(row for row in load_rows(path) if row not in PROTOCOLS)
 
 
 def _write(manifest: Manifest, out: Path) -> None:

@@ -2,7 +2,11 @@
 
 Every person is one folder sub-NNN with six series (fast and routine, T1, T2, PD) and truth/ (NIfTI
 maps, tissue, region and lesion labels). Healthy people come first, patients (with lesions) after
-them; participants.tsv says who is who. A rerun keeps finished people and redoes half-written ones.
+them; participants.tsv says who is who, cohort.json holds everything that decides the data. A rerun
+keeps finished people and redoes half-written ones; it is refused with other settings.
+
+People are bent from the MNI152 templates, or made from label maps (--anatomy), or are measured
+heads that are scanned again (--measured).
 """
 
 import argparse
@@ -15,21 +19,35 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_tools.simulated_person import Cohort, simulate_person
+from data_tools.cohort_settings import Cohort
+from data_tools.simulated_person import simulate_person
+from qsr_jax.physics.label_maps import TABLES
+from qsr_jax.physics.lesions import RADIUS_MM, SHARE, SPECKS
 from qsr_jax.physics.protocol import PROTOCOLS
+from qsr_jax.physics.scanner import Scanner
 from qsr_jax.types import ALIGNMENTS, CORNER
 
 SETTINGS = "cohort.json"
 PARTICIPANTS = "participants.tsv"
+SCANNER = {
+    "coils": "receive coils around the head",
+    "cross_talk": "share of the signal that comes from outside the slice",
+    "b1_strength": "departure of the transmit field from nominal, 1 = as usual at 3 T",
+    "motion_mm": "head movement between delays, standard deviation",
+    "motion_deg": "head rotation between delays, standard deviation",
+    "csf_pulsation": "change of CSF signal between delays, standard deviation, 0.1 = 10 %%",
+}
+"""Options of the scanner that are flags, and what they say."""
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the door; errors of the user's end in one line and exit status 1."""
     args = _parser().parse_args(argv)
-    names = [field.name for field in dataclasses.fields(Cohort)]
-    cohort = Cohort(**{name: getattr(args, name) for name in names})
     try:
-        _check(cohort, args.workers)
+        cohort = _cohort(args)
+        if args.workers < 1:
+            raise ValueError(f"--workers must be at least 1; got {args.workers}")
+        cohort.check()
         _open_folder(args.out, cohort)
         people = cohort.people()
         missing = [name for name in people if not (args.out / name).exists()]
@@ -54,6 +72,21 @@ def _parser() -> argparse.ArgumentParser:
     add("--subjects", type=int, required=True, metavar="N", help="number of healthy people")
     add("--patients", type=int, required=True, metavar="M", help="number of people with lesions")
     add("--seed", type=int, default=0, help="person k depends on the seed and on k alone")
+    add("--workers", type=int, default=1, help="processes; each takes up to 3 GB")
+    _add_scan(parser.add_argument_group("scans"))
+    _add_people(parser.add_argument_group("people"))
+    return parser
+
+
+def _add_scan(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--protocol",
+        default="paper",
+        metavar="NAME|FILE",
+        help=f"{', '.join(PROTOCOLS)}, or a .json or .toml file with both scans; tiny is the same "
+        "physics on 6 slices and a quarter of the matrix, to try things out",
+    )
     add("--snr", type=float, default=45.0, help="of white matter in the routine scan")
     add(
         "--alignment",
@@ -61,29 +94,58 @@ def _parser() -> argparse.ArgumentParser:
         default=CORNER,
         help="fast and routine grid share the outer edge, or pixel N/2",
     )
+    fields = {field.name: field for field in dataclasses.fields(Scanner)}
+    for name, said in SCANNER.items():
+        default = fields[name].default
+        add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=said)
     add(
-        "--protocol",
-        choices=list(PROTOCOLS),
-        default="paper",
-        help="tiny: the same physics on 6 slices and a quarter of the matrix, to try things out",
+        "--noiseless",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep the noise-free routine fit in the truth, too (a tenth of the time)",
     )
-    add("--workers", type=int, default=1, help="processes; each takes up to 3 GB")
-    return parser
 
 
-def _check(cohort: Cohort, workers: int) -> None:
-    """Refuses numbers that no cohort can have."""
-    for name, value, least in (
-        ("--subjects", cohort.subjects, 0),
-        ("--patients", cohort.patients, 0),
-        ("--seed", cohort.seed, 0),
-        ("--workers", workers, 1),
-        ("--subjects plus --patients", len(cohort.people()), 1),
-    ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}; got {value}")
-    if not cohort.snr > 0:
-        raise ValueError(f"--snr must be positive; got {cohort.snr}")
+def _add_people(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--anatomy", type=Path, metavar="DIR", help="NIfTI label maps, used in turn")
+    add("--labels", choices=list(TABLES), help="codes of the label maps")
+    add(
+        "--measured",
+        type=Path,
+        metavar="DIR",
+        help="t1, t2 and pd.nii.gz with units.json, or subfolders of these; the protocol is scaled "
+        "to their resolution",
+    )
+    add(
+        "--lesions",
+        default=",".join(SHARE),
+        metavar="KIND,...",
+        help=f"kinds that patients get, of {'; '.join(RADIUS_MM)}",
+    )
+    add("--specks", type=int, default=SPECKS, help="lesions of 1 to 3 mm per patient")
+    add("--lesion-masks", type=Path, metavar="DIR", help="NIfTI masks in MNI space, 1 per patient")
+    for name, what in (("aal", "AAL3"), ("jhu", "JHU-ICBM 48")):
+        add(
+            f"--atlas-{name}",
+            type=Path,
+            nargs=2,
+            metavar=("VOLUME", "TABLE"),
+            help=f"{what} labels in MNI space and their names, instead of our geometric regions",
+        )
+
+
+def _cohort(args: argparse.Namespace) -> Cohort:
+    """The settings that the flags say; raises ValueError."""
+    names = {field.name for field in dataclasses.fields(Cohort)}
+    given = {name: value for name, value in vars(args).items() if name in names}
+    given |= {
+        "scanner": Scanner(**{name: getattr(args, name) for name in SCANNER}),
+        "lesions": tuple(kind.strip() for kind in args.lesions.split(",")),
+        "atlas_aal": args.atlas_aal and tuple(args.atlas_aal),
+        "atlas_jhu": args.atlas_jhu and tuple(args.atlas_jhu),
+    }
+    return Cohort(**given)
 
 
 def _open_folder(out: Path, cohort: Cohort) -> None:
@@ -92,7 +154,7 @@ def _open_folder(out: Path, cohort: Cohort) -> None:
     Raises:
         ValueError: the folder holds something else, or a cohort with other settings.
     """
-    settings = dataclasses.asdict(cohort)
+    settings = cohort.settings()
     path = out / SETTINGS
     if not path.is_file():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -107,12 +169,23 @@ def _open_folder(out: Path, cohort: Cohort) -> None:
         raise ValueError(f"{path} is not this program's; choose another --out")
     for key, value in settings.items():
         if found[key] != value:
+            where, old, new = _difference(key, found[key], value)
             raise ValueError(
-                f"{out} holds a cohort with {key} {found[key]}, asked for {value}; "
+                f"{out} holds a cohort with {where} {old}, asked for {new}; "
                 "use the same settings to continue it, or another --out"
             )
     table = [f"{name}\t{group}\n" for name, group in cohort.people().items()]
     _write(out / PARTICIPANTS, "participant_id\tgroup\n" + "".join(table))
+
+
+def _difference(key: str, old: object, new: object) -> tuple[str, object, object]:
+    """The first place where two settings differ, and both values there."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted(old.keys() | new.keys()):
+            pair = [table.get(name) for table in (old, new)]
+            if pair[0] != pair[1]:
+                return _difference(f"{key}.{name}", *pair)
+    return key, old, new
 
 
 def _write(path: Path, text: str) -> None:

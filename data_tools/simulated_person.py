@@ -1,70 +1,34 @@
 """Simulates one person and writes what the scanner and the truth say."""
 
-import dataclasses
-import functools
 import json
 from pathlib import Path
 
 import numpy as np
-from nilearn.datasets import (
-    load_mni152_brain_mask,
-    load_mni152_gm_template,
-    load_mni152_wm_template,
-)
 
+from data_tools.cohort_settings import PATIENT, Cohort
 from qsr_jax.data.dicom import Acquisition, make_uid, write_acquired
 from qsr_jax.data.nifti import write_nifti
 from qsr_jax.data.staging import staged_folder
-from qsr_jax.data.truth import MAP_FILES, TRUTH_JSON
+from qsr_jax.data.truth import MAP_FILES, NOISELESS_FILES, TRUTH_JSON
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.phantom import Phantom, draw_phantom, tissue_codes
-from qsr_jax.physics.protocol import PROTOCOLS, Protocol, geometries
+from qsr_jax.physics.phantom import BONE, Phantom, draw_phantom
+from qsr_jax.physics.protocol import Protocol, geometries
 from qsr_jax.physics.regions import REGION_NAMES
-from qsr_jax.physics.study import scan
-from qsr_jax.physics.template import Template, with_nuclei
+from qsr_jax.physics.study import Study, scan
 from qsr_jax.types import Geometry, Volume
 
-HEALTHY, PATIENT = "healthy", "patient"
-TISSUE_NAMES = {0: "none", 1: "CSF", 2: "GM", 3: "WM", 4: "lesion"}
+TISSUE_NAMES = {
+    0: "none",
+    1: "CSF",
+    2: "GM",
+    3: "WM",
+    4: "lesion",
+    5: "fat and marrow",
+    6: "muscle",
+    7: "skin",
+    BONE: "bone",
+}
 FIELD_STRENGTH_T = 3.0
-ECHO_TRAIN_LENGTH = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Cohort:
-    """Everything that decides what the people of a cohort look like.
-
-    Attributes:
-        subjects: healthy people, the first numbers.
-        patients: people with lesions, the numbers after them.
-        seed: of the cohort; person k is a pure function of it, k and the settings below.
-        protocol: key of :data:`qsr_jax.physics.protocol.PROTOCOLS`.
-        snr: of white matter in the routine scan.
-        alignment: of the two reconstructed grids, see :mod:`qsr_jax.types`.
-    """
-
-    subjects: int
-    patients: int
-    seed: int
-    protocol: str
-    snr: float
-    alignment: str
-
-    def people(self) -> dict[str, str]:
-        """Participant id to group, in order."""
-        groups = [HEALTHY] * self.subjects + [PATIENT] * self.patients
-        return {f"sub-{number:03d}": group for number, group in enumerate(groups, start=1)}
-
-
-@functools.cache
-def load_template() -> Template:
-    """The MNI152 tissue templates that nilearn's package carries, 1 mm; needs no network."""
-    grey, white, brain = (
-        load(resolution=1)
-        for load in (load_mni152_gm_template, load_mni152_wm_template, load_mni152_brain_mask)
-    )
-    arrays = [np.asarray(image.dataobj, np.float32) for image in (grey, white, brain)]
-    return with_nuclei(Template(*arrays, affine=grey.affine))
 
 
 def simulate_person(cohort: Cohort, participant: str, out: Path) -> None:
@@ -76,28 +40,46 @@ def simulate_person(cohort: Cohort, participant: str, out: Path) -> None:
     """
     group = cohort.people()[participant]
     number = int(participant.removeprefix("sub-"))
-    routine, fast = PROTOCOLS[cohort.protocol]
+    routine, fast = cohort.protocols(number)
     grids = dict(zip((routine, fast), geometries(routine, fast, cohort.alignment), strict=True))
     anatomy, scanner = np.random.default_rng([cohort.seed, number]).spawn(2)
-    template = load_template()
-    phantom = draw_phantom(anatomy, template, grids[routine], patient=group == PATIENT)
-    study = scan(scanner, phantom, grids, snr=cohort.snr, reference=routine)
+    labeller, regions_from = cohort.labeller()
+    phantom = draw_phantom(
+        anatomy,
+        cohort.anatomy_of(number),
+        grids[routine],
+        patient=group == PATIENT,
+        plan=cohort.plan() if group == PATIENT else None,
+        labeller=labeller,
+    )
+    study = scan(
+        scanner,
+        phantom,
+        grids,
+        snr=cohort.snr,
+        reference=routine,
+        scanner=cohort.scanner,
+        noiseless=cohort.noiseless,
+    )
 
-    uid_seed = f"{cohort.protocol}/{cohort.alignment}/{cohort.snr}/{cohort.seed}/{number}"
-    study_uid = make_uid(f"{uid_seed}/study")
+    uid_seed = cohort.uid_seed(number)
+    head = cohort.head_of(number)
     with staged_folder(out) as folder:
         for protocol, geometry in grids.items():
             maps = study.scans[protocol.name]
             _write_scan(folder, maps, geometry, protocol, number, uid_seed)
         about = {
-            "study_uid": study_uid,
+            "study_uid": make_uid(f"{uid_seed}/study"),
             "group": group,
             "seed": cohort.seed,
             "grid_alignment": cohort.alignment,
             "protocol": cohort.protocol,
             "snr": cohort.snr,
+            "anatomy": head.name if head else "MNI152 templates",
+            "regions_from": regions_from,
+            "traits": phantom.traits,
         }
-        _write_truth(folder / "truth", study.truth, phantom, about)
+        _write_truth(folder / "truth", study, phantom, about)
 
 
 def _write_scan(
@@ -122,7 +104,7 @@ def _write_scan(
             series_description=f"{spec.label} {protocol.name} simulated MDME",
             tr_ms=protocol.tr_ms,
             te_ms=protocol.te_ms[0],
-            echo_train_length=ECHO_TRAIN_LENGTH,
+            echo_train_length=protocol.train_length,
             matrix=protocol.matrix,
             field_strength_t=FIELD_STRENGTH_T,
         )
@@ -132,16 +114,37 @@ def _write_scan(
         )
 
 
-def _write_truth(
-    folder: Path, maps: np.ndarray, phantom: Phantom, about: dict[str, object]
-) -> None:
+def _over_field(geometry: Geometry, shape: tuple[int, int, int]) -> Geometry:
+    """The grid of ``shape`` pixels between the outer edges of ``geometry``."""
+    slice_mm, dy, dx = geometry.spacing_mm
+    fields = geometry.shape[1] * dy, geometry.shape[2] * dx
+    new = fields[0] / shape[1], fields[1] / shape[2]
+    x, y, z = geometry.origin_mm
+    return Geometry(
+        origin_mm=(x + (new[1] - dx) / 2, y + (new[0] - dy) / 2, z),
+        row_dir=geometry.row_dir,
+        col_dir=geometry.col_dir,
+        spacing_mm=(slice_mm, *new),
+        shape=shape,
+    )
+
+
+def _write_truth(folder: Path, study: Study, phantom: Phantom, about: dict[str, object]) -> None:
     """Maps and labels on the routine grid, and what the labels mean."""
     folder.mkdir()
     geometry = phantom.planes.geometry
-    for index, name in enumerate(MAPS):
-        write_nifti(np.ascontiguousarray(maps[..., index]), geometry, folder / MAP_FILES[name])
+    written = [(MAP_FILES, study.truth)]
+    if study.noiseless is not None:
+        written.append((NOISELESS_FILES, study.noiseless))
+    for files, maps in written:
+        for index, name in enumerate(MAPS):
+            array = np.ascontiguousarray(maps[..., index], np.float32)
+            write_nifti(array, geometry, folder / files[name])
+    for name, factor in study.g_factor.items():
+        grid = _over_field(geometry, factor.shape)
+        write_nifti(factor.astype(np.float32), grid, folder / f"g_factor_{name}.nii.gz")
     labels = {
-        "tissue": tissue_codes(phantom.fractions),
+        "tissue": phantom.tissue,
         "regions": phantom.regions,
         "lesions": phantom.lesion_labels,
     }
@@ -152,5 +155,14 @@ def _write_truth(
         "tissue_names": TISSUE_NAMES,
         "region_names": dict(enumerate(REGION_NAMES, start=1)),
         "lesion_kinds": {i: lesion.kind for i, lesion in enumerate(phantom.lesions, start=1)},
+        "lesion_details": {
+            i: {
+                "radius_mm": round(lesion.radius_mm, 3),
+                "t1_ms": round(float(lesion.value[0]), 1),
+                "t2_ms": round(float(lesion.value[1]), 1),
+                "pd_percent": round(float(lesion.value[2]), 2),
+            }
+            for i, lesion in enumerate(phantom.lesions, start=1)
+        },
     }
     (folder / TRUTH_JSON).write_text(json.dumps(text, indent=1) + "\n")

@@ -63,10 +63,17 @@ def bench_step(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dic
     networks = build_networks(config, scale=material.SCALE)
     frozen = replicate(features_parameters(config))
     batch = split_over_devices(material.batch(config.data.batch_size))
+    config.schedule.frozen_norm_steps = 0
     for stage, warmup_steps in (("warm-up", 1), ("adversarial", 0)):
-        step = steps_by_stage(config, networks, spec, warmup_steps)(0)
+        config.schedule.warmup_steps = warmup_steps
+        step = steps_by_stage(config, networks, spec, 1)(0)
         state = replicate(
-            init_state(jax.random.key(0), networks, lr_shape=(material.SIDE, material.SIDE))
+            init_state(
+                jax.random.key(0),
+                networks,
+                lr_shape=(material.SIDE, material.SIDE),
+                averaged=config.average.decay > 0.0,
+            )
         )
 
         def once(step: Callable = step) -> Any:

@@ -1,7 +1,8 @@
 """Measures trained models against routine scans and writes the report: the paper's tables and ours.
 
-Bicubic interpolation is measured beside them. Give one --workdir per map; maps without a model are
-left out of the report.
+Interpolations of the fast scan are measured beside them. Give one --workdir per map; maps without a
+model are left out of the report. Several trainings (folds, seeds) of one question become one report
+with their spread: give one --run for each.
 """
 
 import argparse
@@ -14,16 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-from tqdm import tqdm
 
+from launch.evaluation_people import Options, measure_people
+from launch.evaluation_runs import Run, load_runs, paths_of
 from qsr_jax import __version__
-from qsr_jax.data.cases import load_case
-from qsr_jax.data.manifest import SPLITS, Manifest, Person
+from qsr_jax.data.manifest import SPLITS
+from qsr_jax.evaluate.baselines import BASELINES
+from qsr_jax.evaluate.cache import ValueCache
 from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.interpolate import interpolator
-from qsr_jax.evaluate.measure import BICUBIC, TRAINED, Example, Value, example_slice, measure
-from qsr_jax.evaluate.predict import NetworkPredictor, load_predictors, merge_maps
-from qsr_jax.evaluate.report import About, Model, check_target, write_report
+from qsr_jax.evaluate.measure import BICUBIC, TRAINED
+from qsr_jax.evaluate.niqe import NiqeModel, load_model
+from qsr_jax.evaluate.report import About, Model, Training, check_target, write_report
 from qsr_jax.evaluate.rows import Tables, VerdictRow
 from qsr_jax.evaluate.wording import number
 
@@ -32,27 +34,17 @@ PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.evaluate --help``."""
-    parser = argparse.ArgumentParser(prog="python -m launch.evaluate", description=__doc__)
-    parser.add_argument(
-        "--manifest", type=Path, required=True, help="made by data_tools.pair_studies"
-    )
-    parser.add_argument(
-        "--workdir",
-        type=Path,
-        action="append",
-        required=True,
-        help="folder of a trained model; repeat it for several maps",
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the report; an older report is replaced"
-    )
-    parser.add_argument(
-        "--split", choices=SPLITS, default="test", help="whom to measure (default: %(default)s)"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     try:
         tables = evaluate(
-            arguments.manifest, arguments.workdir, arguments.out, split=arguments.split
+            _runs(arguments),
+            arguments.out,
+            split=arguments.split,
+            trained_on=arguments.trained_on,
+            names=_baselines(arguments.baselines),
+            natural=None if arguments.niqe is None else load_model(arguments.niqe),
+            cache=ValueCache(arguments.cache),
+            workers=arguments.workers,
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
@@ -60,65 +52,163 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"report: {arguments.out / 'index.html'}")
 
 
-def evaluate(manifest_path: Path, workdirs: Sequence[Path], out: Path, *, split: str) -> Tables:
-    """Measures everybody of a split, one person in memory at a time, and writes the report.
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m launch.evaluate", description=__doc__)
+    _add_trainings(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the report; an older report is replaced"
+    )
+    parser.add_argument(
+        "--split", choices=SPLITS, default="test", help="whom to measure (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--baselines",
+        default=",".join(BASELINES),
+        metavar="NAMES",
+        help=f"what to measure beside the models, of {', '.join(BASELINES)}; {BICUBIC} is always "
+        "there (default: all)",
+    )
+    parser.add_argument(
+        "--niqe",
+        type=Path,
+        metavar="FILE",
+        help="model of natural images (.mat or .npz) for the paper's NIQE; without it a model "
+        "fitted on routine maps of training people is used",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps finished people for the next time (default: none)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="people measured at a time, about 2 GB each (default: %(default)s)",
+    )
+    return parser
+
+
+def _add_trainings(parser: argparse.ArgumentParser) -> None:
+    """One training, or several."""
+    one = parser.add_argument_group("one training")
+    one.add_argument("--manifest", type=Path, help="made by data_tools.pair_studies")
+    one.add_argument(
+        "--workdir",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of a trained model; repeat it for several maps",
+    )
+    one.add_argument(
+        "--trained-on",
+        type=Path,
+        metavar="MANIFEST",
+        help="the manifest the models were trained with, if --manifest holds new people; nobody "
+        "they learned from may be among them",
+    )
+    several = parser.add_argument_group("several trainings")
+    several.add_argument(
+        "--run",
+        type=Path,
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a manifest and the workdirs trained on it, or a folder with manifest.json, t1, t2, "
+        "pd; repeat it for every fold and seed. Each person is measured by the trainings that test "
+        "on them and counts once, with the mean of these",
+    )
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1 on")
+    return int(text)
+
+
+def _runs(arguments: argparse.Namespace) -> list[tuple[Path, list[Path]]]:
+    """Manifest and workdirs of every training that was asked for."""
+    single = arguments.manifest is not None or arguments.workdir or arguments.trained_on
+    if arguments.run and single:
+        raise ValueError("--run stands for --manifest, --workdir and --trained-on; give one kind")
+    if arguments.run:
+        return [paths_of(given) for given in arguments.run]
+    if arguments.manifest is None or not arguments.workdir:
+        raise ValueError("nothing to measure: give --manifest and --workdir, or --run")
+    return [(arguments.manifest, arguments.workdir)]
+
+
+def _baselines(text: str) -> list[str]:
+    """The wanted baselines, bicubic among them, in their usual order."""
+    wanted = {BICUBIC, *filter(None, (name.strip() for name in text.split(",")))}
+    unknown = sorted(wanted - set(BASELINES))
+    if unknown:
+        raise ValueError(
+            f"--baselines {', '.join(unknown)}: not known; expected of {', '.join(BASELINES)}"
+        )
+    return [name for name in BASELINES if name in wanted]
+
+
+def evaluate(
+    given: Sequence[tuple[Path, Sequence[Path]]],
+    out: Path,
+    *,
+    split: str,
+    trained_on: Path | None,
+    names: Sequence[str],
+    natural: NiqeModel | None,
+    cache: ValueCache,
+    workers: int,
+) -> Tables:
+    """Measures everybody of a split and writes the report.
 
     Raises:
-        ValueError: nobody in the split, two models of one map, ``out`` holds something else, or
-            what the manifest, the scans or the models have to complain about.
+        ValueError: nobody in the split, two models of one map, people whom a model may know,
+            ``out`` holds something else, or what the manifest, the scans or the models have to
+            complain about.
     """
     check_target(out)
-    manifest = Manifest.load(manifest_path)
-    people = manifest.people(split=split)
-    if not people:
-        raise ValueError(f"{manifest_path}: nobody in split {split!r}; choose another --split")
-    models = load_predictors(workdirs)
-    values, examples = measure_people(manifest, people, models, split=split)
-    about = describe(manifest, people, models, split=split)
-    return write_report(out, cohort=Cohort(values), examples=examples, about=about)
+    runs = load_runs(given, split=split, trained_on=trained_on)
+    options = Options(split=split, baselines=tuple(names), natural=natural)
+    values, shown = measure_people(runs, options, cache, workers=workers)
+    folds = {run.name: run.where for run in runs}
+    about = describe(runs, people={v.person for v in values}, split=split)
+    return write_report(out, cohort=Cohort(values), shown=shown, about=about, folds=folds)
 
 
-def measure_people(
-    manifest: Manifest, people: Sequence[Person], models: Sequence[NetworkPredictor], *, split: str
-) -> tuple[list[Value], list[Example]]:
-    """Everybody's values, and a slice of the first person of each group."""
-    trained = merge_maps(models, [model.map_name for model in models])
-    bicubic = {
-        alignment: interpolator(scale=manifest.scale, alignment=alignment, method="cubic")
-        for alignment in {person.grid_alignment for person in people}
-    }
-    values, examples = [], {}
-    for person in tqdm(people, desc="evaluate", unit="person", mininterval=1.0):
-        case = load_case(manifest, person)
-        predictions = {
-            BICUBIC: bicubic[case.grid_alignment](case.fast),
-            TRAINED: trained(case.fast),
-        }
-        values += measure(case, predictions, split=split)
-        if case.group not in examples:
-            examples[case.group] = example_slice(case, predictions)
-    return values, list(examples.values())
-
-
-def describe(
-    manifest: Manifest, people: Sequence[Person], models: Sequence[NetworkPredictor], *, split: str
-) -> About:
+def describe(runs: Sequence[Run], *, people: set[str], split: str) -> About:
     """What the report's header says."""
-    simulated = sum(person.truth is not None for person in people)
-    kinds = {0: "scanned people", len(people): "simulated people"}
-    everybody = {name: manifest.people(split=name) for name in SPLITS}
+    first = runs[0].manifest
+    measured = [person for run in runs for person in run.people]
+    simulated = sum(person.truth is not None for person in measured)
+    kinds = {0: "scanned people", len(measured): "simulated people"}
+    everybody = {name: first.people(split=name) for name in SPLITS}
     return About(
-        data=kinds.get(simulated, f"people, {simulated} of {len(people)} simulated"),
-        fingerprint=manifest.fingerprint,
+        data=kinds.get(simulated, f"people, {simulated} of {len(measured)} simulated"),
+        fingerprint=first.fingerprint,
         split=split,
         persons={s: dict(Counter(p.group for p in group)) for s, group in everybody.items()},
-        refused=len(manifest.refused),
+        refused=len(first.refused),
         slices={s: sum(p.fast_shape[0] for p in group) for s, group in everybody.items()},
-        models=[Model(m.map_name, m.description, m.weights_sha256, tuple(m.notes)) for m in models],
+        measured=len(people),
+        trainings=[_training(run) for run in runs],
         versions={"qsr_jax": __version__}
         | {package: importlib.metadata.version(package) for package in PACKAGES},
         hardware=_hardware(),
         date=datetime.date.today().isoformat(),
+    )
+
+
+def _training(run: Run) -> Training:
+    models = [
+        Model(m.map_name, m.description, m.weights_sha256, tuple(m.notes)) for m in run.models
+    ]
+    return Training(
+        run.name, run.where.fold, run.where.seed, run.manifest.fingerprint, len(run.people), models
     )
 
 

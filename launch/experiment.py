@@ -3,6 +3,7 @@
 Config objects stop here; the rooms below take plain arguments.
 """
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def build_networks(config: ConfigDict, *, scale: int) -> Networks:
     )
 
 
-def planned_steps(config: ConfigDict, n_records: int) -> tuple[int, int]:
-    """(total, warm-up) steps; durations are given in epochs or steps, never both."""
+def planned_steps(config: ConfigDict, n_records: int) -> int:
+    """Steps in all; durations are given in epochs or steps, never both."""
     schedule, batch_size = config.schedule, config.data.batch_size
     if (schedule.epochs > 0) == (schedule.steps > 0):
         raise ConfigError(
@@ -62,7 +63,10 @@ def planned_steps(config: ConfigDict, n_records: int) -> tuple[int, int]:
     if batch_size > n_records:
         raise ConfigError(f"data.batch_size is {batch_size}, the data set has {n_records} records")
     total = schedule.steps or int(schedule.epochs * (n_records // batch_size))
-    return total, schedule.warmup_steps
+    for key in ("warmup_steps", "frozen_norm_steps"):
+        if not 0 <= schedule[key] <= total:
+            raise ConfigError(f"schedule.{key} is {schedule[key]}; expected 0 to {total} (all)")
+    return total
 
 
 def check_sizes(config: ConfigDict, records: Records) -> None:
@@ -79,30 +83,38 @@ def check_sizes(config: ConfigDict, records: Records) -> None:
 
 
 def steps_by_stage(
-    config: ConfigDict, networks: Networks, spec: MapSpec, warmup_steps: int
+    config: ConfigDict, networks: Networks, spec: MapSpec, total_steps: int
 ) -> Callable[[int], Step]:
-    """The compiled step of each step number: equation 1 alone, then equation 4."""
-    warmup, adversarial = (
-        compile_step(
-            make_step(
-                networks,
-                spec=spec,
-                weights=LossWeights(
-                    mae=config.loss.mae,
-                    gan=config.loss.gan,
-                    vgg=config.loss.vgg,
-                    gan_reduction=config.loss.gan_reduction,
-                ),
-                batch_size=config.data.batch_size,
-                crop=config.data.crop,
-                seed=config.seed,
-                adversarial=stage,
-                axis_name=AXIS,
-            )
+    """The compiled step of each step number.
+
+    Equation 1 alone, then equation 4; batch norm learns its statistics, then they are frozen.
+    """
+    schedule = config.schedule
+
+    @functools.cache
+    def stage(adversarial: bool, frozen_norm: bool) -> Step:
+        step = make_step(
+            networks,
+            spec=spec,
+            weights=LossWeights(
+                mae=config.loss.mae,
+                gan=config.loss.gan,
+                vgg=config.loss.vgg,
+                gan_reduction=config.loss.gan_reduction,
+            ),
+            batch_size=config.data.batch_size,
+            crop=config.data.crop,
+            seed=config.seed,
+            adversarial=adversarial,
+            frozen_norm=frozen_norm,
+            average_decay=config.average.decay,
+            axis_name=AXIS,
         )
-        for stage in (False, True)
+        return compile_step(step)
+
+    return lambda number: stage(
+        number >= schedule.warmup_steps, number >= total_steps - schedule.frozen_norm_steps
     )
-    return lambda number: warmup if number < warmup_steps else adversarial
 
 
 def features_parameters(config: ConfigDict) -> dict:

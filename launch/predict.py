@@ -2,21 +2,26 @@
 
 With one --workdir the output folder becomes one series. With several (one model per map) the input
 is a folder that holds the fast series of one person, and the output gets one folder per map.
+--parametric-map writes Parametric Maps (float) instead of classic series; --nifti writes one BIDS
+derivative data set, T1 and T2 in seconds.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from launch.version import software_version
+from qsr_jax import __version__
+from qsr_jax.data.bids_derivative import Derived, write_bids_derivative
 from qsr_jax.data.dicom import (
     DicomInputError,
     Series,
     find_series,
     read_series,
     write_derived,
+    write_parametric_map,
 )
 from qsr_jax.data.staging import staged_folder
 from qsr_jax.evaluate.predict import MismatchError, NetworkPredictor, load_predictors
@@ -42,19 +47,49 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, help="folder to make; must not exist yet"
     )
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--parametric-map", action="store_true", help="write Parametric Maps; needs highdicom"
+    )
+    kinds.add_argument(
+        "--nifti",
+        metavar="SUBJECT",
+        help="write a BIDS derivative data set with this label for the person (never a name)",
+    )
     arguments = parser.parse_args(argv)
+    write = write_parametric_map if arguments.parametric_map else write_derived
     try:
-        for folder in predict(arguments.workdir, arguments.input, arguments.output):
-            print(f"wrote {folder}")
+        for path in predict(
+            arguments.workdir,
+            arguments.input,
+            arguments.output,
+            write=write,
+            nifti_subject=arguments.nifti,
+        ):
+            print(f"wrote {path}")
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
 
 
-def predict(workdirs: Sequence[Path], source: Path, output: Path) -> list[Path]:
-    """Runs every model on the one series that fits it; returns the folders written.
+def predict(
+    workdirs: Sequence[Path],
+    source: Path,
+    output: Path,
+    *,
+    write: Callable[..., None] = write_derived,
+    nifti_subject: str | None = None,
+) -> list[Path]:
+    """Runs every model on the one series that fits it; returns what was written.
 
     Everything is read and predicted before anything is written, and either all series appear or
     none.
+
+    Args:
+        workdirs: one trained model each.
+        source: the series, or the folder above several.
+        output: folder to make.
+        write: :func:`qsr_jax.data.dicom.write_derived` or ``write_parametric_map``.
+        nifti_subject: label of the person in a BIDS derivative data set; None writes DICOM.
 
     Raises:
         MismatchError: no series, or more than one, fits a model.
@@ -69,23 +104,38 @@ def predict(workdirs: Sequence[Path], source: Path, output: Path) -> list[Path]:
         (model, series, model(series.volume))
         for model, series in tqdm(jobs, desc="predict", unit="map", mininterval=1.0)
     ]
+    if nifti_subject is not None:
+        maps = [_derived(*result) for result in results]
+        return write_bids_derivative(maps, output, subject=nifti_subject, version=__version__)
     if len(models) == 1:
-        _write(*results[0], output)
+        _write(write, *results[0], output)
         return [output]
     with staged_folder(output) as folder:
         for model, series, prediction in results:
-            _write(model, series, prediction, folder / model.map_name)
+            _write(write, model, series, prediction, folder / model.map_name)
     return [output / model.map_name for model in models]
 
 
-def _write(model: NetworkPredictor, series: Series, prediction: Prediction, out: Path) -> None:
-    write_derived(
-        prediction,
-        series,
-        out,
-        derivation=f"Super-resolved by {model.description}; weights sha256 "
-        f"{model.weights_sha256}; research use, not for diagnostic use",
-        software=software_version(),
+def _write(
+    write: Callable[..., None],
+    model: NetworkPredictor,
+    series: Series,
+    prediction: Prediction,
+    out: Path,
+) -> None:
+    write(prediction, series, out, derivation=_derivation(model), software=software_version())
+
+
+def _derived(model: NetworkPredictor, series: Series, prediction: Prediction) -> Derived:
+    """One map of a BIDS derivative; its ``desc`` label is the network's name."""
+    label = "".join(c for c in model.description.split()[0] if c.isalnum())
+    return Derived(prediction, series.volume.geometry, label, _derivation(model))
+
+
+def _derivation(model: NetworkPredictor) -> str:
+    return (
+        f"Super-resolved by {model.description}; weights sha256 {model.weights_sha256}; "
+        "research use, not for diagnostic use"
     )
 
 

@@ -41,7 +41,10 @@ def vgg_parameters() -> dict:
 @pytest.fixture(scope="session")
 def small_state():
     """A fresh state of :func:`small_networks`, as host arrays."""
-    make = jax.jit(lambda: init_state(jax.random.key(0), small_networks(None), lr_shape=(16, 16)))
+    networks = small_networks(None)
+    make = jax.jit(
+        lambda: init_state(jax.random.key(0), networks, lr_shape=(16, 16), averaged=True)
+    )
     return jax.device_get(make())
 
 

@@ -1,68 +1,91 @@
-"""tfds builder: manifest and DICOM series in, one record per slice and map out. No TensorFlow."""
+"""tfds builder: manifest in, one record per slice, one shard per person. No TensorFlow."""
 
 import contextlib
+import dataclasses
+import functools
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordWriter
-from tensorflow_datasets.core.writer import ExampleWriter
-from tensorflow_datasets.proto import tf_example_pb2
 from tqdm import tqdm
 
+from data_tools.qmri_pairs.card import Tally, write_card
+from data_tools.qmri_pairs.person_slices import Run, Slices, in_order, person_slices, workers
+from data_tools.qmri_pairs.shard_writer import PlainWriter
 from qsr_jax.data import records
-from qsr_jax.data.cases import read_listed, read_mask
-from qsr_jax.data.dicom import Series
-from qsr_jax.data.manifest import FAST, ROUTINE, SPLITS, Manifest, ManifestError, Person
-from qsr_jax.maps import MAPS, spec_of, to_stored
-from qsr_jax.types import Volume
+from qsr_jax.data.manifest import SPLITS, Manifest, ManifestError, Person
+from qsr_jax.data.seal import write_seal
+from qsr_jax.maps import MAPS, spec_of
 
 MANIFEST_NAME = "manifest.json"
 SPACING_TOLERANCE = 0.01
+USUAL_FOLDS = 5
+"""Folds that ``tfds build`` knows by name; our own door builds any."""
+READ_AHEAD = 2
+"""Persons that wait, read, for each process: some 25 MB each."""
 
 Masks = dict[str, np.ndarray]
 """Person to the packed bits of the tissue mask: made once, used by the builders of all maps."""
 
 
-class PlainWriter(ExampleWriter):
-    """Writes shards that are the same in every build and quick to read.
+@dataclasses.dataclass(eq=False)
+class MapConfig(tfds.core.BuilderConfig):
+    """One map, split as the manifest says or as one of its folds says.
 
-    The features of a record are sorted by name: protobuf writes a map in an order that changes
-    from process to process. Records are not compressed: the noise of maps shrinks to 40 % only,
-    and reading them was measured to take four times as long.
+    Attributes:
+        map_name: "t1", "t2" or "pd".
+        fold: such as "3/5", or None.
     """
 
-    def write(self, path: Any, examples: Iterator[tuple[Any, bytes]]) -> None:
-        """Writes serialised examples, (key, bytes), to one shard."""
-        writer = ArrayRecordWriter(str(path), "group_size:1,uncompressed")
-        for _, example in examples:
-            message = tf_example_pb2.Example.FromString(example)
-            writer.write(message.SerializeToString(deterministic=True))
-        writer.close()
+    map_name: str = ""
+    fold: str | None = None
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+def config_of(map_name: str, fold: str | None) -> MapConfig:
+    """The config of a map and a fold; ``t1_fold3of5`` stands for the fold 3/5."""
+    spec = spec_of(map_name)
+    text = f"{spec.label} maps in {spec.unit}"
+    text += "" if fold is None else f", fold {fold}"
+    name = records.config_name(map_name, fold)
+    return MapConfig(name=name, description=text, map_name=map_name, fold=fold)
+
+
+class Builder(tfds.core.ShardBasedBuilder):
     """Paired slices of one map; see README.md."""
 
     VERSION = tfds.core.Version(records.VERSION)
-    RELEASE_NOTES = {records.VERSION: "First release."}
+    RELEASE_NOTES = records.RELEASE_NOTES
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"manual_dir holds {MANIFEST_NAME}, made by data_tools.pair_studies from a DICOM tree."
+        f"manual_dir holds {MANIFEST_NAME}, made by data_tools.pair_studies from a tree of scans."
     )
     BUILDER_CONFIGS = [
-        tfds.core.BuilderConfig(name=key, description=f"{spec.label} maps in {spec.unit}")
-        for key, spec in MAPS.items()
+        config_of(name, fold)
+        for fold in (None, *(f"{k}/{USUAL_FOLDS}" for k in range(1, USUAL_FOLDS + 1)))
+        for name in MAPS
     ]
 
     def __init__(
-        self, *, manifest: Path | None = None, masks: Masks | None = None, **kwargs: Any
+        self,
+        *,
+        manifest: Path | None = None,
+        masks: Masks | None = None,
+        run: tuple[Run, int] | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Takes what tfds takes, and ``manifest`` (else ``manual_dir/manifest.json`` is read)."""
+        """Takes what tfds takes, and three more.
+
+        Args:
+            manifest: its file; else ``manual_dir/manifest.json`` is read.
+            masks: filled with the tissue masks and read by builders of other maps.
+            run: what starts calls, and in how many processes; else everything happens here.
+            **kwargs: tfds's own.
+        """
         self._manifest_path, self._masks = manifest, {} if masks is None else masks
+        self._run = run
         self._owners: dict[str, str] = {}
         super().__init__(file_format="array_record", **kwargs)
 
@@ -92,71 +115,95 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _example_writer(self) -> PlainWriter:
         return PlainWriter(file_format=self.info.file_format)
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        path = self._manifest_path or Path(dl_manager.manual_dir) / MANIFEST_NAME
-        manifest = Manifest.load(path)
-        self.info.metadata.update(dataset_metadata(manifest, self.builder_config.name))
-        used = [split for split in SPLITS if manifest.people(split=split)]
-        return {split: self._generate_examples(manifest, split) for split in used}
-
-    def _generate_examples(
-        self, manifest: Manifest, split: str
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        people = tqdm(
-            manifest.people(split=split),
-            desc=f"{self.builder_config.name} {split}",
-            unit="person",
-            mininterval=1,
+    def _download_and_prepare(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig | None = None,
+    ) -> None:
+        """Writes the shards, then the card and, last, the seal; tfds renames the folder."""
+        config, path = self.builder_config, self._manifest_path
+        path = path or Path(dl_manager.manual_dir) / MANIFEST_NAME
+        self._manifest = Manifest.load(path).in_fold(config.fold)
+        self._tally = Tally(config.map_name)
+        metadata = dataset_metadata(self._manifest, config.map_name, config.fold)
+        self.info.metadata.update(metadata)
+        with contextlib.ExitStack() as stack:
+            self._calls = self._run or (stack.enter_context(workers(1)), 1)
+            super()._download_and_prepare(dl_manager, download_config)
+        folder = Path(self.data_dir)
+        write_card(folder, self._manifest, self._tally, metadata)
+        write_seal(
+            folder,
+            metadata=metadata,
+            features=self.info.features.to_json(),
+            inputs={
+                person.person: dict(person.maps[config.map_name].sha256)
+                for person in self._manifest.persons
+            },
+            shards=self._shards(),
         )
-        slices = (record for person in people for record in self._records_of(manifest, person))
-        yield from enumerate(slices)
 
-    def _records_of(self, manifest: Manifest, person: Person) -> Iterator[dict[str, Any]]:
-        """One record per slice of one person."""
-        name = self.builder_config.name
-        spec = spec_of(name)
-        scans = [read_listed(manifest, person, name, side) for side in (FAST, ROUTINE)]
-        for series in scans:
-            self._check_owner(series, person)
-        fast, routine = (series.volume for series in scans)
-        lr, hr = (to_stored(v.maps, spec, where=person.person) for v in (fast, routine))
-        mask = self._mask(manifest, person, routine)
-        depths = fast.geometry.slice_positions_mm() @ fast.geometry.normal
-        for index in range(len(lr)):
-            yield {
-                "lr": lr[index],
-                "hr": hr[index],
-                "mask": mask[index],
-                "slope": spec.slope,
-                "person": person.person,
-                "slice_index": index,
-                "slice_mm": depths[index],
-                "spacing_mm": np.asarray(fast.geometry.spacing_mm, np.float32),
-                "map": name,
-                "grid_alignment": person.grid_alignment,
-            }
+    def _shard_iterators_per_split(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Mapping[str, Sequence[Callable[[], Iterator]]]:
+        """One shard per person; tfds asks for them one after the other, in this order."""
+        del dl_manager  # nothing is downloaded
+        name = self.builder_config.map_name
+        people = {split: self._manifest.people(split=split) for split in SPLITS}
+        people = {split: some for split, some in people.items() if some}
+        run, count = self._calls
+        calls = [
+            (person_slices, self._manifest, person, name, self._masks.get(person.person))
+            for some in people.values()
+            for person in some
+        ]
+        bar = functools.partial(tqdm, total=len(calls), desc=name, unit="person", mininterval=1)
+        results = iter(bar(in_order(run, calls, ahead=count * READ_AHEAD if count > 1 else 1)))
+        return {
+            split: [functools.partial(self._shard, split, person, results) for person in some]
+            for split, some in people.items()
+        }
 
-    def _check_owner(self, series: Series, person: Person) -> None:
+    def _shard(
+        self, split: str, person: Person, results: Iterator[Slices]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The records of the next person."""
+        slices = next(results)
+        for owner in slices.owners:
+            self._check_owner(owner, person)
+        self._masks[person.person] = slices.mask
+        for index, record in enumerate(slices.records):
+            self._tally.add(split, record)
+            yield index, record
+
+    def _check_owner(self, patient_id: str, person: Person) -> None:
         """Refuses one PatientID under two persons: they could be in two splits."""
-        owner = self._owners.setdefault(series.patient_id, person.person)
+        owner = self._owners.setdefault(patient_id, person.person)
         if owner != person.person:
             raise ManifestError(
                 f"persons {owner} and {person.person} have the same PatientID, which would leak "
                 "between splits; pair the studies again"
             )
 
-    def _mask(self, manifest: Manifest, person: Person, routine: Volume) -> np.ndarray:
-        """The tissue mask (z, y, x, 1) uint8, computed once per person."""
-        if person.person not in self._masks:
-            mask = read_mask(manifest, person, known={routine.names[0]: routine})
-            self._masks[person.person] = np.packbits(mask)
-        size = routine.maps[..., 0].size
-        bits = np.unpackbits(self._masks[person.person], count=size)
-        return bits.reshape(*routine.geometry.shape, 1)
+    def _shards(self) -> dict[str, dict[str, Any]]:
+        """File name to split, person and number of records."""
+        return {
+            Path(path).name: {"split": split, "person": person.person, "records": length}
+            for split, info in self.info.splits.items()
+            for path, length, person in zip(
+                info.filepaths, info.shard_lengths, self._manifest.people(split=split), strict=True
+            )
+        }
 
 
 def build(
-    manifest: Path, data_dir: Path, map_name: str, *, num_shards: int | None, masks: Masks
+    manifest: Path,
+    data_dir: Path,
+    map_name: str,
+    *,
+    fold: str | None,
+    masks: Masks,
+    run: tuple[Run, int],
 ) -> None:
     """Builds the records of one map; a killed build leaves ``incomplete.*``, never half a dataset.
 
@@ -164,29 +211,30 @@ def build(
         manifest: made by ``data_tools.pair_studies``.
         data_dir: receives ``qmri_pairs/<map>/<version>``.
         map_name: "t1", "t2" or "pd".
-        num_shards: files per split; None lets tfds choose by size.
+        fold: such as "3/5", or None for the manifest's own split.
         masks: filled on the first map, reused by the next ones.
+        run: see :func:`data_tools.qmri_pairs.person_slices.workers`, and their number.
 
     Raises:
         DatasetError: the records could not be written.
-        ManifestError, DicomInputError: the manifest or a series cannot be used.
+        ManifestError, DicomInputError, BidsError: the manifest or a series cannot be used.
     """
     tfds.disable_progress_bar()  # ours knows how many persons are left
-    builder = Builder(manifest=manifest, masks=masks, config=map_name, data_dir=data_dir)
+    config: str | MapConfig = records.config_name(map_name, fold)
+    if config not in Builder.builder_configs:
+        config = config_of(map_name, fold)
+    builder = Builder(manifest=manifest, masks=masks, run=run, config=config, data_dir=data_dir)
     # tfds announces a download and wants a folder for it; there is none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nowhere:
         try:
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(num_shards=num_shards),
-                download_dir=nowhere,
-            )
+            builder.download_and_prepare(download_dir=nowhere)
         except (RuntimeError, OSError) as error:
-            folder = records.dataset_folder(data_dir, map_name)
+            folder = records.dataset_folder(data_dir, map_name, fold)
             why = f"could not be written ({error}); check free disk space. Nothing was left there"
             raise records.DatasetError(f"{folder}: {why}") from error
 
 
-def dataset_metadata(manifest: Manifest, map_name: str) -> dict[str, Any]:
+def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dict[str, Any]:
     """What is kept beside the records.
 
     Raises:
@@ -203,6 +251,7 @@ def dataset_metadata(manifest: Manifest, map_name: str) -> dict[str, Any]:
             )
     return {
         "map": map_name,
+        "fold": "" if fold is None else fold,
         "fingerprint": manifest.fingerprint,
         "grid_alignment": first.grid_alignment,
         "lr_shape": list(first.fast_shape[1:]),

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qsr_jax.data.dicom import Series, read_series
+from qsr_jax.data.dicom import Series
 from qsr_jax.data.manifest import FAST, ROUTINE, Manifest, ManifestError, Person
+from qsr_jax.data.sources import SOURCES
 from qsr_jax.data.truth import Truth, check_study, read_truth
 from qsr_jax.maps import MAPS
 from qsr_jax.ops.mask import tissue_mask
@@ -38,11 +39,12 @@ def read_listed(manifest: Manifest, person: Person, map_name: str, side: str) ->
     """Reads one series of the manifest and makes sure that it is still what was paired.
 
     Raises:
-        DicomInputError: the series cannot be read.
+        DicomInputError, BidsError: the series cannot be read.
         ManifestError: its files are not those that were paired.
     """
     pair = person.maps[map_name]
-    series = read_series(manifest.dicom_dir / pair.folders[side])
+    place = manifest.root / pair.folders[side]
+    series = SOURCES[manifest.kind].read_one(place, map_name, manifest.protocols)
     if series.sha256 != pair.sha256[side] or series.map_name != map_name:
         raise ManifestError(
             f"{pair.folders[side]}: files changed since the studies were paired; pair them again"
@@ -69,7 +71,7 @@ def load_case(manifest: Manifest, person: Person) -> Case:
     """Reads everything about one person.
 
     Raises:
-        DicomInputError, ManifestError: see :func:`read_listed`.
+        DicomInputError, BidsError, ManifestError: see :func:`read_listed`.
         TruthError: the truth is damaged or belongs to another study.
     """
     fast, routine = (
@@ -78,7 +80,7 @@ def load_case(manifest: Manifest, person: Person) -> Case:
     volume = _joined(routine)
     truth = None
     if person.truth is not None:
-        folder = manifest.dicom_dir / person.truth
+        folder = manifest.root / person.truth
         check_study(folder, routine[0].study_uid)
         truth = read_truth(folder, volume.geometry)
     return Case(

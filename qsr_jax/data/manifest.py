@@ -1,4 +1,4 @@
-"""The manifest: which series of a DICOM tree form pairs, and which person learns or tests.
+"""The manifest: which series of a tree form pairs, how good they are, and who learns or tests.
 
 A person is named by a salted hash; the file holds no PatientID, date or UID. Folders are given
 relative to the tree, and every series by the sha256 of its files, so a changed file is noticed.
@@ -8,22 +8,26 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from qsr_jax.data.json_node import ManifestError, Node
+from qsr_jax.data.protocols import Protocol
 from qsr_jax.maps import MAPS
 from qsr_jax.types import ALIGNMENTS
 
-FORMAT, VERSION = "qsr_jax-manifest", 1
+FORMAT, VERSION = "qsr_jax-manifest", 2
 SPLITS = ("train", "validation", "test")
 HEALTHY, PATIENT = "healthy", "patient"
 GROUPS = (HEALTHY, PATIENT)
 FAST, ROUTINE = "fast", "routine"
 SIDES = (FAST, ROUTINE)
-
-
-class ManifestError(ValueError):
-    """A manifest that cannot be trusted; the text names the file and the key."""
+DICOM, BIDS = "dicom", "bids"
+KINDS = (DICOM, BIDS)
+"""What the tree holds: folders of DICOM files, or a BIDS data set of NIfTI files."""
+GOOD, FLAGGED, ACCEPTED = "good", "flagged", "accepted"
+VERDICTS = (GOOD, FLAGGED, ACCEPTED)
+"""Of a pair, the worst last; "accepted" is a refusal that a person overruled."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,14 +35,18 @@ class Pair:
     """One map of one person, scanned twice.
 
     Attributes:
-        folders: "fast" and "routine" to the series folder, relative to the tree.
+        folders: "fast" and "routine" to the series' folder (a file in BIDS), relative to the tree.
         sha256: "fast" and "routine" to the digest of the series' files.
         qc: numbers found while pairing.
+        verdict: "good", "flagged" or "accepted".
+        findings: {"rule", "verdict", "text"} of every rule that was not passed cleanly.
     """
 
     folders: Mapping[str, str]
     sha256: Mapping[str, str]
     qc: Mapping[str, float]
+    verdict: str
+    findings: tuple[Mapping[str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Person:
         person: 16 hex digits, HMAC-SHA256 of the PatientID with the manifest's salt.
         group: "healthy" or "patient".
         split: "train", "validation" or "test".
+        folds: the split in each fold, empty where there are none.
         grid_alignment: how the routine grid lies on the fast one, see :mod:`qsr_jax.types`.
         fast_shape: (slices, rows, columns) of the fast grid.
         fast_spacing_mm: distance between (slices, rows, columns) of the fast grid.
@@ -59,6 +68,7 @@ class Person:
     person: str
     group: str
     split: str
+    folds: tuple[str, ...]
     grid_alignment: str
     fast_shape: tuple[int, int, int]
     fast_spacing_mm: tuple[float, float, float]
@@ -68,21 +78,27 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """A DICOM tree, sorted out.
+    """A tree of scans, sorted out.
 
     Attributes:
-        dicom_dir: the tree.
+        kind: what the tree holds, one of :data:`KINDS`.
+        root: the tree.
+        protocols: rows that recognise maps, beyond the built-in table.
         scale: routine matrix over fast matrix.
         seed: of the split.
         persons: in the seeded order of the split, which says nothing about their names.
+        accepted: {"what": folder, "rule": rule} of every refusal that a person overruled.
         refused: {"what": folder, "reason": text} of everything that was not used for a reason.
         ignored: files that are no images.
     """
 
-    dicom_dir: Path
+    kind: str
+    root: Path
+    protocols: tuple[Protocol, ...]
     scale: int
     seed: int
     persons: tuple[Person, ...]
+    accepted: tuple[Mapping[str, str], ...]
     refused: tuple[Mapping[str, str], ...]
     ignored: tuple[str, ...]
 
@@ -90,7 +106,7 @@ class Manifest:
     def fingerprint(self) -> str:
         """Hex sha256 of what ends in the records: persons, splits, grids and files' digests."""
         content = [self.scale] + [
-            [p.person, p.group, p.split, p.grid_alignment, p.fast_shape]
+            [p.person, p.group, p.split, p.folds, p.grid_alignment, p.fast_shape]
             + [[name, pair.sha256] for name, pair in sorted(p.maps.items())]
             for p in self.persons
         ]
@@ -104,15 +120,40 @@ class Manifest:
             if split in (None, person.split) and group in (None, person.group)
         ]
 
+    def in_fold(self, fold: str | None) -> "Manifest":
+        """The same persons split as fold ``"k/n"`` says; None keeps the manifest's own split.
+
+        Raises:
+            ManifestError: the manifest has no such fold.
+        """
+        if fold is None:
+            return self
+        number, count = parse_fold(fold)
+        has = len(self.persons[0].folds) if self.persons else 0
+        if has != count:
+            raise ManifestError(
+                f"fold {fold}: the manifest has {has} folds; pair with --folds {count}"
+            )
+        return dataclasses.replace(
+            self,
+            persons=tuple(
+                dataclasses.replace(person, split=person.folds[number - 1], folds=())
+                for person in self.persons
+            ),
+        )
+
     def to_json(self, *, folder: Path) -> str:
         """The text of a manifest file that lies in ``folder``."""
         content = {
             "format": FORMAT,
             "version": VERSION,
-            "dicom_dir": _relative_or_absolute(self.dicom_dir, folder),
+            "kind": self.kind,
+            "root": _relative_or_absolute(self.root, folder),
+            "protocols": [dataclasses.asdict(row) for row in self.protocols],
             "scale": self.scale,
             "seed": self.seed,
             "persons": [_person_to_json(person) for person in self.persons],
+            "accepted": [dict(item) for item in self.accepted],
             "refused": [dict(item) for item in self.refused],
             "ignored": list(self.ignored),
             "fingerprint": self.fingerprint,
@@ -133,29 +174,50 @@ class Manifest:
             raise ManifestError(
                 f"{path}: cannot be read ({error}); make it with data_tools.pair_studies"
             ) from None
-        node = _Node(path, "manifest", content)
-        node.keys("format version dicom_dir scale seed persons refused ignored fingerprint")
-        node.one_of("format", (FORMAT,))
-        node.one_of("version", (VERSION,))
-        refused = node.children("refused")
-        for item in refused:
-            item.keys("what reason")
+        node = Node(path, "manifest", content)
+        node.version(FORMAT, VERSION)
+        node.keys(
+            "format version kind root protocols scale seed persons accepted refused ignored "
+            "fingerprint"
+        )
         manifest = cls(
-            dicom_dir=(path.parent / node.take("dicom_dir", str)).resolve(),
+            kind=node.one_of("kind", KINDS),
+            root=(path.parent / node.take("root", str)).resolve(),
+            protocols=tuple(
+                Protocol(**{**row, "image_type": tuple(row["image_type"])})
+                for row in node.table("protocols", "name image_type maps by bundle")
+            ),
             scale=node.take("scale", int),
             seed=node.take("seed", int),
             persons=tuple(_person_from_json(person) for person in node.children("persons")),
-            refused=tuple(item.content for item in refused),
+            accepted=node.table("accepted", "what rule"),
+            refused=node.table("refused", "what reason"),
             ignored=tuple(node.take("ignored", list)),
         )
         check_leakage(manifest.persons, where=path)
+        if len({len(person.folds) for person in manifest.persons}) > 1:
+            node.refuse("persons", "differ in their number of folds")
         if node.take("fingerprint", str) != manifest.fingerprint:
             node.refuse("fingerprint", "does not match the persons; pair the studies again")
         return manifest
 
 
+def parse_fold(text: str) -> tuple[int, int]:
+    """Takes "3/5", the third of five folds, apart: (3, 5).
+
+    Raises:
+        ManifestError: not a fold.
+    """
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) > 1):
+        raise ManifestError(f"fold {text!r}: expected k/n with k from 1 to n, as in 3/5")
+    return int(number), int(count)
+
+
 def check_leakage(persons: Sequence[Person], *, where: Path) -> None:
     """Refuses a person listed twice, and series that two entries share.
+
+    The maps of one person may lie in one folder, as the scanner bundles them.
 
     Raises:
         ManifestError: naming both entries.
@@ -168,7 +230,7 @@ def check_leakage(persons: Sequence[Person], *, where: Path) -> None:
             marks += [f"folder {folder}" for folder in pair.folders.values()]
             marks += [f"series with sha256 {digest}" for digest in pair.sha256.values()]
         for mark in marks:
-            if mark in owner:
+            if owner.get(mark, entry) != entry or (mark in owner and "sha256" in mark):
                 raise ManifestError(
                     f"{where}: {mark} is in {owner[mark]} and in {entry}; "
                     "a person may be in one split only: pair the studies again"
@@ -176,66 +238,8 @@ def check_leakage(persons: Sequence[Person], *, where: Path) -> None:
             owner[mark] = entry
 
 
-@dataclasses.dataclass(frozen=True)
-class _Node:
-    """A JSON object at a place of a file, read with suspicion."""
-
-    path: Path
-    place: str
-    content: Any
-
-    def refuse(self, key: str, why: str) -> None:
-        raise ManifestError(f"{self.path}: {self.place}.{key}: {why}")
-
-    def keys(self, names: str) -> None:
-        """Refuses missing and unknown keys."""
-        expected = set(names.split())
-        if not isinstance(self.content, dict):
-            self.refuse("*", f"is {type(self.content).__name__}, expected an object")
-        for key in sorted(expected ^ set(self.content)):
-            self.refuse(key, "missing" if key in expected else "unknown key")
-
-    def take(self, key: str, kind: type) -> Any:
-        """The value of ``key``, of the given type."""
-        value = self.content[key]
-        if type(value) is not kind:
-            self.refuse(key, f"is {type(value).__name__}, expected {kind.__name__}")
-        return value
-
-    def one_of(self, key: str, allowed: Sequence[Any]) -> Any:
-        """The value of ``key``, out of ``allowed``."""
-        value = self.content[key]
-        if value not in allowed:
-            self.refuse(key, f"{value!r}; expected one of {', '.join(map(str, allowed))}")
-        return value
-
-    def child(self, key: str) -> "_Node":
-        """The object under ``key``."""
-        return _Node(self.path, f"{self.place}.{key}", self.take(key, dict))
-
-    def children(self, key: str) -> list["_Node"]:
-        """The objects of the list under ``key``."""
-        items = self.take(key, list)
-        return [_Node(self.path, f"{key}[{index}]", item) for index, item in enumerate(items)]
-
-    def three(self, key: str, kind: type) -> tuple:
-        """Three positive numbers of one kind: slices, rows, columns."""
-        values = self.take(key, list)
-        if len(values) != 3 or not all(type(v) is kind and v > 0 for v in values):
-            self.refuse(key, f"{values}; expected three positive {kind.__name__}")
-        return tuple(values)
-
-    def folder(self, key: str) -> str:
-        """A relative folder that stays inside the tree."""
-        text = self.take(key, str)
-        parts = PurePosixPath(text)
-        if parts.is_absolute() or ".." in parts.parts or not text:
-            self.refuse(key, "expected a folder inside dicom_dir, relative to it")
-        return text
-
-
-def _person_from_json(node: _Node) -> Person:
-    node.keys("person group split grid_alignment fast_shape fast_spacing_mm truth maps")
+def _person_from_json(node: Node) -> Person:
+    node.keys("person group split folds grid_alignment fast_shape fast_spacing_mm truth maps")
     name = node.take("person", str)
     if len(name) != 16 or set(name) - set("0123456789abcdef"):
         node.refuse("person", "expected 16 hex digits")
@@ -245,6 +249,7 @@ def _person_from_json(node: _Node) -> Person:
         person=name,
         group=node.one_of("group", GROUPS),
         split=node.one_of("split", SPLITS),
+        folds=node.all_of("folds", SPLITS),
         grid_alignment=node.one_of("grid_alignment", ALIGNMENTS),
         fast_shape=node.three("fast_shape", int),
         fast_spacing_mm=node.three("fast_spacing_mm", float),
@@ -253,20 +258,28 @@ def _person_from_json(node: _Node) -> Person:
     )
 
 
-def _pair_from_json(node: _Node) -> Pair:
-    node.keys("fast routine sha256 qc")
+def _pair_from_json(node: Node) -> Pair:
+    node.keys("fast routine sha256 qc verdict findings")
     digests = node.child("sha256")
     digests.keys(" ".join(SIDES))
     return Pair(
         folders={side: node.folder(side) for side in SIDES},
         sha256={side: digests.take(side, str) for side in SIDES},
         qc=node.take("qc", dict),
+        verdict=node.one_of("verdict", VERDICTS),
+        findings=node.table("findings", "rule verdict text"),
     )
 
 
 def _person_to_json(person: Person) -> dict[str, Any]:
     maps = {
-        key: {**pair.folders, "sha256": dict(pair.sha256), "qc": dict(pair.qc)}
+        key: {
+            **pair.folders,
+            "sha256": dict(pair.sha256),
+            "qc": dict(pair.qc),
+            "verdict": pair.verdict,
+            "findings": [dict(finding) for finding in pair.findings],
+        }
         for key, pair in person.maps.items()
     }
     fields = {field.name: getattr(person, field.name) for field in dataclasses.fields(person)}

@@ -4,6 +4,7 @@ NIfTI counts voxels (x, y, z) and points to RAS; the house counts (z, y, x) and 
 turns happen here and nowhere else.
 """
 
+import math
 from pathlib import Path
 
 import nibabel
@@ -14,6 +15,8 @@ from qsr_jax.types import Geometry
 _FLIP_LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _REVERSE_AXES = [2, 1, 0, 3]
 _DTYPES = (np.float32, np.uint8)
+MAX_VOXELS = 2**28
+SAME_PLACE_MM = 1e-3
 
 
 def write_nifti(array: np.ndarray, geometry: Geometry, path: Path) -> None:
@@ -49,3 +52,63 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{path}: {array.ndim} axes, expected 3 (x, y, z)")
     affine = _FLIP_LPS_RAS @ image.affine
     return array.transpose(2, 1, 0), affine[:, _REVERSE_AXES]
+
+
+def read_placed(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a 3-D NIfTI file whose header says beyond doubt where its voxels lie.
+
+    Returns:
+        Array (z, y, x) float64, scaled as the header says, and the matrix of :func:`read_nifti`.
+
+    Raises:
+        ValueError: not such a file, too large, no orientation, two that disagree, or not in mm.
+    """
+    try:
+        image = nibabel.load(path)
+        header = image.header
+        sides = image.shape
+    except (nibabel.filebasedimages.ImageFileError, EOFError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable NIfTI file ({type(error).__name__})") from error
+    if not isinstance(image, nibabel.Nifti1Image):
+        raise ValueError(f"{path}: {type(image).__name__}, expected NIfTI")
+    if math.prod(sides) > MAX_VOXELS:
+        raise ValueError(f"{path}: {sides} voxels, more than {MAX_VOXELS}")
+    if header.get_xyzt_units()[0] not in ("mm", "unknown"):
+        raise ValueError(f"{path}: xyzt_units: {header.get_xyzt_units()[0]}, expected mm")
+    placed = [m for m, code in (image.get_sform(True), image.get_qform(True)) if code > 0]
+    if not placed:
+        raise ValueError(f"{path}: sform_code and qform_code are 0: nothing says where it lies")
+    if len(placed) == 2 and not np.allclose(*placed, atol=SAME_PLACE_MM):
+        raise ValueError(f"{path}: sform and qform differ; expected one place for each voxel")
+    array, affine = read_nifti(path)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{path}: values are {array.dtype}, expected real numbers")
+    return array.astype(np.float64), affine
+
+
+def read_any(path: Path, *, content: bytes | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a volume in the file's own axes, to be sampled wherever it lies.
+
+    Args:
+        path: the file, named in errors.
+        content: its bytes, if they were unpacked already.
+
+    Returns:
+        Array (i, j, k) as the header scales it, and the (4, 4) matrix from its index to RAS mm.
+
+    Raises:
+        ValueError: not a NIfTI file, not of three axes, or nothing says where it lies.
+    """
+    try:
+        image = nibabel.load(path) if content is None else nibabel.Nifti1Image.from_bytes(content)
+        array = np.asarray(image.dataobj)
+    except (nibabel.filebasedimages.ImageFileError, nibabel.wrapstruct.WrapStructError, EOFError,
+            OSError, ValueError) as error:  # fmt: skip
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: not a readable NIfTI file ({type(error).__name__})") from error
+    if array.ndim != 3:
+        raise ValueError(f"{path}: {array.ndim} axes, expected 3 (x, y, z)")
+    if image.header["sform_code"] <= 0 and image.header["qform_code"] <= 0:
+        raise ValueError(f"{path}: sform_code and qform_code are 0: nothing says where it lies")
+    return array, image.affine

@@ -1,33 +1,28 @@
-"""Which fast and routine series belong together: decided by patient coordinates, never by order.
+"""From the readable series of one person to three pairs, judged, or the reason why not.
 
-A refusal concerns one person and lets the others go on.
+Fast and routine are told apart by their matrix. What the values say is judged by
+:mod:`qsr_jax.data.quality`; a person may overrule a refusal, by name, and the manifest keeps that.
 """
 
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from qsr_jax.data import quality
 from qsr_jax.data.dicom import Series, named_tag
-from qsr_jax.data.manifest import FAST, ROUTINE, SIDES
+from qsr_jax.data.manifest import ACCEPTED, FAST, ROUTINE, SIDES
+from qsr_jax.data.matching import (
+    PairError,
+    check_one_grid,
+    check_pair,
+    disagreement,
+    grid_shift,
+    place_of,
+)
+from qsr_jax.data.quality import Finding
 from qsr_jax.maps import MAPS
 from qsr_jax.ops.mask import tissue_mask
-from qsr_jax.types import ALIGNMENTS, Geometry, first_voxel_shift
-
-ANGLE_TOLERANCE_DEG = 0.1
-FOV_TOLERANCE = 1e-3
-DEPTH_TOLERANCE_MM = 0.01
-SHIFT_TOLERANCE_PX = 0.02
-"""Of the first voxel, in fast pixels; leaves room for headers rounded to 4 decimals."""
-SAME_GRID_MM = 0.01
-T1_ABOVE_T2_SHARE = 0.95
-"""In brains T1 exceeds T2 in over 99 % of voxels; the rest is room for noise at the rim."""
-
-
-class PairError(ValueError):
-    """Series that do not belong together, and why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,171 +33,149 @@ class PairedMaps:
         series: map, then "fast" or "routine", to the series.
         grid_alignment: how the routine grid lies on the fast one.
         qc: map to numbers.
+        findings: map to what the rules found; a refusal here is one that a person overruled.
     """
 
     series: Mapping[str, Mapping[str, Series]]
     grid_alignment: str
     qc: Mapping[str, Mapping[str, float]]
+    findings: Mapping[str, tuple[Finding, ...]]
 
 
-def pair_person(series: Sequence[Series], *, scale: int) -> PairedMaps:
+def pair_person(
+    series: Sequence[Series], *, scale: int, accepted: Collection[str] = ()
+) -> PairedMaps:
     """Pairs all map series of one person.
+
+    Args:
+        series: what can be read of the person.
+        scale: routine matrix over fast matrix.
+        accepted: rules of :data:`qsr_jax.data.quality.OVERRULED` that a person overruled.
 
     Raises:
         PairError: a map or a side is missing, two series compete, geometry disagrees, or values
             cannot be what they are said to be.
     """
     pairs = {name: _fast_and_routine(name, series) for name in MAPS}
-    found = {name: check_pair(*pair, scale=scale) for name, pair in pairs.items()}
+    any_frame = quality.FRAME in accepted
+    found = {name: check_pair(*p, scale=scale, any_frame=any_frame) for name, p in pairs.items()}
     if len(set(found.values())) > 1:
         raise PairError(f"grid alignment differs between maps: {found}")
     sides = {side: [pair[i] for pair in pairs.values()] for i, side in enumerate(SIDES)}
     for same_scan in sides.values():
-        _check_one_grid(same_scan)
-    masks = {side: _check_values(same_scan) for side, same_scan in sides.items()}
+        check_one_grid(same_scan)
+    qc, findings = _judged(pairs, {side: _tissue(scan) for side, scan in sides.items()}, found)
     return PairedMaps(
         series={name: dict(zip(SIDES, pair, strict=True)) for name, pair in pairs.items()},
         grid_alignment=found["t1"],
-        qc={name: _quality(*pair, masks) for name, pair in pairs.items()},
+        qc=qc,
+        findings=_overruled(pairs, findings, accepted),
     )
-
-
-def check_pair(fast: Series, routine: Series, *, scale: int) -> str:
-    """Returns the grid alignment of a pair that shares person, study and field of view.
-
-    Raises:
-        PairError: naming both folders and what disagrees.
-    """
-    for keyword, mine, theirs in (
-        ("PatientID", fast.patient_id, routine.patient_id),
-        ("StudyInstanceUID", fast.study_uid, routine.study_uid),
-        ("FrameOfReferenceUID", fast.frame_uid, routine.frame_uid),
-    ):
-        if mine != theirs:
-            raise _disagreement(fast, routine, f"{named_tag(keyword)} differs")
-    _check_orientation(fast, routine)
-    _check_slices(fast, routine)
-    _check_matrix(fast, routine, scale)
-    shift = grid_shift(fast.volume.geometry, routine.volume.geometry)
-    for alignment in ALIGNMENTS:
-        if np.abs(shift - first_voxel_shift(alignment, scale)).max() <= SHIFT_TOLERANCE_PX:
-            return alignment
-    row, column = shift
-    why = f"first voxels lie ({row:.3f}, {column:.3f}) fast pixels apart, which is neither grid"
-    raise _disagreement(fast, routine, f"{named_tag('ImagePositionPatient')} {why}")
-
-
-def grid_shift(low: Geometry, high: Geometry) -> np.ndarray:
-    """Offset of the first fine voxel from the first coarse one along (rows, columns), in pixels."""
-    offset = np.asarray(high.origin_mm) - np.asarray(low.origin_mm)
-    along = np.array([offset @ low.col_dir, offset @ low.row_dir])
-    return along / np.array(low.spacing_mm[1:])
-
-
-def _disagreement(fast: Series, routine: Series, why: str) -> PairError:
-    return PairError(f"{_folder(fast)} and {_folder(routine)}: {why}")
-
-
-def _folder(series: Series) -> Path:
-    return series.files[0].parent
 
 
 def _fast_and_routine(name: str, series: Sequence[Series]) -> tuple[Series, Series]:
     """The two series of one map, the smaller matrix first."""
     mine = [s for s in series if s.map_name == name]
     if len(mine) != len(SIDES):
-        folders = ", ".join(str(_folder(s)) for s in mine) or "none"
+        folders = ", ".join(str(place_of(s)) for s in mine) or "none"
         raise PairError(
             f"{MAPS[name].label}: {len(mine)} readable series ({folders}); expected one fast and "
             "one routine"
         )
     fast, routine = sorted(mine, key=lambda s: s.volume.geometry.shape[1])
     if fast.volume.geometry.shape[1] == routine.volume.geometry.shape[1]:
-        raise _disagreement(fast, routine, "same matrix, so fast and routine cannot be told apart")
+        raise disagreement(fast, routine, "same matrix, so fast and routine cannot be told apart")
     return fast, routine
 
 
-def _check_orientation(fast: Series, routine: Series) -> None:
-    """Refuses stacks that are turned against each other."""
-    low, high = fast.volume.geometry, routine.volume.geometry
-    for mine, theirs in ((low.row_dir, high.row_dir), (low.col_dir, high.col_dir)):
-        angle = math.degrees(math.acos(np.clip(np.dot(mine, theirs), -1.0, 1.0)))
-        if angle > ANGLE_TOLERANCE_DEG:
-            why = f"{named_tag('ImageOrientationPatient')} differs by {angle:.2f} degrees"
-            raise _disagreement(fast, routine, why)
-
-
-def _check_matrix(fast: Series, routine: Series, scale: int) -> None:
-    """Refuses another ratio of pixels than ``scale``, and another field of view."""
-    low, high = fast.volume.geometry, routine.volume.geometry
-    for axis, keyword in ((1, "Rows"), (2, "Columns")):
-        small, large = low.shape[axis], high.shape[axis]
-        if large != scale * small:
-            why = f"{named_tag(keyword)} {small} and {large}; expected a ratio of exactly {scale}"
-            raise _disagreement(fast, routine, why)
-        extents = small * low.spacing_mm[axis], large * high.spacing_mm[axis]
-        if not math.isclose(*extents, rel_tol=FOV_TOLERANCE):
-            why = "field of view differs: {:.2f} and {:.2f} mm".format(*extents)
-            raise _disagreement(fast, routine, why)
-
-
-def _check_slices(fast: Series, routine: Series) -> None:
-    """Refuses stacks whose slices do not lie at the same depths."""
-    normal = fast.volume.geometry.normal
-    low, high = (s.volume.geometry.slice_positions_mm() @ normal for s in (fast, routine))
-    if len(low) != len(high):
-        distance = np.abs(low[:, None] - high[None])
-        alone = [f"fast {p:g}" for p in low[distance.min(1) > DEPTH_TOLERANCE_MM]]
-        alone += [f"routine {p:g}" for p in high[distance.min(0) > DEPTH_TOLERANCE_MM]]
-        counts = f"{len(low)} and {len(high)} slices"
-        raise _disagreement(
-            fast, routine, f"{counts}; without partner at mm: {', '.join(alone) or 'none'}"
-        )
-    worst = float(np.abs(low - high).max())
-    if worst > DEPTH_TOLERANCE_MM:
-        raise _disagreement(fast, routine, f"slices lie {worst:g} mm apart along the normal")
-
-
-def _check_one_grid(same_scan: Sequence[Series]) -> None:
-    """Refuses maps of one scan that do not share their voxels."""
-    first = same_scan[0].volume.geometry
-    for other in same_scan[1:]:
-        theirs = other.volume.geometry
-        if theirs.shape != first.shape or not np.allclose(
-            theirs.affine_lps(), first.affine_lps(), atol=SAME_GRID_MM
-        ):
-            raise _disagreement(same_scan[0], other, "maps of one scan lie on different grids")
-
-
-def _check_values(same_scan: Sequence[Series]) -> np.ndarray:
-    """The tissue mask of one scan; refuses maps that look swapped."""
+def _tissue(same_scan: Sequence[Series]) -> np.ndarray:
+    """The tissue mask of one scan."""
     maps = {s.map_name: s.volume.maps[..., 0] for s in same_scan}
     try:
-        mask = tissue_mask(maps["t1"], maps["t2"], maps["pd"])
+        return tissue_mask(maps["t1"], maps["t2"], maps["pd"])
     except ValueError as error:
-        raise PairError(f"{_folder(same_scan[0])}: {error}") from None
-    share = float((maps["t1"] > maps["t2"])[mask].mean())
-    if share < T1_ABOVE_T2_SHARE:
-        folders = " and ".join(str(_folder(s)) for s in same_scan[:2])
-        raise PairError(
-            f"{folders}: T1 exceeds T2 in {share:.1%} of the tissue, expected over "
-            f"{T1_ABOVE_T2_SHARE:.0%}; are the maps swapped?"
-        )
-    return mask
+        raise PairError(f"{place_of(same_scan[0])}: {error}") from None
 
 
-def _quality(fast: Series, routine: Series, masks: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Numbers a person looks at to trust a pair."""
-    row, column = grid_shift(fast.volume.geometry, routine.volume.geometry)
-    medians = {
-        side: float(np.median(series.volume.maps[..., 0][masks[side]]))
-        for side, series in ((FAST, fast), (ROUTINE, routine))
+def _judged(
+    pairs: Mapping[str, tuple[Series, Series]],
+    masks: Mapping[str, np.ndarray],
+    alignments: Mapping[str, str],
+) -> tuple[dict[str, dict[str, float]], dict[str, list[Finding]]]:
+    """The numbers of every pair, and what the rules say about them."""
+    scans = {
+        side: {name: pair[i].volume.maps[..., 0] for name, pair in pairs.items()}
+        for i, side in enumerate(SIDES)
     }
+    shifts = quality.shifts_of(
+        scans[FAST], scans[ROUTINE], masks[ROUTINE], alignment=alignments["t1"]
+    )
+    if not len(shifts["t1"]):
+        raise disagreement(*pairs["t1"], "no slice holds enough tissue to judge the pair")
+    shift_px = float(np.hypot(*np.median(np.concatenate([*shifts.values()]), axis=0)))
+    orders = {
+        side: float((scans[side]["t1"] > scans[side]["t2"])[masks[side]].mean()) for side in SIDES
+    }
+    shared = quality.judge_shift(shift_px)
+    swapped = quality.judge_order(min(orders.values()))
+    qc, findings = {}, {}
+    for name, (fast, routine) in pairs.items():
+        medians = {side: float(np.median(scans[side][name][masks[side]])) for side in SIDES}
+        findings[name] = shared + (swapped if name != "pd" else [])
+        findings[name] = findings[name] + quality.judge_medians(name, *medians.values())
+        if fast.frame_uid != routine.frame_uid:
+            text = f"{named_tag('FrameOfReferenceUID')} differs"
+            findings[name].append(Finding(quality.FRAME, quality.REFUSED, text))
+        qc[name] = _numbers(fast, routine, medians, shifts[name], shift_px, min(orders.values()))
+    return qc, findings
+
+
+def _numbers(
+    fast: Series,
+    routine: Series,
+    medians: Mapping[str, float],
+    shifts: np.ndarray,
+    shift_px: float,
+    share: float,
+) -> dict[str, float]:
+    """What a person looks at to trust a pair; shifts in fast pixels, medians in the map's unit."""
+    row, column = grid_shift(fast.volume.geometry, routine.volume.geometry)
+    image_row, image_column = np.median(shifts, axis=0)
     numbers = {
         "median_fast": medians[FAST],
         "median_routine": medians[ROUTINE],
-        "median_ratio": medians[FAST] / medians[ROUTINE],
+        "median_ratio": medians[FAST] / medians[ROUTINE] if medians[ROUTINE] else 0.0,
         "row_shift_px": row,
         "column_shift_px": column,
+        "image_row_shift_px": image_row,
+        "image_column_shift_px": image_column,
+        "image_shift_px": shift_px,
+        "t1_above_t2": share,
     }
     return {key: float(f"{value:.6g}") for key, value in numbers.items()}
+
+
+def _overruled(
+    pairs: Mapping[str, tuple[Series, Series]],
+    findings: Mapping[str, Sequence[Finding]],
+    accepted: Collection[str],
+) -> dict[str, tuple[Finding, ...]]:
+    """The findings of a person, with refusals turned to "accepted"; raises on what is left."""
+    result, reasons, rules = {}, [], []
+    for name, found in findings.items():
+        kept = []
+        for finding in found:
+            if finding.verdict == quality.REFUSED:
+                if finding.rule in accepted:
+                    finding = dataclasses.replace(finding, verdict=ACCEPTED)
+                else:
+                    where = " and ".join(str(place_of(series)) for series in pairs[name])
+                    reasons.append((finding.text, where))
+                    rules.append(finding.rule)
+            kept.append(finding)
+        result[name] = tuple(kept)
+    if reasons:
+        first_place = {text: where for text, where in reversed(reasons)}
+        why = "; ".join(f"{where}: {text}" for text, where in reversed(first_place.items()))
+        raise PairError(why, rules=tuple(dict.fromkeys(rules)))
+    return result

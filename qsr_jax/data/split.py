@@ -1,4 +1,4 @@
-"""Who learns and who tests: a split by person that depends on the seed and the persons only."""
+"""Who learns and who tests: splits by person that depend on the seed and the persons only."""
 
 from collections.abc import Mapping
 
@@ -33,8 +33,7 @@ def split_people(
             f"test and validation fraction are {test_fraction} and {validation_fraction}; "
             "expected shares that add up to at most 1"
         )
-    names = sorted(groups)
-    order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    order = _seeded_order(seed, groups)
     healthy = [name for name in order if groups[name] == HEALTHY]
     wanted = round(test_fraction * len(order)) - (len(order) - len(healthy))
     least = int(test_fraction > 0 and len(healthy) > 1)
@@ -46,3 +45,52 @@ def split_people(
     for name in healthy[tests : tests + chosen]:
         splits[name] = "validation"
     return splits
+
+
+def fold_people(
+    seed: int, groups: Mapping[str, str], *, folds: int, validation_fraction: float
+) -> dict[str, tuple[str, ...]]:
+    """Deals persons to ``folds`` splits, so that every healthy person tests in exactly one.
+
+    Patients test in all of them. Validation takes the persons who test in the next fold, and those
+    after them, as many as its share of all persons says.
+
+    Args:
+        seed: of the permutation; the order is that of :func:`split_people`.
+        groups: identifier to "healthy" or "patient", in any order.
+        folds: 0 for none, else 2 or more.
+        validation_fraction: share of all persons set aside for choices made while training.
+
+    Returns:
+        Identifier to its split in fold 1, 2, ..., in the seeded order.
+
+    Raises:
+        ValueError: one fold, more folds than healthy persons, or nobody left to train on.
+    """
+    order = _seeded_order(seed, groups)
+    healthy = [name for name in order if groups[name] == HEALTHY]
+    if folds < 0 or folds == 1 or folds > len(healthy):
+        raise ValueError(
+            f"{folds} folds of {len(healthy)} healthy persons; expected 0, or 2 and up"
+        )
+    chosen = round(validation_fraction * len(order)) or int(validation_fraction > 0)
+    splits: dict[str, list[str]] = {name: [] for name in order}
+    for fold in range(folds):
+        # Whoever tests in this fold stands first, then those who test in the next one, ...
+        turned = sorted(range(len(healthy)), key=lambda i: ((i - fold) % folds, i))
+        tests = sum(i % folds == fold for i in range(len(healthy)))
+        if tests + chosen >= len(healthy):
+            raise ValueError(f"fold {fold + 1}/{folds} leaves nobody to train on; use fewer")
+        for place, index in enumerate(turned):
+            split = "test" if place < tests else "train"
+            splits[healthy[index]].append("validation" if 0 <= place - tests < chosen else split)
+        for name in order:
+            if groups[name] != HEALTHY:
+                splits[name].append("test")
+    return {name: tuple(parts) for name, parts in splits.items()}
+
+
+def _seeded_order(seed: int, groups: Mapping[str, str]) -> list[str]:
+    """The persons in an order that depends on the seed and their names only."""
+    names = sorted(groups)
+    return [names[i] for i in np.random.default_rng(seed).permutation(len(names))]

@@ -14,6 +14,7 @@ from qsr_jax.types import Geometry
 
 TRUTH_JSON = "truth.json"
 MAP_FILES = {"t1": "t1_ms.nii.gz", "t2": "t2_ms.nii.gz", "pd": "pd_percent.nii.gz"}
+NOISELESS_FILES = {name: f"noiseless_{file}" for name, file in MAP_FILES.items()}
 GRID_TOLERANCE_MM = 1e-3
 
 
@@ -27,11 +28,15 @@ class Truth:
 
     Attributes:
         maps: (z, y, x, 3) float32, T1 ms, T2 ms, PD percent.
-        tissue: (z, y, x) uint8 labels: 0 none, 1 CSF, 2 GM, 3 WM, 4 lesion.
+        tissue: (z, y, x) uint8 labels: 0 none, 1 CSF, 2 GM, 3 WM, 4 lesion, 5 fat and marrow,
+            6 muscle, 7 skin, 8 bone.
         regions: (z, y, x) uint8 labels of ``region_names``.
         region_names: label to name.
         lesions: (z, y, x) uint8 number of the lesion, 0 elsewhere.
         lesion_kinds: number of the lesion to its kind.
+        noiseless: (z, y, x, 3) float32, what the routine scan would measure without noise; None
+            where it was not simulated.
+        regions_from: what told the regions, or "" where nobody wrote it down.
     """
 
     maps: np.ndarray
@@ -40,6 +45,8 @@ class Truth:
     region_names: Mapping[int, str]
     lesions: np.ndarray
     lesion_kinds: Mapping[int, str]
+    noiseless: np.ndarray | None = None
+    regions_from: str = ""
 
 
 def check_study(folder: Path, study_uid: str) -> None:
@@ -58,15 +65,25 @@ def read_truth(folder: Path, geometry: Geometry) -> Truth:
     Raises:
         TruthError: a file is missing, damaged, or lies on another grid.
     """
-    maps = [_read(folder / MAP_FILES[name], geometry) for name in MAPS]
+    noiseless = None
+    if any((folder / file).exists() for file in NOISELESS_FILES.values()):
+        noiseless = _read_maps(folder, NOISELESS_FILES, geometry)
     return Truth(
-        maps=np.stack(maps, axis=-1).astype(np.float32),
+        maps=_read_maps(folder, MAP_FILES, geometry),
         tissue=_read(folder / "tissue.nii.gz", geometry),
         regions=_read(folder / "regions.nii.gz", geometry),
         region_names=_labels(folder, "region_names"),
         lesions=_read(folder / "lesions.nii.gz", geometry),
         lesion_kinds=_labels(folder, "lesion_kinds"),
+        noiseless=noiseless,
+        regions_from=_optional(folder, "regions_from"),
     )
+
+
+def _read_maps(folder: Path, files: Mapping[str, str], geometry: Geometry) -> np.ndarray:
+    """T1, T2 and PD (z, y, x, 3) float32."""
+    maps = [_read(folder / files[name], geometry) for name in MAPS]
+    return np.stack(maps, axis=-1).astype(np.float32)
 
 
 def _read(path: Path, geometry: Geometry) -> np.ndarray:
@@ -89,6 +106,12 @@ def _read_json(folder: Path, key: str) -> Any:
         return json.loads(path.read_text())[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TruthError(f"{path}: {key} cannot be read ({type(error).__name__})") from None
+
+
+def _optional(folder: Path, key: str) -> str:
+    """A text of truth.json that older folders lack."""
+    content = json.loads((folder / TRUTH_JSON).read_text())
+    return str(content[key]) if key in content else ""
 
 
 def _labels(folder: Path, key: str) -> dict[int, str]:

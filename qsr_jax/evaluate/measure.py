@@ -1,22 +1,55 @@
 """From one person's maps to tidy values: every later number comes from these rows."""
 
 import dataclasses
-import itertools
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from qsr_jax.data.cases import Case
 from qsr_jax.data.manifest import FAST, ROUTINE
-from qsr_jax.evaluate.metrics import BRAIN, METRICS, PAPER, whole_windows
+from qsr_jax.evaluate.baselines import CALIBRATED
+from qsr_jax.evaluate.bins import calibration_rows
+from qsr_jax.evaluate.image_rows import (
+    BICUBIC,
+    NEEDS_BOTH,
+    QUANTITIES,
+    SLICES,
+    TRAINED,
+    TRUTH,
+    brain_box,
+    image_rows,
+    slice_index,
+)
+from qsr_jax.evaluate.reading import reading_rows
 from qsr_jax.evaluate.regions import label_means, nearest_on, same_grid
+from qsr_jax.evaluate.rescan import REPEAT
+from qsr_jax.evaluate.synthetic import weighted_rows
 from qsr_jax.maps import spec_of
 from qsr_jax.physics.regions import GREY, WHITE
 from qsr_jax.types import Prediction, Volume
 
-BICUBIC, TRAINED, TRUTH = "bicubic", "trained", "truth"
+__all__ = [
+    "BICUBIC",
+    "NEEDS_BOTH",
+    "QUANTITIES",
+    "SLICES",
+    "TISSUES",
+    "TRAINED",
+    "TRUTH",
+    "Value",
+    "channel",
+    "covered_maps",
+    "measure",
+    "references",
+    "slice_index",
+]
+
 TISSUES = {GREY: "GM", WHITE: "WM"}
 """Codes of the truth's tissue labels that the paper measures."""
+
+
+CURVED = (FAST, *NEEDS_BOTH, CALIBRATED, REPEAT, ROUTINE, TRUTH)
+"""Methods that are followed over bins of values; other interpolations are left out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +60,11 @@ class Value:
         person: pseudonym.
         group: "healthy" or "patient".
         split: "train", "validation" or "test".
-        kind: "tissue", "region", "lesion" (means of maps) or "image" (against routine).
-        place: "GM", a region's name, "1 WMH", "brain" or "frame".
-        map: key of :data:`qsr_jax.maps.MAPS`.
+        run: which training made the trained maps, "1" where there is one.
+        kind: "tissue", "region", "lesion" (means of maps), "image" or "slice" (against routine),
+            "calibration", "reading", "sham reading", "weighted" or "naturalness".
+        place: "GM", a region's name, "1 WMH", "brain", "frame", "slice 7" or "700 to 800".
+        map: key of :data:`qsr_jax.maps.MAPS`, or of a weighted image.
         quantity: "mean" or a metric's name.
         unit: unit of the value ("" for SSIM).
         method: which map was measured.
@@ -41,6 +76,7 @@ class Value:
     person: str
     group: str
     split: str
+    run: str
     kind: str
     place: str
     map: str
@@ -50,27 +86,6 @@ class Value:
     value: float
     count: int
     convention: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Example:
-    """One slice of one person, to be looked at.
-
-    Attributes:
-        person: pseudonym.
-        group: "healthy" or "patient".
-        slice_index: which slice, from 0.
-        mask: (y, x) bool of the routine grid.
-        lesion: (y, x) bool, or None where no label is known.
-        images: map to method to (y, x); fast on its own grid, the others on the routine grid.
-    """
-
-    person: str
-    group: str
-    slice_index: int
-    mask: np.ndarray
-    lesion: np.ndarray | None
-    images: dict[str, dict[str, np.ndarray]]
 
 
 def covered_maps(predictions: Mapping[str, Prediction]) -> tuple[str, ...]:
@@ -86,13 +101,22 @@ def covered_maps(predictions: Mapping[str, Prediction]) -> tuple[str, ...]:
     return names
 
 
-def measure(case: Case, predictions: Mapping[str, Prediction], *, split: str) -> list[Value]:
+def measure(
+    case: Case,
+    predictions: Mapping[str, Prediction],
+    *,
+    split: str,
+    run: str = "1",
+    scans: bool = True,
+) -> list[Value]:
     """All values of one person.
 
     Args:
         case: the person's scans, and truth where there is one.
         predictions: method name to what it made of ``case.fast``.
         split: the split the person belongs to.
+        run: which training made the predictions.
+        scans: whether fast, routine and truth are measured too; once per person is enough.
 
     Raises:
         ValueError: no common map, a prediction off the routine grid, or no usable mask.
@@ -103,57 +127,36 @@ def measure(case: Case, predictions: Mapping[str, Prediction], *, split: str) ->
                 f"person {case.person}: the {method} maps do not lie on the routine grid; was the "
                 "model trained with another grid alignment or scale?"
             )
-    who = {"person": case.person, "group": case.group, "split": split}
-    rows = [*_image_rows(case, predictions), *_label_rows(case, predictions)]
-    return [Value(**who, **row) for row in rows]
-
-
-def example_slice(case: Case, predictions: Mapping[str, Prediction]) -> Example:
-    """The slice with most lesion, or with most brain where there is no lesion."""
-    lesions = None if case.truth is None else case.truth.lesions > 0
-    marked = case.routine.mask if lesions is None or not lesions.any() else lesions
-    index = int(marked.sum((1, 2)).argmax())
-    sources = {FAST: case.fast, **predictions, **_references(case)}
-    images = {
-        # Copies: a view would keep the whole volume of every example in memory.
-        name: {m: _channel(source, name)[index, ..., 0].copy() for m, source in sources.items()}
-        for name in covered_maps(predictions)
-    }
-    lesion = None if lesions is None else lesions[index]
-    return Example(case.person, case.group, index, case.routine.mask[index], lesion, images)
-
-
-def _image_rows(case: Case, predictions: Mapping[str, Prediction]) -> Iterator[dict]:
-    """Metrics against routine: per slice, then the mean over slices that hold a whole window."""
     if case.routine.mask is None:
         raise ValueError(f"person {case.person}: the routine maps have no mask")
-    usable = np.asarray(whole_windows(case.routine.mask)).any((1, 2))
-    if not usable.any():
-        raise ValueError(f"person {case.person}: the mask holds no 11 x 11 window in any slice")
-    masks = {BRAIN: case.routine.mask, PAPER: np.ones_like(case.routine.mask)}
-    for name in covered_maps(predictions):
-        spec, reference = spec_of(name), _channel(case.routine, name)
-        for method, made in predictions.items():
-            test = _channel(made, name)
-            for (convention, mask), quantity in itertools.product(masks.items(), METRICS):
-                metric = METRICS[quantity]
-                options = {"data_range": convention.data_range(spec)} if metric.ranged else {}
-                # All slices, chosen afterwards: one shape, one compilation for all persons.
-                per_slice = np.asarray(metric.compute(test, reference, mask, **options), float)
-                yield {
-                    "kind": "image",
-                    "place": convention.place,
-                    "map": name,
-                    "quantity": quantity,
-                    "unit": spec.unit if metric.unit == "map" else metric.unit,
-                    "method": method,
-                    "value": float(per_slice[usable].mean()),
-                    "count": int(usable.sum()),
-                    "convention": convention.text(spec),
-                }
+    who = {"person": case.person, "group": case.group, "split": split, "run": run}
+    sources = _sources(case, predictions)
+    shown = sources if scans else {m: sources[m] for m in (*predictions, ROUTINE)}
+    return [Value(**who, **row) for row in _rows(case, covered_maps(predictions), shown, scans)]
 
 
-def _references(case: Case) -> dict[str, Volume]:
+def _rows(
+    case: Case, names: tuple[str, ...], sources: Mapping[str, np.ndarray], scans: bool
+) -> Iterator[dict]:
+    """Every measurement of the house; ``sources`` always hold the routine map."""
+    mask, spacing_mm = case.routine.mask, case.routine.geometry.spacing_mm
+    yield from image_rows(case, names, sources)
+    curved = {m: s for m, s in sources.items() if m in CURVED}
+    yield from calibration_rows(curved, names, mask, reference=ROUTINE)
+    pictured = {m: s for m, s in sources.items() if m in (FAST, *NEEDS_BOTH, ROUTINE)}
+    yield from weighted_rows(pictured, names, mask, reference=ROUTINE, box=brain_box(mask))
+    if case.truth is None:
+        return
+    known = _channels(case.truth.maps, case.routine.names, names)
+    yield from calibration_rows(
+        {**curved, TRUTH: known}, names, mask & (case.truth.tissue > 0), reference=TRUTH
+    )
+    measured = sources if scans else {m: s for m, s in sources.items() if m != ROUTINE}
+    yield from _label_rows(case, names, measured)
+    yield from reading_rows(measured, names, case.truth, spacing_mm)
+
+
+def references(case: Case) -> dict[str, Volume]:
     """The routine scan and, where it is known, the truth on its grid."""
     references = {ROUTINE: case.routine}
     if case.truth is not None:
@@ -161,24 +164,35 @@ def _references(case: Case) -> dict[str, Volume]:
     return references
 
 
-def _channel(volume: Volume | Prediction, name: str) -> np.ndarray:
+def _sources(case: Case, predictions: Mapping[str, Prediction]) -> dict[str, np.ndarray]:
+    """Method to (z, y, x, c) on the routine grid, of the maps that all predictions have."""
+    names = covered_maps(predictions)
+    carried = dataclasses.replace(case.routine, maps=nearest_on(case.fast, case.routine.geometry))
+    volumes = {FAST: carried, **predictions, **references(case)}
+    return {
+        method: _channels(v.mean if isinstance(v, Prediction) else v.maps, v.names, names)
+        for method, v in volumes.items()
+    }
+
+
+def _channels(maps: np.ndarray, has: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
+    """(z, y, x, c) of the wanted maps, in their order."""
+    return maps if has == wanted else maps[..., [has.index(name) for name in wanted]]
+
+
+def channel(volume: Volume | Prediction, name: str) -> np.ndarray:
     """(z, y, x, 1) of one map of a volume or a prediction."""
     maps = volume.mean if isinstance(volume, Prediction) else volume.maps
-    channel = volume.names.index(name)
-    return maps[..., channel : channel + 1]
+    return _channels(maps, volume.names, (name,))
 
 
-def _label_rows(case: Case, predictions: Mapping[str, Prediction]) -> Iterator[dict]:
+def _label_rows(
+    case: Case, names: tuple[str, ...], sources: Mapping[str, np.ndarray]
+) -> Iterator[dict]:
     """Means over the truth's labels for every method, the scans and the truth itself."""
-    if case.truth is None:
-        return
-    names = covered_maps(predictions)
     truth = case.truth
-    carried = dataclasses.replace(case.routine, maps=nearest_on(case.fast, case.routine.geometry))
-    sources = {FAST: carried, **predictions, **_references(case)}
     lesions = {code: f"{code} {kind}" for code, kind in truth.lesion_kinds.items()}
-    for method, source in sources.items():
-        maps = np.concatenate([_channel(source, name) for name in names], axis=-1)
+    for method, maps in sources.items():
         for kind, labels, places in (
             ("tissue", truth.tissue, TISSUES),
             ("region", truth.regions, truth.region_names),

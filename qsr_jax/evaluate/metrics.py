@@ -7,41 +7,91 @@ NaN included; a sample with nothing to count gives NaN. The whole frame is a mas
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
+from qsr_jax.evaluate.masked import inside_only, masked_mean
+from qsr_jax.evaluate.sharpness import edge_sharpness
+from qsr_jax.evaluate.ssim import ssim, ssim_uniform, whole_windows
 from qsr_jax.maps import MapSpec
 
-SSIM_SIGMA = 1.5
-SSIM_RADIUS = 5
-SSIM_K1, SSIM_K2 = 0.01, 0.03
+__all__ = [
+    "BRAIN",
+    "CONVENTIONS",
+    "METRICS",
+    "NORMALISERS",
+    "PAPER",
+    "Convention",
+    "Metric",
+    "bias",
+    "mae",
+    "nrmse",
+    "psnr",
+    "rmse",
+    "ssim",
+    "ssim_uniform",
+    "whole_windows",
+]
+
+NORMALISERS = ("mean", "norm", "range", "sd")
+"""What :func:`nrmse` divides by, taken of the reference inside the mask: its mean, its root mean
+square (scikit-image's "euclidean"), its largest minus smallest value ("min-max"), its SD."""
 
 
-def _mean(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean over (y, x) inside the mask, (n, y, x, c) -> (n, c)."""
-    inside = mask[..., None]
-    return jnp.where(inside, values, 0.0).sum((1, 2)) / inside.sum((1, 2))
+def _difference(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
+    """``pred - ref``, zero outside the mask, where neither value nor gradient enters."""
+    return inside_only(pred, mask) - inside_only(ref, mask)
 
 
 @jax.jit
 def bias(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
     """Mean of ``pred - ref``, in the unit of the map."""
-    return _mean(pred - ref, mask)
+    return masked_mean(_difference(pred, ref, mask), mask)
 
 
 @jax.jit
 def mae(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
     """Mean absolute error, in the unit of the map."""
-    return _mean(jnp.abs(pred - ref), mask)
+    return masked_mean(jnp.abs(_difference(pred, ref, mask)), mask)
 
 
 @jax.jit
 def rmse(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
-    """Root of the mean squared error, in the unit of the map."""
-    return jnp.sqrt(_mean((pred - ref) ** 2, mask))
+    """Root of the mean squared error, in the unit of the map; its gradient at equality is 0."""
+    square = masked_mean(_difference(pred, ref, mask) ** 2, mask)
+    differ = square != 0.0
+    return jnp.where(differ, jnp.sqrt(jnp.where(differ, square, 1.0)), 0.0)
+
+
+@functools.partial(jax.jit, static_argnames="normaliser")
+def nrmse(pred: jax.Array, ref: jax.Array, mask: jax.Array, *, normaliser: str) -> jax.Array:
+    """:func:`rmse` as a share of the reference, no unit.
+
+    Args:
+        pred: (n, y, x, c) physical unit.
+        ref: (n, y, x, c) same unit.
+        mask: (n, y, x) bool.
+        normaliser: one of :data:`NORMALISERS`; say it wherever the number stands.
+
+    Raises:
+        ValueError: unknown normaliser.
+    """
+    inside = mask[..., None]
+    if normaliser == "mean":
+        size = masked_mean(ref, mask)
+    elif normaliser == "norm":
+        size = jnp.sqrt(masked_mean(inside_only(ref, mask) ** 2, mask))
+    elif normaliser == "range":
+        highest = jnp.where(inside, ref, -jnp.inf).max((1, 2))
+        size = highest - jnp.where(inside, ref, jnp.inf).min((1, 2))
+    elif normaliser == "sd":
+        centred = inside_only(ref, mask) - masked_mean(ref, mask)[:, None, None, :]
+        size = jnp.sqrt(masked_mean(centred**2, mask))
+    else:
+        raise ValueError(f"normaliser {normaliser!r} is not one of {', '.join(NORMALISERS)}")
+    return rmse(pred, ref, mask) / size
 
 
 @jax.jit
@@ -59,95 +109,6 @@ def psnr(pred: jax.Array, ref: jax.Array, mask: jax.Array, *, data_range: jax.Ar
     return 20.0 * jnp.log10(data_range / rmse(pred, ref, mask))
 
 
-def _window() -> list[float]:
-    """The 11 weights of a Gaussian of sigma 1.5 cut at radius 5, sum one."""
-    weights = [math.exp(-0.5 * (k / SSIM_SIGMA) ** 2) for k in range(-SSIM_RADIUS, SSIM_RADIUS + 1)]
-    return [w / sum(weights) for w in weights]
-
-
-@jax.jit
-def _blur(x: jax.Array) -> jax.Array:
-    """Gaussian means over whole windows, (n, y, x, c) -> (n, y - 10, x - 10, c)."""
-    *half, centre = _window()[: SSIM_RADIUS + 1]
-    for axis in (1, 2):
-        size = x.shape[axis] - 2 * SSIM_RADIUS
-        cut = functools.partial(jax.lax.slice_in_dim, x, axis=axis)
-        # Folding the symmetric window in two makes this two to three times faster on a CPU.
-        x = centre * cut(SSIM_RADIUS, SSIM_RADIUS + size) + sum(
-            w * (cut(k, k + size) + cut(2 * SSIM_RADIUS - k, 2 * SSIM_RADIUS - k + size))
-            for k, w in enumerate(half)
-        )
-    return x
-
-
-@jax.jit
-def whole_windows(mask: jax.Array) -> jax.Array:
-    """Centres whose 11 x 11 window lies in the mask, (n, y, x) -> (n, y - 10, x - 10) bool."""
-    for axis in (1, 2):
-        window = [1, 1, 1]
-        window[axis] = 2 * SSIM_RADIUS + 1
-        mask = jax.lax.reduce_window(mask, True, jax.lax.bitwise_and, window, (1, 1, 1), "VALID")
-    return mask
-
-
-def ssim(pred: jax.Array, ref: jax.Array, mask: jax.Array, *, data_range: jax.Array) -> jax.Array:
-    """Structural similarity, mean over the windows that lie wholly inside the mask; 1 at equality.
-
-    Gaussian window (sigma 1.5, 11 x 11), population covariance, K1 = 0.01, K2 = 0.03: equation 6
-    of the paper, Wang et al. 2004 (doi:10.1109/TIP.2003.819861). With a mask of ones it is
-    scikit-image's ``structural_similarity(gaussian_weights=True, use_sample_covariance=False)``,
-    which leaves out the same border.
-
-    Args:
-        pred: (n, y, x, c) physical unit.
-        ref: (n, y, x, c) same unit.
-        mask: (n, y, x) bool.
-        data_range: () or (c,) L, same unit.
-
-    Raises:
-        ValueError: the frame is smaller than the window.
-    """
-    if min(ref.shape[1:3]) <= 2 * SSIM_RADIUS:
-        raise ValueError(f"SSIM needs a frame of at least 11 x 11, got {ref.shape[1:3]}")
-    # Three compilations and not one: fused into its readers, a blur is computed several times.
-    origin, *fields = _centred_fields(pred, ref, mask)
-    blurred = [_blur(field) for field in fields]
-    return _similarity(origin, *blurred, whole_windows(mask), data_range)
-
-
-@jax.jit
-def _centred_fields(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> tuple[jax.Array, ...]:
-    """The mean of ``ref``, and what is blurred: both maps about it, their squares, their product.
-
-    Covariances do not move with the origin; near it, float32 keeps their digits.
-    """
-    inside = mask[..., None]
-    origin = _mean(ref, mask)[:, None, None, :]
-    a = jnp.where(inside, pred - origin, 0.0)
-    b = jnp.where(inside, ref - origin, 0.0)
-    return origin, a, b, a * a + b * b, a * b
-
-
-@jax.jit
-def _similarity(
-    origin: jax.Array,
-    mean_a: jax.Array,
-    mean_b: jax.Array,
-    squares: jax.Array,
-    product: jax.Array,
-    windows: jax.Array,
-    data_range: jax.Array,
-) -> jax.Array:
-    """Equation 6 in every window, and its mean over the windows that count."""
-    variances = squares - mean_a**2 - mean_b**2
-    covariance = product - mean_a * mean_b
-    mean_a, mean_b = mean_a + origin, mean_b + origin
-    c1, c2 = (SSIM_K1 * data_range) ** 2, (SSIM_K2 * data_range) ** 2
-    luminance = (2.0 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    structure = (2.0 * covariance + c2) / (variances + c2)
-    return _mean(luminance * structure, windows)
-
-
 @dataclasses.dataclass(frozen=True)
 class Metric:
     """One row of :data:`METRICS`.
@@ -155,22 +116,37 @@ class Metric:
     Attributes:
         compute: the function.
         unit: "map" for the unit of the map, else the unit itself ("" for none).
-        better: "low", "high" or "zero".
+        better: "low", "high", "zero" or "one".
         ranged: whether it needs a ``data_range``.
+        label: how people write it, convention included.
     """
 
     compute: Callable[..., jax.Array]
     unit: str
     better: str
     ranged: bool
+    label: str
 
 
 METRICS: dict[str, Metric] = {
-    "mae": Metric(mae, unit="map", better="low", ranged=False),
-    "rmse": Metric(rmse, unit="map", better="low", ranged=False),
-    "bias": Metric(bias, unit="map", better="zero", ranged=False),
-    "psnr": Metric(psnr, unit="dB", better="high", ranged=True),
-    "ssim": Metric(ssim, unit="", better="high", ranged=True),
+    "mae": Metric(mae, unit="map", better="low", ranged=False, label="MAE"),
+    "rmse": Metric(rmse, unit="map", better="low", ranged=False, label="RMSE"),
+    "bias": Metric(bias, unit="map", better="zero", ranged=False, label="bias"),
+    "nrmse": Metric(
+        functools.partial(nrmse, normaliser="mean"),
+        unit="",
+        better="low",
+        ranged=False,
+        label="NRMSE (of the reference's mean)",
+    ),
+    "psnr": Metric(psnr, unit="dB", better="high", ranged=True, label="PSNR"),
+    "ssim": Metric(ssim, unit="", better="high", ranged=True, label="SSIM (Gaussian window)"),
+    "ssim_uniform": Metric(
+        ssim_uniform, unit="", better="high", ranged=True, label="SSIM (uniform window)"
+    ),
+    "sharpness": Metric(
+        edge_sharpness, unit="", better="one", ranged=False, label="edge sharpness"
+    ),
 }
 
 

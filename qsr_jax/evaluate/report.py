@@ -1,29 +1,52 @@
 """The report: a folder with one self-contained page and every number of it as csv and json."""
 
-import base64
 import contextlib
-import csv
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from qsr_jax.data.manifest import FAST, HEALTHY, PATIENT, ROUTINE
 from qsr_jax.data.staging import staged_folder
-from qsr_jax.evaluate import figures, published, wording
+from qsr_jax.evaluate import (
+    bins,
+    figures,
+    published,
+    reading,
+    synthetic,
+    wording,
+)
+from qsr_jax.evaluate.baselines import CALIBRATED
 from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.measure import BICUBIC, TRAINED, Example, Value
+from qsr_jax.evaluate.examples import Shown
+from qsr_jax.evaluate.gallery import all_pictures, all_plots
+from qsr_jax.evaluate.measure import BICUBIC, TRAINED, TRUTH
+from qsr_jax.evaluate.repeated import FoldSeed
+from qsr_jax.evaluate.rescan import REPEAT
 from qsr_jax.evaluate.rows import Tables
-from qsr_jax.evaluate.tables import POOLED, compute_tables
+from qsr_jax.evaluate.saving import (
+    FORMAT,
+    TABLES_CSV,
+    TABLES_JSON,
+    TABLES_TEX,
+    VALUES,
+    save_tables,
+    save_values,
+)
+from qsr_jax.evaluate.tables import compute_tables
 from qsr_jax.maps import MAPS, spec_of
+from qsr_jax.physics.weighted import SEQUENCES
 
-FORMAT = "qsr_jax-report"
-FILES = ("index.html", "values.csv", "tables.csv", "tables.json")
+PAGE = "index.html"
+FILES = (PAGE, VALUES, TABLES_CSV, TABLES_JSON, TABLES_TEX)
+
+
+MAIN = (FAST, BICUBIC, CALIBRATED, TRAINED, REPEAT, ROUTINE, TRUTH)
+"""Methods of the detailed tables; the other interpolations are in the first table and the csv."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,17 +60,39 @@ class Model:
 
 
 @dataclasses.dataclass(frozen=True)
+class Training:
+    """One run as the report names it.
+
+    Attributes:
+        run: "1", "2", ...
+        fold: "3/5" or a number; runs with the same people share it.
+        seed: of the training, or None where the models differ in it.
+        fingerprint: of the manifest.
+        persons: how many it was tested on.
+        models: one per map.
+    """
+
+    run: str
+    fold: str
+    seed: int | None
+    fingerprint: str
+    persons: int
+    models: Sequence[Model]
+
+
+@dataclasses.dataclass(frozen=True)
 class About:
     """Where the numbers come from; the caller knows, the report prints.
 
     Attributes:
         data: what the scans are, in a few words, e.g. "simulated people".
-        fingerprint: of the manifest.
+        fingerprint: of the first manifest.
         split: the split that was evaluated.
-        persons: split to group to number of persons.
-        slices: split to number of slices per map and scan.
+        persons: split to group to number of persons, in the first manifest.
+        slices: split to number of slices per map and scan, in the first manifest.
         refused: series and studies that were left out when pairing, for a reason.
-        models: one per map.
+        measured: number of persons measured, each once.
+        trainings: one per run.
         versions: package to version.
         hardware: one line.
         date: of the evaluation, ISO.
@@ -59,7 +104,8 @@ class About:
     persons: Mapping[str, Mapping[str, int]]
     slices: Mapping[str, int]
     refused: int
-    models: Sequence[Model]
+    measured: int
+    trainings: Sequence[Training]
     versions: Mapping[str, str]
     hardware: str
     date: str
@@ -83,19 +129,27 @@ def check_target(out: Path) -> None:
 
 def _is_report(folder: Path) -> bool:
     try:
-        return json.loads((folder / "tables.json").read_text())["format"] == FORMAT
+        return json.loads((folder / TABLES_JSON).read_text())["format"] == FORMAT
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def write_report(out: Path, *, cohort: Cohort, examples: Sequence[Example], about: About) -> Tables:
+def write_report(
+    out: Path,
+    *,
+    cohort: Cohort,
+    shown: Shown,
+    about: About,
+    folds: Mapping[str, FoldSeed] | None = None,
+) -> Tables:
     """Computes the tables, saves all numbers, then draws; ``out`` appears or changes as a whole.
 
     Args:
         out: folder to make, or an older report to replace.
         cohort: the values of all persons.
-        examples: slices to show.
+        shown: slices to show.
         about: what the header says.
+        folds: run to its fold and seed; None where there is one training.
 
     Returns:
         The tables.
@@ -105,15 +159,15 @@ def write_report(out: Path, *, cohort: Cohort, examples: Sequence[Example], abou
         WriteError: the disk refused; an older report is still in place.
     """
     check_target(out)
-    tables = compute_tables(cohort)
+    tables = compute_tables(cohort, folds)
     opening = wording.opening(tables, cohort)
     fresh = out.with_name(f".{out.name}.fresh")
     shutil.rmtree(fresh, ignore_errors=True)
     with staged_folder(fresh) as folder:
-        _save_values(folder / "values.csv", cohort.values)
-        _save_tables(folder, tables, opening, about)
-        page = _render(cohort, examples, tables, opening, about)
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        save_values(folder / VALUES, cohort.values)
+        save_tables(folder, tables, opening, about)
+        page = _render(cohort, shown, tables, opening, about)
+        (folder / PAGE).write_text(page, encoding="utf-8")
     _replace(fresh, out)
     return tables
 
@@ -133,44 +187,6 @@ def _replace(fresh: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _save_values(path: Path, values: Sequence[Value]) -> None:
-    names = [field.name for field in dataclasses.fields(Value)]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(dataclasses.asdict(value) for value in values)
-
-
-def _save_tables(folder: Path, tables: Tables, opening: Sequence[str], about: About) -> None:
-    plain = dataclasses.asdict(tables)
-    document = {
-        "format": FORMAT,
-        "version": 1,
-        "about": dataclasses.asdict(about),
-        "opening": list(opening),
-        "tables": plain,
-        "paper_lesions": [dataclasses.asdict(lesion) for lesion in published.TABLE_3],
-    }
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "tables.json").write_text(text + "\n", encoding="utf-8")
-    with (folder / "tables.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["table", "row", "quantity", "value"])
-        for table, rows in plain.items():
-            for row in rows:
-                for quantity, value in _leaves(row):
-                    writer.writerow([table, row["row"], quantity, value])
-
-
-def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """("regression.slope_interval.low", value) of everything in a nested row but its name."""
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        elif value is not None and (prefix or key != "row"):
-            yield f"{prefix}{key}", value
-
-
 def _number(value: float | None, digits: int, signed: bool = False) -> Markup:
     """A number for people that carries its full value for machines."""
     if value is None:
@@ -183,13 +199,19 @@ def _p(p: float) -> Markup:
     return Markup('<data value="{}">{}</data>').format(repr(p), wording.p_value(p))
 
 
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+def _notes(about: About) -> list[str]:
+    """What a reader must know of the models, each said once with the maps it holds for."""
+    maps: dict[str, list[str]] = {}
+    for training in about.trainings:
+        for model in training.models:
+            for note in model.notes:
+                maps.setdefault(note, []).append(spec_of(model.map).label)
+    return [f"{', '.join(dict.fromkeys(labels))}: {note}" for note, labels in maps.items()]
 
 
 def _render(
     cohort: Cohort,
-    examples: Sequence[Example],
+    shown: Shown,
     tables: Tables,
     opening: Sequence[str],
     about: About,
@@ -209,33 +231,21 @@ def _render(
         cohort=cohort,
         tables=tables,
         opening=opening,
-        pictures=[
-            (example, name, _data_uri(figures.pictures(example, name), "image/png"))
-            for example in examples
-            for name in cohort.maps
-        ],
-        agreement_figures=list(_agreement_figures(cohort, tables)),
-        psnr_figure=_data_uri(figures.psnr_plot(cohort), "image/svg+xml"),
+        pictures=list(all_pictures(shown, cohort.maps)),
+        plots=all_plots(tables),
         published=published,
+        reading=reading,
+        min_voxels=bins.MIN_VOXELS,
         specs={name: spec_of(name) for name in MAPS},
+        contrasts={name: SEQUENCES[name] for name in synthetic.SHOWN},
         digits=wording.DIGITS,
-        labels=figures.LABELS,
+        called=wording.name_of,
+        main=MAIN,
+        notes=_notes(about),
         n_healthy=groups.count(HEALTHY),
         n_patients=groups.count(PATIENT),
         few=wording.NO_TEST,
         windows=figures.WINDOWS,
         error_windows=figures.ERROR_WINDOWS,
+        weighted_window=figures.WEIGHTED_WINDOW,
     )
-
-
-def _agreement_figures(cohort: Cohort, tables: Tables) -> Iterator[tuple[str, str, str]]:
-    """(test, reference, data URI) of every comparison that has its statistics."""
-    for test, reference in ((TRAINED, ROUTINE), (TRAINED, FAST), (BICUBIC, ROUTINE)):
-        rows = [
-            row
-            for row in tables.agreement
-            if (row.test, row.reference, row.tissue) == (test, reference, POOLED) and row.percent
-        ]
-        if rows:
-            plot = figures.agreement_plots(cohort, rows)
-            yield test, reference, _data_uri(plot, "image/svg+xml")

@@ -11,15 +11,32 @@ from qsr_jax.evaluate.agreement import (
     BlandAltman,
     Equivalence,
     PairedT,
+    ProportionalBias,
     Regression,
     Sample,
     Variation,
+)
+from qsr_jax.evaluate.findings import (
+    CalibrationRow,
+    NaturalnessRow,
+    PersonRow,
+    PointRow,
+    ReadingRow,
+    ReadingSummary,
+    RunRow,
+    SliceRow,
+    SpreadRow,
+    WeightedRow,
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class TissueRow:
-    """Table 1: one tissue and map. ``tests`` and ``equivalence`` by "method-reference"."""
+    """Table 1: one tissue and map; tests by "method-reference".
+
+    ``equivalence`` is in the unit of the map, against a margin of some percent of the mean of
+    routine; ``percent`` is that of every person's own difference in percent of their routine.
+    """
 
     row: str
     map: str
@@ -29,12 +46,16 @@ class TissueRow:
     means: dict[str, Sample]
     tests: dict[str, PairedT | None]
     equivalence: dict[str, Equivalence | None]
+    percent: dict[str, Equivalence | None]
     paper: published.Tissue
 
 
 @dataclasses.dataclass(frozen=True)
 class AgreementRow:
-    """Figures 3 and 4 in numbers: ``test`` against ``reference`` in one tissue or both."""
+    """Figures 3 and 4 in numbers: ``test`` against ``reference`` in one tissue or both.
+
+    ``proportional`` is the line of the difference on the mean of both, in the unit of the map.
+    """
 
     row: str
     map: str
@@ -46,12 +67,17 @@ class AgreementRow:
     regression: Regression | None
     percent: BlandAltman | None
     units: BlandAltman | None
+    proportional: ProportionalBias | None
     paper: published.Agreement | None
 
 
 @dataclasses.dataclass(frozen=True)
 class RegionRow:
-    """Table 2: one region and map."""
+    """Table 2: one region and map.
+
+    ``percent`` is the equivalence of each method with routine; ``p_holm`` the P of ``test``
+    corrected for all regions and maps (Holm).
+    """
 
     row: str
     map: str
@@ -59,6 +85,8 @@ class RegionRow:
     n: int
     variation: Variation | None
     test: PairedT | None
+    percent: dict[str, Equivalence | None]
+    p_holm: float | None
     paper: published.Variation | None
 
 
@@ -136,9 +164,19 @@ class Tables:
     """Everything computed from the values."""
 
     verdict: list[VerdictRow]
+    runs: list[RunRow]
+    spread: list[SpreadRow]
     tissue: list[TissueRow]
     agreement: list[AgreementRow]
+    points: list[PointRow]
     regions: list[RegionRow]
+    calibration: list[CalibrationRow]
     lesions: list[LesionRow]
     lesion_tests: list[LesionTest]
+    readings: list[ReadingRow]
+    reading_summaries: list[ReadingSummary]
     quality: list[QualityRow]
+    persons: list[PersonRow]
+    slices: list[SliceRow]
+    weighted: list[WeightedRow]
+    naturalness: list[NaturalnessRow]

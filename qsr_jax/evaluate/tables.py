@@ -5,17 +5,27 @@ every row carries its n. The unit of analysis is the person; in the lesion table
 as in the paper. Tissue and region tables are over healthy persons.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from qsr_jax.data.manifest import FAST, HEALTHY, PATIENT, ROUTINE
 from qsr_jax.evaluate import agreement, published
-from qsr_jax.evaluate.agreement import MIN_PERSONS
 from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.measure import BICUBIC, TRAINED, TRUTH
-from qsr_jax.evaluate.metrics import BRAIN, CONVENTIONS, METRICS
+from qsr_jax.evaluate.computing import POOLED, if_enough, named, title
+from qsr_jax.evaluate.extras import (
+    calibration_rows,
+    naturalness_rows,
+    person_rows,
+    point_rows,
+    slice_rows,
+    weighted_rows,
+)
+from qsr_jax.evaluate.lesion_rows import reading_rows, summary_rows
+from qsr_jax.evaluate.measure import BICUBIC, QUANTITIES, TRAINED, TRUTH
+from qsr_jax.evaluate.metrics import BRAIN, CONVENTIONS
+from qsr_jax.evaluate.repeated import FoldSeed, run_rows, spread_rows
 from qsr_jax.evaluate.rows import (
     AgreementRow,
     LesionRow,
@@ -29,55 +39,50 @@ from qsr_jax.evaluate.rows import (
 from qsr_jax.maps import spec_of
 
 ALPHA = 0.05
-POOLED = "GM + WM"
 
 
-def compute_tables(cohort: Cohort) -> Tables:
+def compute_tables(cohort: Cohort, folds: Mapping[str, FoldSeed] | None = None) -> Tables:
     """All tables of a cohort.
+
+    Args:
+        cohort: the values of all persons.
+        folds: run to its fold and seed; None where there is one training.
 
     Raises:
         ValueError: degenerate values, saying which (see :mod:`qsr_jax.evaluate.agreement`).
     """
     agreements = list(_agreement_rows(cohort))
+    runs = list(run_rows(cohort, folds or {}))
     return Tables(
         verdict=[_verdict(cohort, name, agreements) for name in cohort.maps],
+        runs=runs,
+        spread=list(spread_rows(runs)),
         tissue=list(_tissue_rows(cohort)),
         agreement=agreements,
-        regions=list(_region_rows(cohort)),
+        points=list(point_rows(cohort)),
+        regions=_corrected(list(_region_rows(cohort))),
+        calibration=list(calibration_rows(cohort)),
         lesions=list(_lesion_rows(cohort)),
         lesion_tests=list(_lesion_tests(cohort)),
+        readings=list(reading_rows(cohort)),
+        reading_summaries=list(summary_rows(cohort)),
         quality=list(_quality_rows(cohort)),
+        persons=list(person_rows(cohort)),
+        slices=list(slice_rows(cohort)),
+        weighted=list(weighted_rows(cohort)),
+        naturalness=list(naturalness_rows(cohort)),
     )
-
-
-def _named(row: str, compute: Callable[..., Any], *data: np.ndarray, **options: Any) -> Any:
-    """Computes; what is degenerate gets the name of its row."""
-    try:
-        return compute(*data, **options)
-    except ValueError as error:
-        raise ValueError(f"{row}: {error}") from error
-
-
-def _if_enough(row: str, compute: Callable[..., Any], *data: np.ndarray, **options: Any) -> Any:
-    """None below three persons; any other degenerate input still raises."""
-    enough = min(len(values) for values in data) >= MIN_PERSONS
-    return _named(row, compute, *data, **options) if enough else None
-
-
-def _title(place: str, name: str) -> str:
-    spec = spec_of(name)
-    return f"{place} {spec.label} ({spec.unit})"
 
 
 def _tissue_rows(cohort: Cohort) -> Iterator[TissueRow]:
     """Table 1, each method against routine, and the trained model against fast."""
-    methods = (FAST, *cohort.methods, ROUTINE, TRUTH)
+    methods = tuple(dict.fromkeys((FAST, *cohort.methods, ROUTINE, TRUTH)))
     for tissue in cohort.places("tissue", HEALTHY):
         for name in cohort.maps:
             mean = {m: cohort.means("tissue", [tissue], name, m) for m in methods}
             margin = agreement.margin_of(mean[ROUTINE], percent=published.MARGIN_PERCENT)
             pairs = [(m, ROUTINE) for m in methods if m != ROUTINE]
-            row = _title(tissue, name)
+            row = title(tissue, name)
             yield TissueRow(
                 row=row,
                 map=name,
@@ -86,19 +91,27 @@ def _tissue_rows(cohort: Cohort) -> Iterator[TissueRow]:
                 n=len(mean[ROUTINE]),
                 means={m: agreement.describe(v) for m, v in mean.items()},
                 tests={
-                    f"{a}-{b}": _if_enough(
+                    f"{a}-{b}": if_enough(
                         f"{row}, {a} vs {b}", agreement.paired_t, mean[a], mean[b]
                     )
                     for a, b in [*pairs, (TRAINED, FAST)]
                 },
                 equivalence={
-                    f"{a}-{b}": _if_enough(
+                    f"{a}-{b}": if_enough(
                         row, agreement.equivalence, mean[a], mean[b], margin=margin, alpha=ALPHA
                     )
                     for a, b in pairs
                 },
+                percent={f"{m}-{ROUTINE}": _percent(row, mean[m], mean[ROUTINE]) for m, _ in pairs},
                 paper=published.TABLE_1[tissue, name],
             )
+
+
+def _percent(row: str, test: np.ndarray, reference: np.ndarray) -> agreement.Equivalence | None:
+    """Equivalence of each person's own difference in percent of their reference."""
+    whole = np.full(len(reference), 100.0)
+    options = {"margin": published.MARGIN_PERCENT, "alpha": ALPHA}
+    return if_enough(row, agreement.equivalence, 100.0 * test / reference, whole, **options)
 
 
 def _agreement_rows(cohort: Cohort) -> Iterator[AgreementRow]:
@@ -112,7 +125,7 @@ def _agreement_rows(cohort: Cohort) -> Iterator[AgreementRow]:
                 pooled = tissue == POOLED
                 places = tissues if pooled else [tissue]
                 x, y = (cohort.means("tissue", places, name, m) for m in (test, reference))
-                row = f"{_title(tissue, name)}, {test} vs {reference}"
+                row = f"{title(tissue, name)}, {test} vs {reference}"
                 yield AgreementRow(
                     row=row,
                     map=name,
@@ -121,42 +134,61 @@ def _agreement_rows(cohort: Cohort) -> Iterator[AgreementRow]:
                     test=test,
                     reference=reference,
                     n=len(x),
-                    regression=_if_enough(row, agreement.regress, x, y),
-                    percent=_if_enough(row, agreement.bland_altman, x, y, unit="%"),
-                    units=_if_enough(row, agreement.bland_altman, x, y, unit=unit),
+                    regression=if_enough(row, agreement.regress, x, y),
+                    percent=if_enough(row, agreement.bland_altman, x, y, unit="%", percent=True),
+                    units=if_enough(row, agreement.bland_altman, x, y, unit=unit, percent=False),
+                    proportional=if_enough(row, agreement.proportional_bias, x, y),
                     paper=papers.get((test, reference), {}).get(name) if pooled else None,
                 )
+
+
+def _corrected(rows: Sequence[RegionRow]) -> list[RegionRow]:
+    """The same rows with their P values corrected for one another."""
+    tested = [row for row in rows if row.test]
+    if not tested:
+        return list(rows)
+    holm = agreement.adjust([row.test.p for row in tested]).holm
+    p_of = {row.row: float(p) for row, p in zip(tested, holm, strict=True)}
+    return [dataclasses.replace(row, p_holm=p_of.get(row.row)) for row in rows]
 
 
 def _region_rows(cohort: Cohort) -> Iterator[RegionRow]:
     for region in cohort.places("region", HEALTHY):
         for name in cohort.maps:
             x, y = (cohort.means("region", [region], name, m) for m in (TRAINED, ROUTINE))
-            row = _title(region, name)
+            row = title(region, name)
             yield RegionRow(
                 row=row,
                 map=name,
                 region=region,
                 n=len(x),
-                variation=_if_enough(row, agreement.variation, x, y),
-                test=_if_enough(row, agreement.paired_t, x, y),
+                variation=if_enough(row, agreement.variation, x, y),
+                test=if_enough(row, agreement.paired_t, x, y),
+                percent={
+                    m: _percent(row, cohort.means("region", [region], name, m), y)
+                    for m in (FAST, *cohort.methods)
+                },
+                p_holm=None,
                 paper=published.TABLE_2.get((region, name)),
             )
 
 
 def _lesion_means(cohort: Cohort, name: str) -> dict[tuple[str, str], dict[str, float]]:
-    """(person, lesion) to mean by method, patients only."""
-    means: dict[tuple[str, str], dict[str, float]] = {}
+    """(person, lesion) to mean by method, patients only; the mean over trainings."""
+    methods: dict[tuple[str, str], dict[str, None]] = {}
     for v in cohort.values:
         if (v.kind, v.map, v.group) == ("lesion", name, PATIENT):
-            means.setdefault((v.person, v.place), {})[v.method] = v.value
-    return means
+            methods.setdefault((v.person, v.place), {})[v.method] = None
+    return {
+        (person, place): {m: cohort.of("lesion", place, name, "mean", m)[person] for m in found}
+        for (person, place), found in methods.items()
+    }
 
 
 def _lesion_rows(cohort: Cohort) -> Iterator[LesionRow]:
     for name in cohort.maps:
         for (person, lesion), means in _lesion_means(cohort, name).items():
-            row = f"{person[:8]} {_title(lesion, name)}"
+            row = f"{person[:8]} {title(lesion, name)}"
             yield LesionRow(row, name, spec_of(name).unit, person, lesion, means)
 
 
@@ -165,7 +197,7 @@ def _lesion_tests(cohort: Cohort) -> Iterator[LesionTest]:
         means = _lesion_means(cohort, name)
         for method in cohort.methods if means else ():
             x, y = (np.array([m[k] for m in means.values()]) for k in (method, ROUTINE))
-            row = f"{_title('lesions', name)}, {method} vs routine"
+            row = f"{title('lesions', name)}, {method} vs routine"
             yield LesionTest(
                 row=row,
                 map=name,
@@ -173,7 +205,7 @@ def _lesion_tests(cohort: Cohort) -> Iterator[LesionTest]:
                 method=method,
                 n_lesions=len(x),
                 n_persons=len({person for person, _ in means}),
-                test=_if_enough(row, agreement.paired_t, x, y),
+                test=if_enough(row, agreement.paired_t, x, y),
                 percent=float((100.0 * (x - y) / y).mean()),
                 lower=int((x < y).sum()),
                 paper_p=published.TABLE_3_P_PAIRED[name],
@@ -187,16 +219,10 @@ def _quality_rows(cohort: Cohort) -> Iterator[QualityRow]:
             spec = spec_of(name)
             row = f"{spec.label} {convention.place}"
             by_method = {
-                method: {
-                    quantity: _named(
-                        f"{row} {quantity}, {method} vs routine",
-                        agreement.describe,
-                        cohort.everybody("image", convention.place, name, quantity, method),
-                    )
-                    for quantity in METRICS
-                }
+                method: dict(_qualities(cohort, convention.place, name, method))
                 for method in cohort.methods
             }
+            by_method = {method: found for method, found in by_method.items() if found}
             yield QualityRow(
                 row=row,
                 map=name,
@@ -207,6 +233,17 @@ def _quality_rows(cohort: Cohort) -> Iterator[QualityRow]:
                 by_method=by_method,
                 paper=published.TABLE_4[name] if convention.stored_range else None,
             )
+
+
+def _qualities(
+    cohort: Cohort, place: str, name: str, method: str
+) -> Iterator[tuple[str, agreement.Sample]]:
+    """Every metric that the method has for everybody."""
+    for quantity in QUANTITIES[place]:
+        found = cohort.of("image", place, name, quantity, method)
+        if len(found) == len(cohort.group):
+            row = f"{spec_of(name).label} {place} {quantity}, {method} vs routine"
+            yield quantity, named(row, agreement.describe, list(found.values()))
 
 
 def _verdict(cohort: Cohort, name: str, agreements: Sequence[AgreementRow]) -> VerdictRow:
@@ -226,9 +263,9 @@ def _verdict(cohort: Cohort, name: str, agreements: Sequence[AgreementRow]) -> V
         map=name,
         convention=BRAIN.text(spec_of(name)),
         n=len(gains),
-        psnr={m: _named(f"{row} psnr, {m}", agreement.describe, v) for m, v in psnr.items()},
+        psnr={m: named(f"{row} psnr, {m}", agreement.describe, v) for m, v in psnr.items()},
         gain_db=float(gains.mean()),
-        gain=_if_enough(row, agreement.paired_t, *pair) if differ else None,
+        gain=if_enough(row, agreement.paired_t, *pair) if differ else None,
         wins=int((gains > 0.0).sum()),
         bias_size_percent=sizes,
         bias_percent={m: a.percent.bias for m, a in pooled.items()},

@@ -4,16 +4,26 @@ from collections.abc import Sequence
 
 from qsr_jax.data.manifest import HEALTHY, PATIENT, ROUTINE
 from qsr_jax.evaluate import published
+from qsr_jax.evaluate.baselines import CALIBRATED
 from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.measure import BICUBIC, TRAINED
+from qsr_jax.evaluate.measure import BICUBIC, TRAINED, TRUTH
+from qsr_jax.evaluate.rescan import REPEAT
 from qsr_jax.evaluate.rows import Tables, VerdictRow
 from qsr_jax.maps import spec_of
 
 DIGITS = {"t1": 1, "t2": 2, "pd": 2}
 """Decimals of a mean value of each map."""
 
+LABELS = {CALIBRATED: "bicubic, calibrated", REPEAT: "routine, repeated"}
+"""How methods are called where their own name will not do."""
+
 NO_TEST = "n < 3"
 """Stands where a statistic needs more persons than there are."""
+
+
+def name_of(method: str) -> str:
+    """How a method is called."""
+    return LABELS.get(method, method)
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:
@@ -46,7 +56,7 @@ def opening(tables: Tables, cohort: Cohort) -> list[str]:
     A network behind bicubic is named as such here. Equivalence is claimed only where TOST shows
     it, and a large P value is never turned into a claim.
     """
-    sentences = [_who(cohort), _psnr(tables.verdict)]
+    sentences = [_who(cohort), *_trainings(tables), _psnr(tables.verdict), *_simple(tables.verdict)]
     if any(row.bias_percent for row in tables.verdict):
         sentences += [_bias(tables.verdict), *_equivalence(tables)]
     elif tables.tissue:
@@ -62,6 +72,18 @@ def _who(cohort: Cohort) -> str:
         f"In {plural(healthy, 'healthy person')} and {plural(patients, 'patient')}, a trained "
         "model and bicubic interpolation of the fast scan were compared with the routine scan."
     )
+
+
+def _trainings(tables: Tables) -> list[str]:
+    """How many trainings there were, where there were several."""
+    runs = {row.run for row in tables.runs}
+    if not runs:
+        return []
+    folds = plural(len({row.fold for row in tables.runs}), "fold")
+    return [
+        f"The model was trained {len(runs)} times ({folds}); everybody was predicted by trainings "
+        "that had not seen them, and counts once."
+    ]
 
 
 def _sides(said: Sequence[tuple[str, bool | None]], good: str, bad: str) -> str:
@@ -88,6 +110,18 @@ def _psnr(rows: Sequence[VerdictRow]) -> str:
     return f"By brain-masked PSNR the trained model was {verdict}."
 
 
+def _simple(rows: Sequence[VerdictRow]) -> list[str]:
+    """The other interpolations, where one comes nearer than the trained model."""
+    apart = {TRAINED, BICUBIC, TRUTH, REPEAT}
+    nearer = []
+    for row in rows:
+        others = {m: sample.mean for m, sample in row.psnr.items() if m not in apart}
+        best = max(others, key=others.__getitem__, default=None)
+        if best is not None and others[best] > row.psnr[TRAINED].mean:
+            nearer.append(f"{name_of(best)} for {row.row} ({number(others[best], 2)} dB)")
+    return [f"Nearer than the trained model by PSNR was {joined(nearer)}."] if nearer else []
+
+
 def _bias(rows: Sequence[VerdictRow]) -> str:
     said = [
         (
@@ -109,8 +143,9 @@ def _equivalence(tables: Tables) -> list[str]:
         (shown if result.equivalent else unshown).append(f"{row.tissue} {spec_of(row.map).label}")
     total = len(tables.tissue)
     start = (
-        f"Equivalence of the tissue means with routine within ±{published.MARGIN_PERCENT:g} % "
-        f"(TOST, 90 % intervals, n = {tables.tissue[0].n} healthy persons)"
+        f"Equivalence of the tissue means with routine within ±{published.MARGIN_PERCENT:g} % of "
+        f"the routine mean ({_margins(tables)}; TOST, 90 % intervals, n = {tables.tissue[0].n} "
+        "healthy persons)"
     )
     if not unshown:
         return [f"{start} was shown for {joined(shown)}, {total} of {total}."]
@@ -120,3 +155,13 @@ def _equivalence(tables: Tables) -> list[str]:
         "Where it was not shown the question is open: neither a difference nor agreement follows, "
         "whatever the P value of a t-test.",
     ]
+
+
+def _margins(tables: Tables) -> str:
+    """The margins in units, per tissue: "GM ±61.3 ms, ±4.60 ms, ±4.1 %"."""
+    by_tissue: dict[str, list[str]] = {}
+    for row in tables.tissue:
+        margin = row.equivalence[f"{TRAINED}-{ROUTINE}"].margin
+        said = f"{spec_of(row.map).label} ±{number(margin, DIGITS[row.map])} {row.unit}"
+        by_tissue.setdefault(row.tissue, []).append(said)
+    return "; ".join(f"{tissue}: {', '.join(said)}" for tissue, said in by_tissue.items())

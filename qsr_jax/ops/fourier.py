@@ -69,6 +69,62 @@ def zero_fill(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
     return jnp.pad(kspace, width)
 
 
+def resize(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """Crops or zero-fills each of the (y, x) axes of the coefficients to ``shape``."""
+    common = tuple(min(have, want) for have, want in zip(kspace.shape[-2:], shape, strict=True))
+    return zero_fill(crop(kspace, common), shape)
+
+
+def along(image: jax.Array, axis: int) -> jax.Array:
+    """Fourier coefficients along one ``axis`` (-1 or -2), as :func:`to_kspace` defines them.
+
+    The axis comes in the order of :func:`numpy.fft.fft`: coefficient k at index k modulo n.
+    """
+    n = image.shape[axis]
+    turns = np.fft.fftfreq(n, 1 / n) * (n // 2) / n
+    ramp = np.exp(2j * np.pi * turns).astype(np.complex64)
+    return jnp.fft.fft(image, axis=axis, norm="forward") * _on_axis(ramp, axis)
+
+
+def _on_axis(values: np.ndarray, axis: int) -> np.ndarray:
+    return values[:, None] if axis == -2 else values
+
+
+def sample_coarser(
+    image: jax.Array, shape: tuple[int, int], by_fov: tuple[float, float]
+) -> jax.Array:
+    """Samples a real image on a coarser grid after removing what that grid cannot carry.
+
+    Args:
+        image: (..., y, x) real, pixel n // 2 at 0.
+        shape: even (y, x) of the coarser grid over the same field of view.
+        by_fov: where pixel n // 2 of the coarser grid lies along (y, x), in fields of view.
+
+    Returns:
+        (..., *shape) real float32; frequencies from -n/2 + 1 to n/2 - 1 are kept exactly.
+
+    Raises:
+        ValueError: the grid is finer than the image, or odd.
+    """
+    if any(n % 2 or n > have for n, have in zip(shape, image.shape[-2:], strict=True)):
+        raise ValueError(
+            f"cannot sample an image of {image.shape[-2:]} at the finer or odd {shape}"
+        )
+    (rows, columns), (ny, nx) = image.shape[-2:], shape
+    ramps = []
+    for have, want, by in ((rows, ny, by_fov[0]), (columns, nx, by_fov[1])):
+        k = np.fft.fftfreq(want, 1 / want)
+        ramp = np.exp(2j * np.pi * k * (by + (have // 2) / have - (want // 2) / want))
+        ramps.append(np.where(np.abs(k) < want / 2, ramp, 0.0).astype(np.complex64))
+    half = jnp.fft.rfft(image, axis=-1, norm="forward")[..., : nx // 2 + 1]
+    half = half * np.append(ramps[1][: nx // 2], np.complex64(0))
+    full = jnp.fft.fft(half, axis=-2, norm="forward")
+    kept = np.fft.fftfreq(ny, 1 / ny).astype(int) % rows
+    full = jnp.take(full, kept, axis=-2) * ramps[0][:, None]
+    column = jnp.fft.ifft(full, axis=-2, norm="forward")
+    return jnp.fft.irfft(column, nx, axis=-1, norm="forward").astype(jnp.float32)
+
+
 def frequencies(size: int) -> np.ndarray:
     """Whole cycles per field of view along an axis of ``size`` coefficients, (size,)."""
     return np.arange(size) - size // 2

@@ -4,9 +4,23 @@ import numpy as np
 from scipy import ndimage
 
 from qsr_jax.physics.planes import Planes
+from qsr_jax.physics.warp import COEFFICIENT_GAIN, spline_rows
 
 TEXTURE_MM = 2.5
 """Correlation length (sigma) of the texture."""
+
+
+def smooth_field(rng: np.random.Generator, planes: Planes, *, step_mm: float) -> np.ndarray:
+    """A field of unit variance on the 1 mm grid (planes, m, m), changing over ``step_mm``."""
+    rows = [
+        spline_rows(axis, half_mm=planes.half_mm, step_mm=step_mm)
+        for axis in (planes.z_mm, planes.axis_mm, planes.axis_mm)
+    ]
+    shape = [part.shape[1] for part in rows]
+    field = rng.standard_normal(shape, np.float32) / np.float32(COEFFICIENT_GAIN)
+    for axis, part in enumerate(rows):
+        field = np.moveaxis(np.tensordot(part, field, axes=(1, axis)), 0, axis)
+    return field
 
 
 def draw_texture(rng: np.random.Generator, planes: Planes) -> np.ndarray:

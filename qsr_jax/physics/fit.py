@@ -6,7 +6,8 @@ smoothed as W08 does, is then known and T1 and PD are fitted again.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -171,14 +172,62 @@ def fit_density(
     return t1_ms, 100.0 * m0 / (jnp.sin(alpha) * receive_gain(alpha, protocol.angles))
 
 
+class FirstPass(NamedTuple):
+    """One slice after its first pass; what the second needs.
+
+    Attributes:
+        t2_ms: (y, x).
+        relaxed: (delay, y, x) signal at TE 0.
+        theta_deg: (y, x) voxel-wise saturation angle.
+        last: (y, x) signal of the longest delay at the first echo.
+    """
+
+    t2_ms: jax.Array
+    relaxed: jax.Array
+    theta_deg: jax.Array
+    last: jax.Array
+
+
 @functools.partial(jax.jit, static_argnames="protocol")
-def _first_pass(images: jax.Array, protocol: Protocol) -> tuple[jax.Array, ...]:
+def _first_pass(images: jax.Array, protocol: Protocol) -> FirstPass:
     real = signed(images)
     t2_ms, relaxed = fit_echoes(real, protocol)
-    return t2_ms, relaxed, fit_saturation(relaxed, protocol), real[-1, 0]
+    return FirstPass(t2_ms, relaxed, fit_saturation(relaxed, protocol), real[-1, 0])
 
 
-_second_pass = jax.jit(fit_density, static_argnames="protocol")
+_fit_density = jax.jit(fit_density, static_argnames="protocol")
+
+
+def first_pass(images: jax.Array, protocol: Protocol) -> FirstPass:
+    """T2 and the voxel-wise angle of one slice (delay, echo, y, x); the images are then free.
+
+    Raises:
+        ValueError: delays or echoes do not match the protocol.
+    """
+    expected = (len(protocol.td_ms), len(protocol.te_ms))
+    if images.shape[:2] != expected:
+        raise ValueError(f"a slice has (delay, echo) {images.shape[:2]}, protocol {expected}")
+    return _first_pass(images, protocol)
+
+
+def second_pass(firsts: Sequence[FirstPass], protocol: Protocol) -> Fit:
+    """T1 and PD of a whole scan, the angle map made smooth over all slices.
+
+    Raises:
+        ValueError: the scan holds no signal.
+    """
+    last = np.stack([one.last for one in firsts])
+    if not last.max() > 0.0:
+        raise ValueError("the scan holds no signal: its longest delay is zero everywhere")
+    pixel_mm = protocol.fov_mm / last.shape[-1]
+    has_signal = last > SIGNAL_SHARE * last.max()
+    raw_deg = np.stack([one.theta_deg for one in firsts])
+    theta_deg = smooth_angles(raw_deg, has_signal, pixel_mm, protocol.angles)
+    pairs = zip(firsts, theta_deg, strict=True)
+    found = [_fit_density(one.relaxed, theta, protocol) for one, theta in pairs]
+    t1_ms, pd_percent = (np.stack(parts) for parts in zip(*found, strict=True))
+    t2_ms = np.stack([one.t2_ms for one in firsts])
+    return Fit(t1_ms, t2_ms, pd_percent, theta_deg=theta_deg)
 
 
 def fit(images: Iterable[jax.Array], protocol: Protocol) -> Fit:
@@ -186,32 +235,14 @@ def fit(images: Iterable[jax.Array], protocol: Protocol) -> Fit:
 
     Args:
         images: its slices, (delay, echo, y, x) complex64 each, as
-            :func:`qsr_jax.physics.acquire.acquire` makes them; used up one by one, so a generator
-            keeps the memory small.
+            :func:`qsr_jax.physics.acquire.reconstruct` makes them; used up one by one, so a
+            generator keeps the memory small.
         protocol: times, angles and field of view.
 
     Raises:
         ValueError: delays or echoes do not match the protocol, or the scan holds no signal.
     """
-    firsts = [_first_pass(_checked(image, protocol), protocol) for image in images]
-    t2_ms, relaxed, theta_deg, last = zip(*firsts, strict=True)
-    last = np.stack(last)
-    if not last.max() > 0.0:
-        raise ValueError("the scan holds no signal: its longest delay is zero everywhere")
-    pixel_mm = protocol.fov_mm / last.shape[-1]
-    has_signal = last > SIGNAL_SHARE * last.max()
-    theta_deg = smooth_angles(np.stack(theta_deg), has_signal, pixel_mm, protocol.angles)
-    pairs = zip(relaxed, theta_deg, strict=True)
-    t1_ms, pd_percent = zip(*(_second_pass(m, theta, protocol) for m, theta in pairs), strict=True)
-    maps = (np.stack(parts) for parts in (t1_ms, t2_ms, pd_percent))
-    return Fit(*maps, theta_deg=theta_deg)
-
-
-def _checked(image: jax.Array, protocol: Protocol) -> jax.Array:
-    expected = (len(protocol.td_ms), len(protocol.te_ms))
-    if image.shape[:2] != expected:
-        raise ValueError(f"a slice has (delay, echo) {image.shape[:2]}, protocol {expected}")
-    return image
+    return second_pass([first_pass(image, protocol) for image in images], protocol)
 
 
 def clip_to_scanner(fitted: Fit) -> np.ndarray:

@@ -1,47 +1,41 @@
-"""A simulated head: the template bent and refolded into a person, cut into slices.
+"""A simulated person: where every tissue lies, what it measures, cut into slices on any grid.
 
-A person is drawn on a 1 mm grid as log-odds of the tissues. Each slice is sharpened on a fine
-in-plane grid and its 1 mm planes are averaged, so a voxel holds true partial volumes and the
-routine scan sees detail that the fast one cannot.
+A person is drawn on 1 mm planes as log-odds of the tissues. A slice is sharpened on a fine in-plane
+grid and its planes are averaged there, so a voxel holds true partial volumes and the routine scan
+sees detail that the fast one cannot.
 """
 
 import dataclasses
 import functools
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import ndimage
 
+from qsr_jax.physics.body import Anatomy, Body
 from qsr_jax.physics.fields import draw_b1, draw_texture
-from qsr_jax.physics.lesions import Lesion, draw_shapes, place_lesions
-from qsr_jax.physics.planes import Planes
-from qsr_jax.physics.regions import GREY, WHITE, label_regions
-from qsr_jax.physics.template import Template, nuclei_membership
+from qsr_jax.physics.lesions import Lesion, LesionPlan
+from qsr_jax.physics.planes import Planes, box_profile
+from qsr_jax.physics.regions import GREY, REGION_NAMES, WHITE, label_regions
+from qsr_jax.physics.sick import Sickness, make_sick
 from qsr_jax.physics.tissues import NUCLEI, TISSUES, draw_person
-from qsr_jax.physics.warp import draw_warp
 from qsr_jax.types import Geometry
 
-CLASSES = ("csf", "cortex", "white", "lesion")
+CLASSES = ("csf", "cortex", "white", "lesion", "fat", "muscle", "skin")
 """Order of the tissue fractions; "cortex" is all grey matter. Tissue code = index + 1, 0 is air."""
 
-SHARPNESS = 5.0
-"""Exponent on the template's fractions: the average of many heads becomes one head."""
+BONE = 8
+"""Tissue code of what is silent inside the skin: cortical bone, and air in the skull base."""
 
-FOLD_LOGIT, FOLD_MM = 0.5, 1.3
-"""Own folding: a random field of this size on the log-odds before sharpening, and its sigma."""
+_apart = jax.lax.optimization_barrier
+"""Keeps a result from being computed again in every expression it is fused into."""
 
-SULCUS_LOGIT = (0.8, 0.15)
-"""Mean and spread between people of the weight given to CSF; more is more atrophy."""
+LESION_EDGE_MM = 0.15
+"""Softness of a lesion's edge."""
 
-WHITE_LOGIT = 0.3
-"""Weight given to white matter, against the thick cortex of an average over people."""
-
-FLOOR = 2e-3
-"""Smallest fraction of the template, so that its logarithm exists."""
-
-FINEST_MM, LESION_EDGE_MM = 0.5, 0.5
-"""In-plane spacing at which tissues are told apart; blur of a lesion's edge."""
+Labeller = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Template points (..., 3) and tissue codes (...) to labels of regions (...)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,19 +44,27 @@ class Phantom:
 
     Attributes:
         planes: the grids.
-        fractions: (z, 4, y, x) of :data:`CLASSES`; they sum to 1 in the brain and to 0 in air.
+        log_odds: (planes, 6, m, m) of :data:`qsr_jax.physics.body.BODY_CLASSES` against silence.
+        depth: (planes, m, m) mm below the surface of the nearest lesion; None in healthy people.
+        fractions: (z, 7, y, x) of :data:`CLASSES`; their sum is 1 in tissue, 0 in bone and air.
+        tissue: (z, y, x) uint8 code of the largest share, :data:`BONE` for silence in the head.
         regions: (z, y, x) uint8, see :data:`qsr_jax.physics.regions.REGION_NAMES`.
         lesion_labels: (z, y, x) uint8, i + 1 where most of the voxel is ``lesions[i]``.
         lesion_boxes: (z, m, m) uint8, i + 1 where the values of ``lesions[i]`` apply.
         lesions: kind, place and values of each lesion; empty in healthy people.
         values: this person's mean (T1 ms, T2 ms, PD %) of every tissue.
-        nuclei: (z, 4, m, m) membership in :data:`qsr_jax.physics.tissues.NUCLEI`.
+        nuclei: (z, 5, m, m) membership in :data:`qsr_jax.physics.tissues.NUCLEI`.
         texture: (z, 3, m, m) unit variance, one field per quantity, correlated.
         b1: (z, m, m) transmit field, 1 = nominal.
+        maps: (z, 3, m, m) measured maps that stand for the values of all tissues, or None.
+        traits: what was drawn for this person, for the record.
     """
 
     planes: Planes
+    log_odds: np.ndarray
+    depth: np.ndarray | None
     fractions: np.ndarray
+    tissue: np.ndarray
     regions: np.ndarray
     lesion_labels: np.ndarray
     lesion_boxes: np.ndarray
@@ -71,155 +73,214 @@ class Phantom:
     nuclei: np.ndarray
     texture: np.ndarray
     b1: np.ndarray
+    maps: np.ndarray | None
+    traits: dict[str, float]
 
 
 def tissue_codes(fractions: np.ndarray) -> np.ndarray:
-    """(z, 4, y, x) to (z, y, x) uint8: 1 + index of the largest share, 0 where air is the most."""
+    """(z, k, y, x) to (z, y, x) uint8: 1 + index of the largest share, 0 where silence is most."""
     code = np.argmax(fractions, axis=1) + 1
     return np.where(fractions.sum(axis=1) >= 0.5, code, 0).astype(np.uint8)
 
 
 def draw_phantom(
-    rng: np.random.Generator, template: Template, geometry: Geometry, *, patient: bool
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    geometry: Geometry,
+    *,
+    patient: bool,
+    plan: LesionPlan | None = None,
+    labeller: Labeller = label_regions,
 ) -> Phantom:
     """Draws a person, a pure function of ``rng``.
 
     Args:
         rng: source of randomness.
-        template: from :func:`qsr_jax.physics.template.with_nuclei`.
+        anatomy: what people are made from, as :func:`qsr_jax.physics.template.make_template` gives.
         geometry: truth grid.
         patient: whether the person has lesions.
+        plan: which lesions; None is the default plan.
+        labeller: tells the regions.
 
     Raises:
         ValueError: the grid cannot be filled with 1 mm planes, the deformation folds, or there is
             no place for a lesion.
     """
     planes = Planes(geometry)
-    warp = draw_warp(rng, half_mm=planes.half_mm)
-    mni_mm = warp(planes.z_mm, planes.axis_mm, planes.axis_mm)
-    log_odds = fold(rng, template.sample(mni_mm))
+    body = anatomy.body(rng, planes)
     values, texture = draw_person(rng), draw_texture(rng, planes)
     b1 = draw_b1(rng, planes)
+    sick = make_sick(rng, body, planes, plan or LesionPlan()) if patient else Sickness.none(planes)
 
-    lesions, shape = [], log_odds.shape[1:]
-    depth, boxes = None, np.zeros(shape, np.uint8)
-    if patient:
-        white = (log_odds.argmax(axis=0) == 2) & (log_odds[2] > 0)
-        deep_white = ndimage.binary_erosion(white, iterations=2)
-        lesions = place_lesions(rng, deep_white, slices_at=np.arange(shape[0])[planes.middles])
-        depth, boxes = draw_shapes(rng, lesions, shape)
-
-    fractions = slice_fractions(planes, log_odds, depth)
-    middle_mm, boxes = mni_mm[planes.middles], planes.by_slice(boxes).max(axis=1)
+    log_odds = np.ascontiguousarray(np.moveaxis(body.log_odds, 0, 1))
+    fractions = _on_truth_grid(planes, log_odds, sick.depth)
+    tissue = tissue_codes(fractions)
+    silent_inside = (tissue == 0) & planes.nearest(body.inside[planes.middles])
     return Phantom(
         planes=planes,
+        log_odds=log_odds,
+        depth=sick.depth,
         fractions=fractions,
-        regions=regions_on(planes, middle_mm, tissue_codes(fractions)),
-        lesion_labels=np.where(fractions[:, 3] >= 0.5, planes.nearest(boxes), 0),
-        lesion_boxes=boxes,
-        lesions=tuple(lesions),
+        tissue=np.where(silent_inside, np.uint8(BONE), tissue),
+        regions=regions_on(planes, body, tissue, labeller),
+        lesion_labels=_lesion_labels(planes, fractions[:, CLASSES.index("lesion")], sick),
+        lesion_boxes=sick.boxes,
+        lesions=sick.lesions,
         values=values,
-        nuclei=np.moveaxis(nuclei_membership(middle_mm), 0, 1),
+        nuclei=body.nuclei,
         texture=texture,
         b1=b1,
+        maps=body.maps,
+        traits=body.traits,
     )
 
 
-def fold(rng: np.random.Generator, fractions: np.ndarray) -> np.ndarray:
-    """One person's sharpened log-odds from template fractions of air, CSF, grey and white.
-
-    Random fields on CSF and white give everybody gyri of their own; they matter only where the
-    template is in doubt.
+def slice_shares(phantom: Phantom, index: int, *, size: int, weights: Sequence[float]) -> jax.Array:
+    """Fractions (7, size, size) of :data:`CLASSES` in one slice, on ``planes.grid(size)``.
 
     Args:
-        rng: source of randomness.
-        fractions: (4, z, y, x).
+        phantom: the person.
+        index: number of the slice.
+        size: pixels along each side of the field of view. Small pixels are points, larger ones
+            averages of such points.
+        weights: of the 1 mm planes about the slice's middle one, an odd number. They are used as
+            given: a slice profile should sum to 1.
 
-    Returns:
-        (3, z, y, x) log-odds of CSF, grey and white against air.
+    Raises:
+        ValueError: the number of weights is even, or they reach beyond the planes.
     """
-    log_odds = np.log(fractions + FLOOR)
-    for tissue, weight in ((1, rng.normal(*SULCUS_LOGIT)), (3, WHITE_LOGIT)):
-        noise = rng.standard_normal(fractions.shape[1:], np.float32)
-        noise = ndimage.gaussian_filter(noise, FOLD_MM)
-        log_odds[tissue] += weight + FOLD_LOGIT / noise.std() * noise
-    return SHARPNESS * (log_odds[1:] - log_odds[:1])
+    grid = phantom.planes.grid(size)
+    return _shares(phantom.planes, grid, phantom.log_odds, phantom.depth, index, weights)
 
 
-def slice_fractions(planes: Planes, log_odds: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
-    """Fractions (z, 4, y, x) of :data:`CLASSES`.
-
-    Args:
-        planes: the grids.
-        log_odds: (3, planes, m, m) of CSF, grey and white against air, on the 1 mm grid.
-        depth: (planes, m, m) mm below the surface of the nearest lesion, negative outside; None in
-            healthy people.
-    """
-    odds_of = planes.by_slice(np.moveaxis(log_odds, 0, 1))
-    depth_of = [None] * len(odds_of) if depth is None else planes.by_slice(depth)
-    pairs = zip(odds_of, depth_of, strict=True)
-    return np.stack([np.asarray(_one_slice(planes, *pair)) for pair in pairs])
+def _on_truth_grid(planes: Planes, log_odds: np.ndarray, depth: np.ndarray | None) -> np.ndarray:
+    """Fractions (z, 7, y, x) of all slices, box averages over the slices' thickness."""
+    slices, profile = range(planes.geometry.shape[0]), box_profile(planes)
+    cut = functools.partial(_shares, planes, planes.geometry, log_odds, depth)
+    return np.stack([np.asarray(cut(index, profile)) for index in slices])
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _one_slice(planes: Planes, log_odds: jax.Array, depth: jax.Array | None) -> jax.Array:
-    """(planes, 3, m, m) and (planes, m, m) to (4, y, x). Lesions replace grey and white only."""
-    pixel_mm, n = planes.geometry.spacing_mm[1], planes.geometry.shape[1]
-    finer = int(np.ceil(pixel_mm / FINEST_MM))
-    odds = jnp.exp(planes.enlarge(log_odds, finer=finer, method="cubic"))
-    csf, grey, white = jnp.moveaxis(odds / (1.0 + odds.sum(axis=1, keepdims=True)), 1, 0)
-    sick = 0.0
-    if depth is not None:
-        sick = jax.nn.sigmoid(planes.enlarge(depth, finer=finer) / LESION_EDGE_MM)
-    parts = (csf, grey * (1 - sick), white * (1 - sick), (grey + white) * sick)
-    fine = jnp.stack([part.mean(axis=0) for part in parts])
+def _shares(
+    planes: Planes,
+    grid: Geometry,
+    log_odds: np.ndarray,
+    depth: np.ndarray | None,
+    index: int,
+    weights: Sequence[float],
+) -> jax.Array:
+    part = planes.around(index, len(weights))
+    below = None if depth is None else depth[part]
+    return _sharpen(
+        log_odds[part], below, np.asarray(weights, np.float32), planes=planes, grid=grid
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("planes", "grid"))
+def _sharpen(
+    log_odds: jax.Array,
+    depth: jax.Array | None,
+    weights: jax.Array,
+    *,
+    planes: Planes,
+    grid: Geometry,
+) -> jax.Array:
+    """(p, 6, m, m) and (p, m, m) to (7, n, n). Lesions replace grey and white only."""
+    finer, n = planes.finer(grid), grid.shape[1]
+
+    def add(
+        total: jax.Array, plane: tuple[jax.Array, jax.Array | None, jax.Array]
+    ) -> tuple[jax.Array, None]:
+        odds, below, weight = plane
+        odds = _apart(jnp.exp(planes.enlarge_on(odds, grid, finer=finer, method="cubic")))
+        share = odds * _apart(weight / (1.0 + sum(odds)))
+        brain, sick = share[1:3], jnp.zeros_like(share[:1])
+        if below is not None:
+            ill = jax.nn.sigmoid(planes.enlarge_on(below, grid, finer=finer) / LESION_EDGE_MM)
+            sick = ((brain[0] + brain[1]) * ill)[None]
+            brain = brain * (1 - ill)
+        return total + jnp.concatenate([share[:1], brain, sick, share[3:]]), None
+
+    zero = jnp.zeros((len(CLASSES), finer * n, finer * n), jnp.float32)
+    fine, _ = jax.lax.scan(add, zero, (log_odds, depth, weights))
     return fine.reshape(len(CLASSES), n, finer, n, finer).mean(axis=(2, 4))
 
 
-def regions_on(planes: Planes, mni_mm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
-    """Region labels (z, y, x) from the template points (z, m, m, 3) of the slices' middles.
+def slice_b1(phantom: Phantom, index: int, *, size: int) -> jax.Array:
+    """Relative transmit field (size, size) of one slice, 1 = nominal."""
+    return phantom.planes.enlarge(phantom.b1[index], size=size)
+
+
+def regions_on(planes: Planes, body: Body, tissue: np.ndarray, labeller: Labeller) -> np.ndarray:
+    """Region labels (z, y, x) on the truth grid.
 
     A point of the 1 mm grid gets the labels it would have as grey and as white; the tissue of the
-    finer voxel decides.
+    finer voxel decides. A person's own labels of nuclei come before the labeller's.
     """
+    mni_mm = body.mni_mm[planes.middles]
     labels = np.zeros(tissue.shape, np.uint8)
     for code in (GREY, WHITE):
-        coarse = label_regions(mni_mm, np.full(mni_mm.shape[:-1], code))
+        coarse = labeller(mni_mm, np.full(mni_mm.shape[:-1], code))
+        if code == GREY and body.own_nuclei:
+            numbers = [REGION_NAMES.index(name) + 1 for name in NUCLEI]
+            coarse = np.where(np.isin(coarse, numbers), 0, coarse)
+            for number, member in zip(numbers, np.moveaxis(body.nuclei, 1, 0), strict=True):
+                coarse = np.where(member > 0.5, number, coarse)
         labels = np.where(tissue == code, planes.nearest(coarse), labels)
+    return labels.astype(np.uint8)
+
+
+def _lesion_labels(planes: Planes, share: np.ndarray, sick: Sickness) -> np.ndarray:
+    """Labels (z, y, x): where a lesion fills half a voxel, or half its own fullest one."""
+    owner = planes.nearest(sick.boxes)
+    labels = np.zeros(share.shape, np.uint8)
+    for number in range(1, len(sick.lesions) + 1):
+        mine = np.where(owner == number, share, 0.0)
+        labels[mine >= max(min(0.5, 0.5 * mine.max()), 1e-3)] = number
     return labels
 
 
 def properties(phantom: Phantom, index: int) -> jax.Array:
-    """T1 (ms), T2 (ms), PD (%) of every class in slice ``index``: (4, 3, y, x)."""
-    names = (*CLASSES[:3], *NUCLEI)
+    """T1 (ms), T2 (ms), PD (%) of every class of a slice on the truth grid, (7, 3, y, x)."""
+    return _values(phantom, index, phantom.planes.geometry)
+
+
+def slice_values(phantom: Phantom, index: int, *, size: int) -> jax.Array:
+    """T1 (ms), T2 (ms), PD (%) of every class of a slice, (7, 3, size, size)."""
+    return _values(phantom, index, phantom.planes.grid(size))
+
+
+def _values(phantom: Phantom, index: int, grid: Geometry) -> jax.Array:
+    planes = phantom.planes
+    if phantom.maps is not None:
+        return _measured(phantom.maps[index], planes=planes, grid=grid)
+    names = (*CLASSES[:3], *CLASSES[4:], *NUCLEI)
     mean = np.stack([phantom.values[name] for name in names]).astype(np.float32)
     spread = np.array([TISSUES[name].spread for name in names], np.float32)
-    lesions = np.stack([phantom.values["white"], *(one.value for one in phantom.lesions)])
-    lesion = np.moveaxis(lesions[phantom.lesion_boxes[index]], -1, 0).astype(np.float32)
-    return _properties(
-        phantom.planes, phantom.nuclei[index], phantom.texture[index], lesion, mean, spread
-    )
+    small = [phantom.texture[index], phantom.nuclei[index]]
+    if phantom.lesions:
+        known = np.stack([phantom.values["white"], *(one.value for one in phantom.lesions)])
+        small.append(np.moveaxis(known[phantom.lesion_boxes[index]], -1, 0).astype(np.float32))
+    return _spread(np.concatenate(small), mean, spread, planes=planes, grid=grid)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _properties(
-    planes: Planes,
-    nuclei: jax.Array,
-    texture: jax.Array,
-    lesion: jax.Array,
-    mean: jax.Array,
-    spread: jax.Array,
+@functools.partial(jax.jit, static_argnames=("planes", "grid"))
+def _measured(maps: jax.Array, *, planes: Planes, grid: Geometry) -> jax.Array:
+    fine = planes.enlarge_on(maps, grid)
+    return jnp.broadcast_to(fine, (len(CLASSES), *fine.shape))
+
+
+@functools.partial(jax.jit, static_argnames=("planes", "grid"))
+def _spread(
+    small: jax.Array, mean: jax.Array, spread: jax.Array, *, planes: Planes, grid: Geometry
 ) -> jax.Array:
-    def with_texture(which: jax.Array | slice, weights: jax.Array) -> jax.Array:
-        level = jnp.einsum("kyx,kc->cyx", weights, mean[which])
-        return level + jnp.einsum("kyx,kc->cyx", weights, spread[which]) * texture
+    """Mean plus texture of the classes in the order of ``mean``; grey matter mixes its nuclei.
 
-    one = jnp.ones((1, *nuclei.shape[1:]))
-    cortex = 1.0 - nuclei.sum(axis=0, keepdims=True)
-    grey = jnp.concatenate([cortex, nuclei])
-    classes = [
-        with_texture(slice(0, 1), one),
-        with_texture(jnp.array([1, 3, 4, 5, 6]), grey),
-        with_texture(slice(2, 3), one),
-    ]
-    return planes.enlarge(jnp.stack([*classes, lesion]))
+    ``small`` holds 3 textures, the nuclei and, in patients, 3 lesion maps, (8 or 11, m, m).
+    """
+    fine = planes.enlarge_on(small, grid)
+    texture, nuclei, lesion = fine[:3], fine[3 : 3 + len(NUCLEI)], fine[3 + len(NUCLEI) :]
+    plain = mean[:6, :, None, None] + spread[:6, :, None, None] * texture
+    change = jnp.einsum("kyx,kc->cyx", nuclei, mean[6:] - mean[1])
+    change += jnp.einsum("kyx,kc->cyx", nuclei, spread[6:] - spread[1]) * texture
+    sick = lesion if len(lesion) else plain[2]
+    return jnp.stack([plain[0], plain[1] + change, plain[2], sick, *plain[3:]])

@@ -24,8 +24,8 @@ def saturation_rad(b1: jax.Array | float, angles: Angles) -> jax.Array:
 def receive_gain(alpha_rad: jax.Array, angles: Angles) -> jax.Array:
     """Receive sensitivity, 1 at B1 = 1: proportional to the excitation angle (reciprocity).
 
-    That is the assumption of W08 eq. 5. Here it holds by construction, so the proton density of
-    the fit carries no residual coil shading.
+    That is the assumption of W08 eq. 5, of a body coil that transmits and receives; what a receive
+    array adds is relative to it (:mod:`qsr_jax.physics.coils`).
     """
     return alpha_rad / excitation_rad(saturation_rad(1.0, angles), angles)
 
@@ -42,6 +42,34 @@ def recovery(
     cos_theta = jnp.cos(theta_rad)
     upper = 1.0 - (1.0 - cos_theta) * e_td - cos_theta * e_tr
     return upper / (1.0 - cos_theta * jnp.cos(alpha_rad) * e_tr)
+
+
+def excited(
+    t1_ms: jax.Array,
+    pd_percent: jax.Array,
+    b1: jax.Array | float,
+    protocol: Protocol,
+    *,
+    td_ms: tuple[float, ...],
+) -> jax.Array:
+    """Transverse magnetisation just after excitation, ``C PD M(TD) sin(al)`` (W08 eq. 3).
+
+    Args:
+        t1_ms: (...) longitudinal relaxation time, > 0.
+        pd_percent: (...) proton density, water = 100.
+        b1: (...) or scalar, transmit field relative to nominal.
+        protocol: TR and angles.
+        td_ms: delays.
+
+    Returns:
+        (delay, ...), 1 = fully relaxed water after a perfect 90-degree pulse.
+    """
+    theta = saturation_rad(b1, protocol.angles)
+    alpha = excitation_rad(theta, protocol.angles)
+    scale = pd_percent / 100.0 * receive_gain(alpha, protocol.angles) * jnp.sin(alpha)
+    return jnp.stack(
+        [scale * recovery(t1_ms, theta, alpha, td_ms=td, tr_ms=protocol.tr_ms) for td in td_ms]
+    )
 
 
 def signal(
@@ -64,15 +92,10 @@ def signal(
         (delay, echo, ...), 1 = fully relaxed water after a perfect 90-degree pulse at TE 0.
         Echoes differ by ``1 / echo_gain`` as their slice profiles do.
     """
-    theta = saturation_rad(b1, protocol.angles)
-    alpha = excitation_rad(theta, protocol.angles)
-    scale = pd_percent / 100.0 * receive_gain(alpha, protocol.angles) * jnp.sin(alpha)
-    magnetisation = jnp.stack(
-        [recovery(t1_ms, theta, alpha, td_ms=td, tr_ms=protocol.tr_ms) for td in protocol.td_ms]
-    )
+    magnetisation = excited(t1_ms, pd_percent, b1, protocol, td_ms=protocol.td_ms)
     echoes = jnp.stack(
         [
-            scale * jnp.exp(-te / t2_ms) / gain
+            jnp.exp(-te / t2_ms) / gain
             for te, gain in zip(protocol.te_ms, protocol.angles.echo_gain, strict=True)
         ]
     )

@@ -1,20 +1,19 @@
 """One person through both scans: phantom, signal, acquisition, fit."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.ops.fourier import crop, to_kspace
-from qsr_jax.physics.acquire import acquire, centre_offset, receiver_noise, smooth_phase
-from qsr_jax.physics.fit import clip_to_scanner, fit
+from qsr_jax.physics.acquire import receiver_noise
+from qsr_jax.physics.fit import FirstPass, clip_to_scanner, first_pass, second_pass
 from qsr_jax.physics.phantom import Phantom, properties
-from qsr_jax.physics.planes import Planes
 from qsr_jax.physics.protocol import Protocol
-from qsr_jax.physics.signal import signal
+from qsr_jax.physics.receive import correct_density
+from qsr_jax.physics.scanner import SCANNER, Scanner
+from qsr_jax.physics.session import Session, check_scans
 from qsr_jax.types import Geometry
 
 
@@ -27,10 +26,16 @@ class Study:
             over its tissues; rates 1/T1 and 1/T2 are averaged over its protons (share x PD), as
             under fast exchange. A scan fits a mixture of exponentials there and differs.
         scans: protocol name to (z, y, x, 3) float32 on the grid of that protocol.
+        noiseless: (z, y, x, 3) float32, what the reference protocol reads without noise: the
+            second target beside the truth; None where nobody asked.
+        g_factor: protocol name to (z, y, x) float32 on the unfolded grid, the acquired matrix with
+            its phase side a multiple of the acceleration.
     """
 
     truth: np.ndarray
     scans: dict[str, np.ndarray]
+    noiseless: np.ndarray | None
+    g_factor: dict[str, np.ndarray]
 
 
 @jax.jit
@@ -49,37 +54,6 @@ def mixed_truth(share: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.where(total[..., None] < 1.0, 0.0, maps)
 
 
-def mixed_signal(
-    share: jax.Array, values: jax.Array, b1: jax.Array, protocol: Protocol
-) -> jax.Array:
-    """Signal (delay, echo, y, x) of voxels that hold several tissues: the sum of their signals.
-
-    Args:
-        share: (k, y, x) fraction of every class.
-        values: (k, 3, y, x) T1 (ms), T2 (ms), PD (%) of every class.
-        b1: (y, x) transmit field.
-        protocol: times and angles.
-    """
-    return sum(
-        fraction * signal(t1_ms, t2_ms, pd_percent, b1, protocol)
-        for fraction, (t1_ms, t2_ms, pd_percent) in zip(share, values, strict=True)
-    )
-
-
-@functools.partial(jax.jit, static_argnames=("planes", "protocol"))
-def _kspace(
-    share: jax.Array,
-    values: jax.Array,
-    b1: jax.Array,
-    phase: jax.Array,
-    *,
-    planes: Planes,
-    protocol: Protocol,
-) -> jax.Array:
-    signals = mixed_signal(share, values, planes.enlarge(b1), protocol)
-    return to_kspace(signals * jnp.exp(1j * phase))
-
-
 def scan(
     rng: np.random.Generator,
     phantom: Phantom,
@@ -87,38 +61,55 @@ def scan(
     *,
     snr: float,
     reference: Protocol,
+    scanner: Scanner = SCANNER,
+    noiseless: bool = False,
 ) -> Study:
     """Scans a person with every protocol, as noisy as the physics says, and fits the maps.
 
-    The object's k-space is computed once, so the protocols must share times and angles.
+    Phase, motion, pulsation and every protocol's noise have generators of their own, so none moves
+    when another is switched on.
 
     Args:
-        rng: source of phase and noise.
-        phantom: the person, on the truth grid.
+        rng: source of phase, motion, pulsation and noise.
+        phantom: the person.
         grids: protocols and where their voxels lie.
-        snr: of white matter in ``reference``, see
-            :func:`qsr_jax.physics.acquire.receiver_noise`.
-        reference: the protocol that ``snr`` is stated for.
+        snr: of white matter in ``reference``, see :func:`qsr_jax.physics.acquire.receiver_noise`.
+        reference: the protocol that ``snr`` is stated for, and that is scanned without noise.
+        scanner: coils, slice profile, disturbances.
+        noiseless: whether to scan and fit ``reference`` without noise as well.
 
     Raises:
-        ValueError: protocols differ in times, angles or slices, or ``snr`` is not positive.
+        ValueError: the scanner cannot scan a protocol, protocols differ in slices, ``snr`` is not
+            positive, or PD cannot be scaled because the head holds no white matter or CSF.
     """
-    timing = {(p.tr_ms, p.te_ms, p.td_ms, p.angles, p.slices) for p in grids}
-    if len(timing) != 1:
-        raise ValueError(f"protocols scanned together differ in times, angles or slices: {timing}")
-    noise = receiver_noise(snr, reference)
-    planes = phantom.planes
-    phase = smooth_phase(rng, phantom.fractions.shape[-2:], echoes=len(reference.te_ms))
-    widest = tuple(np.max([protocol.matrix for protocol in grids], axis=0).tolist())
-    truth, kspaces = [], []
-    for index, share in enumerate(phantom.fractions):
-        values, b1 = properties(phantom, index), phantom.b1[index]
-        truth.append(mixed_truth(share, values))
-        kspace = _kspace(share, values, b1, phase, planes=planes, protocol=reference)
-        kspaces.append(crop(kspace, widest))  # no protocol sees more of it
-    scans = {}
-    for protocol, grid in grids.items():
-        offset = centre_offset(grid, planes.geometry)
-        images = (acquire(rng, k, protocol, noise=noise, offset=offset) for k in kspaces)
-        scans[protocol.name] = clip_to_scanner(fit(images, protocol))
-    return Study(truth=np.stack(truth), scans=scans)
+    protocols = tuple(grids)
+    check_scans(protocols, scanner)
+    clean = (reference.name,) if noiseless else ()
+    session = Session(phantom, grids, scanner, receiver_noise(snr, reference), clean)
+    firsts = {protocol.name: [] for protocol in protocols}
+    g_factor = {protocol.name: [] for protocol in protocols}
+    cleans = []
+    for scanned in session.slices(rng):
+        for protocol in protocols:
+            one = scanned[protocol.name]
+            firsts[protocol.name].append(first_pass(one.images, protocol))
+            g_factor[protocol.name].append(one.g_factor)
+        if noiseless:
+            cleans.append(first_pass(scanned[reference.name].clean, reference))
+    scans = {p.name: _maps(firsts.pop(p.name), p) for p in protocols}
+    truth = [
+        mixed_truth(share, properties(phantom, index))
+        for index, share in enumerate(phantom.fractions)
+    ]
+    return Study(
+        truth=np.stack(truth),
+        scans=scans,
+        noiseless=_maps(cleans, reference) if noiseless else None,
+        g_factor={name: np.stack(parts) for name, parts in g_factor.items()},
+    )
+
+
+def _maps(firsts: list[FirstPass], protocol: Protocol) -> np.ndarray:
+    """(z, y, x, 3) maps as the scanner writes them, PD corrected for the receive field."""
+    fitted = second_pass(firsts, protocol)
+    return clip_to_scanner(correct_density(fitted, pixel_mm=protocol.pixel_mm))

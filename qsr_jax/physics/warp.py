@@ -19,7 +19,7 @@ TURN_DEG = 3.0
 MNI_CENTRE_MM = (0.0, -18.0, 18.0)
 """Point of the template (RAS) that lies at the scanner's isocentre before a person is turned."""
 
-_COEFFICIENT_GAIN = 0.479**1.5
+COEFFICIENT_GAIN = 0.479**1.5
 """Standard deviation of a 3-D cubic B-spline field over that of its independent coefficients:
 the mean of the sum of squared weights is 0.479 per axis."""
 
@@ -49,6 +49,11 @@ class Warp:
     coefficients: np.ndarray
     half_mm: float
 
+    @property
+    def head_size(self) -> float:
+        """Mean size of the head along an axis, against the template's."""
+        return float(np.linalg.det(self.linear) ** (-1 / 3))
+
     def __call__(self, z_mm: np.ndarray, y_mm: np.ndarray, x_mm: np.ndarray) -> np.ndarray:
         """Template points (z, y, x, 3) RAS mm of the grid spanned by three LPS axes."""
         rows = [
@@ -65,16 +70,22 @@ class Warp:
         return points
 
 
-def draw_warp(rng: np.random.Generator, *, half_mm: float) -> Warp:
+def draw_warp(rng: np.random.Generator, *, half_mm: float, strength: float = 1.0) -> Warp:
     """A random person's head: of its own size, turned by a few degrees, bent by millimetres.
+
+    Args:
+        rng: source of randomness.
+        half_mm: the warp is defined on patient coordinates from -half_mm to half_mm.
+        strength: share of the usual departures from the mean head.
 
     Raises:
         ValueError: the map folds over itself somewhere (see :func:`smallest_jacobian`).
     """
-    size = HEAD_SIZE * (1.0 + rng.uniform(-HEAD_SPREAD, HEAD_SPREAD, 3))
-    turn = Rotation.from_euler("xyz", rng.uniform(-TURN_DEG, TURN_DEG, 3), degrees=True)
+    size = HEAD_SIZE * (1.0 + strength * rng.uniform(-HEAD_SPREAD, HEAD_SPREAD, 3))
+    angles = strength * rng.uniform(-TURN_DEG, TURN_DEG, 3)
+    turn = Rotation.from_euler("xyz", angles, degrees=True)
     nodes = spline_rows(np.zeros(1), half_mm=half_mm, step_mm=CONTROL_MM).shape[1]
-    bend = rng.normal(0.0, DISPLACEMENT_MM / _COEFFICIENT_GAIN, (nodes, nodes, nodes, 3))
+    bend = rng.normal(0.0, strength * DISPLACEMENT_MM / COEFFICIENT_GAIN, (nodes, nodes, nodes, 3))
     warp = Warp(turn.as_matrix() @ np.diag(1.0 / size), bend.astype(np.float32), half_mm)
     check_warp(warp)
     return warp

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,6 +28,24 @@ class Cadence:
         return done % every == 0 or done == self.total_steps
 
 
+@dataclasses.dataclass(frozen=True)
+class Callbacks:
+    """What the loop calls, each with the number of finished steps first.
+
+    Attributes:
+        validate: (done, state), when due.
+        save: (done, state), when due or asked to stop; never before the metrics of all finished
+            steps have been inspected.
+        inspect: (done, metrics, sample ids) of every step; raises to end the run.
+        stop: whether somebody asked the run to stop; it then saves and returns.
+    """
+
+    validate: Callable[[int, GanState], None]
+    save: Callable[[int, GanState], None]
+    inspect: Callable[[int, Mapping[str, float], Sequence[int]], None]
+    stop: Callable[[], bool]
+
+
 def fit(
     state: GanState,
     *,
@@ -37,10 +55,9 @@ def fit(
     batches: Iterator[Batch],
     cadence: Cadence,
     recorder: Recorder,
-    validate: Callable[[int, GanState], None],
-    save: Callable[[int, GanState], None],
-) -> GanState:
-    """Takes steps ``first_step`` … ``cadence.total_steps - 1`` and returns the last state.
+    call: Callbacks,
+) -> tuple[GanState, int]:
+    """Takes steps ``first_step`` … ``cadence.total_steps - 1``, fewer when asked to stop.
 
     The metrics of a step are read after the next one has been dispatched, so that the device does
     not wait for the host between two checkpoints.
@@ -53,34 +70,55 @@ def fit(
         batches: the batches from ``first_step`` on.
         cadence: when to do what.
         recorder: where metrics go.
-        validate: called with (steps done, state).
-        save: called with (steps done, state).
+        call: what to do then.
+
+    Returns:
+        The last state and the number of steps it has taken.
     """
-    pace = _Pace()
-    unread: tuple[int, Metrics] | None = None
-
-    def settle() -> None:
-        nonlocal unread
-        if unread is not None:
-            done, metrics = unread[0], jax.device_get(unread[1])
-            if cadence.due(done, cadence.log_every):
-                recorder.scalars(done, "train", metrics | pace.report())
-            recorder.advance()
-        unread = None
-
+    ledger = _Ledger(cadence, recorder, call.inspect)
+    done = first_step
     for number in range(first_step, cadence.total_steps):
-        with pace.waiting():
+        with ledger.pace.waiting():
             batch = next(batches)
         state, metrics = step_of(number)(state, frozen, split_over_devices(batch))
-        settle()
-        unread, done = (number + 1, metrics), number + 1
-        pace.count(len(batch["sample_id"]))
-        for every, act in ((cadence.validate_every, validate), (cadence.save_every, save)):
-            if cadence.due(done, every):
-                settle()  # what a checkpoint has counted must stand in the log before it
-                act(done, state)
-                pace.restart()
-    return state
+        ledger.settle()
+        done = number + 1
+        ledger.note(done, metrics, batch["sample_id"])
+        stopping = call.stop()
+        if cadence.due(done, cadence.validate_every) and not stopping:
+            ledger.settle()
+            call.validate(done, state)
+            ledger.pace.restart()
+        if cadence.due(done, cadence.save_every) or stopping:
+            ledger.settle()  # what a checkpoint has counted must stand in the log before it
+            call.save(done, state)
+            ledger.pace.restart()
+        if stopping:
+            break
+    return state, done
+
+
+class _Ledger:
+    """Holds the metrics of the newest step until the next has been dispatched."""
+
+    def __init__(self, cadence: Cadence, recorder: Recorder, inspect: Callable) -> None:
+        self.pace = _Pace()
+        self._cadence, self._recorder, self._inspect = cadence, recorder, inspect
+        self._unread: tuple[int, Metrics, Sequence[int]] | None = None
+
+    def note(self, done: int, metrics: Metrics, sample_ids: Sequence[int]) -> None:
+        self._unread = (done, metrics, sample_ids)
+        self.pace.count(len(sample_ids))
+
+    def settle(self) -> None:
+        if self._unread is None:
+            return
+        done, metrics, sample_ids = self._unread
+        self._unread, values = None, jax.device_get(metrics)
+        self._inspect(done, values, sample_ids)
+        if self._cadence.due(done, self._cadence.log_every):
+            self._recorder.scalars(done, "train", values | self.pace.report())
+        self._recorder.advance()
 
 
 class _Pace:

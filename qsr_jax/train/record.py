@@ -54,6 +54,13 @@ class Recorder:
         if group == "train":
             self._bar.set_postfix_str(f"loss {values['total']:.4f}", refresh=False)
 
+    def alarm(self, step: int, text: str) -> None:
+        """Records and prints something a person should know; the run goes on."""
+        self._lines.write(json.dumps({"step": step, "group": "alarm", "text": text}) + "\n")
+        self._lines.flush()
+        self._board.add_text("alarm", text, step)
+        tqdm.write(f"step {step}: {text}")
+
     def picture(self, step: int, name: str, panels: np.ndarray) -> None:
         """Records a grey picture (rows, columns) with values in 0..1 to TensorBoard."""
         self._board.add_image(name, np.clip(panels, 0.0, 1.0), step, dataformats="HW")
@@ -62,6 +69,8 @@ class Recorder:
 def read_metrics(workdir: Path, group: str) -> list[dict[str, float]]:
     """The lines of ``metrics.jsonl`` that belong to ``group``, in order of step."""
     path = workdir / "metrics.jsonl"
+    if not path.exists():
+        return []
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line["group"] == group]
 

@@ -33,22 +33,34 @@ class Networks:
 
 @flax.struct.dataclass
 class GanState:
-    """A complete, donated-in donated-out training state; ``step`` counts finished steps."""
+    """A complete, donated-in donated-out training state.
+
+    ``step`` counts finished steps; ``average`` is the generator's running average, empty if none.
+    """
 
     step: jax.Array
     generator: Variables
     discriminator: Variables
     generator_opt: optax.OptState
     discriminator_opt: optax.OptState
+    average: Variables
+
+    @property
+    def served(self) -> Variables:
+        """The generator that validation and prediction use: the average where one is kept."""
+        return self.average or self.generator
 
 
-def init_state(key: jax.Array, networks: Networks, *, lr_shape: tuple[int, int]) -> GanState:
+def init_state(
+    key: jax.Array, networks: Networks, *, lr_shape: tuple[int, int], averaged: bool
+) -> GanState:
     """Draws both networks and their optimiser states.
 
     Args:
         key: PRNG key.
         networks: what to initialise.
         lr_shape: (h, w) of a coarse image; no parameter's shape depends on it.
+        averaged: whether to keep a running average of the generator.
     """
     key_g, key_d = jax.random.split(key)
     lr = jnp.zeros((1, *lr_shape, 1))
@@ -61,6 +73,8 @@ def init_state(key: jax.Array, networks: Networks, *, lr_shape: tuple[int, int])
         discriminator=discriminator,
         generator_opt=networks.optimizer.init(generator["params"]),
         discriminator_opt=networks.optimizer.init(discriminator["params"]),
+        # A copy: the compiled step donates its state, and one buffer cannot be given away twice.
+        average=jax.tree.map(jnp.copy, generator) if averaged else {},
     )
 
 

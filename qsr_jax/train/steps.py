@@ -55,6 +55,8 @@ def make_step(
     crop: int,
     seed: int,
     adversarial: bool,
+    frozen_norm: bool,
+    average_decay: float,
     axis_name: str | None,
 ) -> Step:
     """Builds ``step(state, features_params, batch) -> (state, metrics)``.
@@ -67,11 +69,15 @@ def make_step(
         crop: coarse crop side in pixels, 0 for whole slices.
         seed: experiment seed.
         adversarial: False trains on equation 1 alone (warm-up); the discriminator waits.
+        frozen_norm: True normalises the generator by its running statistics and leaves them, so
+            that what is trained is what predicts.
+        average_decay: of the running average of the generator; 0 keeps none.
         axis_name: device axis of :mod:`qsr_jax.train.parallel`, or None for one device.
 
     Returns:
         The step. Its metrics are scalars of the global batch: every term raw and ``*_weighted``,
-        ``total``, and for the adversarial stage ``discriminator``, ``p_real``, ``p_fake``.
+        ``total``, and for the adversarial stage ``discriminator``, ``p_real``, ``p_fake``; norms
+        of the gradients, and of everything that the state holds of the networks after the step.
     """
     over = _Reduction(batch_size, axis_name)
 
@@ -79,21 +85,24 @@ def make_step(
         lr, hr = prepare(
             batch, spec=spec, scale=networks.generator.scale, crop=crop, seed=seed, step=state.step
         )
-        sr, pull_back, generator_stats = _forward(networks, state.generator, lr)
+        sr, pull_back, generator_stats = _forward(networks, state.generator, lr, frozen_norm)
         if adversarial:
-            state, metrics = _update_discriminator(networks, over, state, hr, sr)
+            state, metrics, gradient_norm = _update_discriminator(networks, over, state, hr, sr)
             terms = _paper_terms(networks, over, weights, state, features_params, hr)
         else:
-            metrics, terms = {}, _pixel_terms(over, weights, hr)
+            metrics, gradient_norm, terms = {}, {}, _pixel_terms(over, weights, hr)
         sr_gradient, generator_metrics = jax.grad(terms, has_aux=True)(sr)
         gradients = over.total(pull_back(sr_gradient)[0])
         params, opt = _apply(networks.optimizer, gradients, state.generator, state.generator_opt)
+        generator = {"params": params, "batch_stats": generator_stats}
         state = state.replace(
             step=state.step + 1,
-            generator={"params": params, "batch_stats": generator_stats},
+            generator=generator,
             generator_opt=opt,
+            average=_follow(state.average, generator, average_decay, state.step),
         )
-        return state, over.total(metrics | generator_metrics)
+        norms = {"generator_gradient_norm": optax.tree.norm(gradients)} | _sizes(state)
+        return state, over.total(metrics | generator_metrics) | gradient_norm | norms
 
     return step
 
@@ -112,9 +121,14 @@ class _Reduction:
         return tree if self.axis_name is None else jax.lax.psum(tree, self.axis_name)
 
 
-def _forward(networks: Networks, generator: Variables, lr: jax.Array) -> tuple:
+def _forward(networks: Networks, generator: Variables, lr: jax.Array, frozen_norm: bool) -> tuple:
+    """G(lr), its pull-back to the parameters, and its new running statistics."""
+    statistics = generator["batch_stats"]
+
     def run(params: Any) -> tuple[jax.Array, Any]:
-        variables = {"params": params, "batch_stats": generator["batch_stats"]}
+        variables = {"params": params, "batch_stats": statistics}
+        if frozen_norm:
+            return networks.generator.apply(variables, lr, train=False), statistics
         sr, updates = networks.generator.apply(variables, lr, train=True, mutable=["batch_stats"])
         return sr, updates["batch_stats"]
 
@@ -131,7 +145,9 @@ def _judge(networks: Networks, params: Any, stats: Any, images: jax.Array) -> tu
 
 def _update_discriminator(
     networks: Networks, over: _Reduction, state: GanState, hr: jax.Array, sr: jax.Array
-) -> tuple[GanState, Metrics]:
+) -> tuple[GanState, Metrics, Metrics]:
+    """New state, this device's shares of the metrics, and the norm of the global gradient."""
+
     def loss(params: Any) -> tuple:
         real, stats = _judge(networks, params, state.discriminator["batch_stats"], hr)
         fake, stats = _judge(networks, params, stats, sr)
@@ -143,11 +159,13 @@ def _update_discriminator(
         return value, (stats, {"discriminator": value} | probabilities)
 
     gradients, (stats, metrics) = jax.grad(loss, has_aux=True)(state.discriminator["params"])
+    gradients = over.total(gradients)
     params, opt = _apply(
-        networks.optimizer, over.total(gradients), state.discriminator, state.discriminator_opt
+        networks.optimizer, gradients, state.discriminator, state.discriminator_opt
     )
     discriminator = {"params": params, "batch_stats": stats}
-    return state.replace(discriminator=discriminator, discriminator_opt=opt), metrics
+    norm = {"discriminator_gradient_norm": optax.tree.norm(gradients)}
+    return state.replace(discriminator=discriminator, discriminator_opt=opt), metrics, norm
 
 
 def _pixel_terms(over: _Reduction, weights: LossWeights, hr: jax.Array) -> Callable:
@@ -201,3 +219,20 @@ def _apply(
 ) -> tuple:
     updates, opt = optimizer.update(gradients, opt, network["params"])
     return optax.apply_updates(network["params"], updates), opt
+
+
+def _follow(average: Variables, generator: Variables, decay: float, step: jax.Array) -> Variables:
+    """Exponential average of the generator; young averages forget faster, ``(1+t)/(10+t)``."""
+    if not decay:
+        return average
+    kept = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda old, new: kept * old + (1.0 - kept) * new, average, generator)
+
+
+def _sizes(state: GanState) -> Metrics:
+    """Norms of parameters, statistics and average: not finite when anything in them is not."""
+    return {
+        "generator_norm": optax.tree.norm((state.generator, state.generator_opt)),
+        "discriminator_norm": optax.tree.norm((state.discriminator, state.discriminator_opt)),
+        "average_norm": optax.tree.norm(state.average),
+    }

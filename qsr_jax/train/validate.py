@@ -15,15 +15,19 @@ Upsampler = Callable[[Variables, jax.Array], jax.Array]
 
 
 def make_scorer(upsampler: Upsampler, spec: MapSpec) -> Callable[[Variables, Batch], jax.Array]:
-    """Compiles (variables, batch) -> masked sums [voxels, |error|, error, error^2] in map units."""
+    """Compiles (variables, batch) -> masked sums, in map units.
+
+    They are: voxels, |error|, error, error^2, reference.
+    """
 
     @jax.jit
     def score(variables: Variables, batch: Batch) -> jax.Array:
         lr = to_network(batch["lr"].astype(jnp.float32) * spec.slope, spec)
         sr = from_network(upsampler(variables, lr), spec)
         inside = (batch["mask"] > 0).astype(jnp.float32)
-        error = (sr - batch["hr"].astype(jnp.float32) * spec.slope) * inside
-        parts = (inside, jnp.abs(error), error, jnp.square(error))
+        hr = batch["hr"].astype(jnp.float32) * spec.slope
+        error = (sr - hr) * inside
+        parts = (inside, jnp.abs(error), error, jnp.square(error), hr * inside)
         return jnp.stack([part.sum() for part in parts])
 
     return score
@@ -38,14 +42,16 @@ def validation_scores(
     """Masked error over all validation voxels, from sums and one count.
 
     Returns:
-        ``mae`` and ``bias`` in the unit of the map (named so: ``mae_ms``, ``mae_percent``), and
-        ``psnr_db`` inside the mask with ``spec.scanner_max`` as data range.
+        ``mae`` and ``bias`` in the unit of the map (named so: ``mae_ms``, ``mae_percent``),
+        ``relative_bias_percent`` of the reference's mean, and ``psnr_db`` inside the mask with
+        ``spec.scanner_max`` as data range.
     """
     totals = sum(np.asarray(score(variables, batch), np.float64) for batch in batches)
-    voxels, absolute, signed, squared = totals
+    voxels, absolute, signed, squared, reference = totals
     unit = {"ms": "ms", "%": "percent"}[spec.unit]
     return {
         f"mae_{unit}": absolute / voxels,
         f"bias_{unit}": signed / voxels,
+        "relative_bias_percent": 100.0 * signed / reference,
         "psnr_db": 10.0 * np.log10(spec.scanner_max**2 / (squared / voxels)),
     }

@@ -84,12 +84,15 @@ def write_series(
     return folder
 
 
-def head_maps(shape: tuple[int, int, int], seed: int) -> dict[str, np.ndarray]:
-    """T1, T2, PD (z, y, x) of an ellipse with a rim of CSF in empty air."""
+def head_maps(shape: tuple[int, int, int], seed: int, centre: float = 0.5) -> dict[str, np.ndarray]:
+    """T1, T2, PD (z, y, x) of an ellipse with a rim of CSF in empty air.
+
+    ``centre``: where in a pixel its centre lies; 1 for the finer of two grids that share samples.
+    """
     nz, ny, nx = shape
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:ny, :nx]
-    radius = np.hypot((y + 0.5) / ny - 0.5, ((x + 0.5) / nx - 0.5) / 0.8) / 0.42
+    radius = np.hypot((y + centre) / ny - 0.5, ((x + centre) / nx - 0.5) / 0.8) / 0.42
     inside, brain, white = radius < 1, radius < 0.8, np.sin(9 * radius) > 0
     tissues = {"t1": (4000, 1250, 850), "t2": (1500, 95, 78), "pd": (100, 80, 68)}
     maps = {}
@@ -136,8 +139,10 @@ def write_person(
 ) -> Path:
     """Six series of one person; ``change(side, name, volume, acquisition)`` may replace both."""
     low = fast_geometry()
+    centres = {"fast": 0.5, "routine": 0.5 if alignment == CORNER else 1.0}
     for side, geometry in (("fast", low), ("routine", low.refined(2, alignment))):
-        for number, (name, values) in enumerate(head_maps(geometry.shape, seed).items(), start=1):
+        maps = head_maps(geometry.shape, seed, centres[side])
+        for number, (name, values) in enumerate(maps.items(), start=1):
             series = f"{side}_{name}"
             if series in skip:
                 continue

@@ -1,6 +1,7 @@
 """What a tree holds: series folders, and everything else by name."""
 
 import os
+import pickle
 
 from dicom_factory import write_series
 
@@ -22,7 +23,10 @@ def test_every_file_is_a_series_or_ignored(tmp_path):
     found = find_series(tmp_path)
     assert [p.relative_to(tmp_path).as_posix() for p in found.folders] == ["p/a", "p/b"]
     ignored = {p.relative_to(tmp_path).as_posix() for p in found.ignored}
-    assert ignored == {"participants.tsv", "p/a/.DS_Store", "p/note.txt", "link", "pipe"}
+    assert ignored == {"participants.tsv", "p/a/.DS_Store", "p/note.txt", "link", "pipe"} | {
+        "__MACOSX",
+        ".hidden",
+    }
 
 
 def test_links_inside_the_series_folder_are_followed(tmp_path):
@@ -44,3 +48,12 @@ def test_error_carries_path_keyword_and_tag(tmp_path):
     assert str(error) == f"{tmp_path}: RescaleSlope (0028,1053): missing"
     assert DicomInputError(tmp_path, "file", "gone").tag is None
     assert named_tag("PixelData") == "PixelData (7FE0,0010)"
+
+
+def test_error_says_got_expected_and_why_and_travels_between_processes(tmp_path):
+    error = DicomInputError(tmp_path, "Rows", "is it cut?", expected="16", got="8")
+    assert error.why == "8, expected 16; is it cut?"
+    assert (error.got, error.expected) == ("8", "16")
+    copy = pickle.loads(pickle.dumps(error))
+    assert vars(copy) == vars(error)
+    assert str(copy) == str(error)

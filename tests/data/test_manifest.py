@@ -39,8 +39,11 @@ def cut(*place):
 
 PERSON = ("persons", 0)
 BAD = [
-    (put("format", value="other"), r"manifest\.format: 'other'; expected one of qsr_jax-manifest"),
-    (put("version", value=2), r"manifest\.version: 2; expected one of 1"),
+    (put("format", value="other"), r"manifest\.format: 'other'; expected qsr_jax-manifest"),
+    (put("version", value=1), r"manifest\.version: 1; expected 2: make the file again"),
+    (put("kind", value="nifti"), r"manifest\.kind: 'nifti'; expected one of dicom, bids"),
+    (put("protocols", value=[{}]), r"protocols\[0\]\.bundle: missing"),
+    (put("accepted", value=[{"what": "x"}]), r"accepted\[0\]\.rule: missing"),
     (put("extra", value=1), r"manifest\.extra: unknown key"),
     (cut("seed"), r"manifest\.seed: missing"),
     (put("seed", value="0"), r"manifest\.seed: is str, expected int"),
@@ -50,6 +53,10 @@ BAD = [
     (put(*PERSON, "group", value="sick"), r"persons\[0\]\.group: 'sick'; expected one of healthy"),
     (put(*PERSON, "split", value="all"), r"persons\[0\]\.split: 'all'; expected one of train"),
     (put(*PERSON, "person", value="Jane"), r"persons\[0\]\.person: expected 16 hex digits"),
+    (put(*PERSON, "folds", value=["all"]), r"persons\[0\]\.folds: 'all'; expected train, valid"),
+    (put(*PERSON, "folds", value=["test"]), r"persons: differ in their number of folds"),
+    (put(*PERSON, "maps", "t1", "verdict", value="refused"), r"maps\.t1\.verdict: 'refused'; exp"),
+    (put(*PERSON, "maps", "t1", "findings", value=[{}]), r"findings\[0\]\.rule: missing"),
     (put(*PERSON, "grid_alignment", value=1), r"persons\[0\]\.grid_alignment: 1; expected one of"),
     (put(*PERSON, "fast_shape", value=[1, 2]), r"persons\[0\]\.fast_shape: \[1, 2\]; expected"),
     (put(*PERSON, "fast_shape", value=[3, 0, 32]), r"persons\[0\]\.fast_shape"),

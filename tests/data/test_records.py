@@ -1,5 +1,6 @@
 """Records: what goes in comes out; builds are repeatable, whole, and of one manifest."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from dicom_factory import CANARY
 
 from data_tools import build_dataset
@@ -79,12 +81,15 @@ def test_rebuild_gives_the_same_bytes(data_dir, manifest_path, tmp_path):
     assert digests(tmp_path / "again") == digests(data_dir)
 
 
-def test_shards_are_as_many_as_asked(manifest_path, data_dir, tmp_path):
-    build(manifest_path, tmp_path / "d", "--num_shards", "3")
-    assert len(list(dataset_folder(tmp_path / "d", "t1").glob("*train.array_record*"))) == 3
-    many, one = (open_records(d, "t1", "train") for d in (tmp_path / "d", data_dir))
-    for index in range(len(one)):
-        np.testing.assert_array_equal(many[index]["hr"], one[index]["hr"])
+def test_a_shard_is_a_person(data_dir, manifest_path):
+    manifest = Manifest.load(manifest_path)
+    folder = dataset_folder(data_dir, "t1")
+    shards = json.loads((folder / "seal.json").read_text())["shards"]
+    assert len(shards) == len(manifest.persons) == len(list(folder.glob("*array_record*")))
+    for name, row in shards.items():
+        content = (folder / name).read_bytes()
+        assert row["sha256"] == hashlib.sha256(content).hexdigest()
+        assert content.count(row["person"].encode()) == row["records"] == 3
 
 
 def test_second_run_says_so_and_changes_nothing(copied, manifest_path, capsys):
@@ -92,6 +97,14 @@ def test_second_run_says_so_and_changes_nothing(copied, manifest_path, capsys):
     build(manifest_path, copied)
     assert capsys.readouterr().out.count("already built from this manifest") == 3
     assert digests(copied) == before
+
+
+def test_what_tfds_leaves_when_killed_is_cleared(manifest_path, copied, data_dir):
+    """A kill between writing and renaming tfds's file of all configs leaves its first name."""
+    left = copied / "qmri_pairs" / ".config" / "incomplete.1B2C.metadata.json"
+    left.write_text("{")
+    build(manifest_path, copied)
+    assert digests(copied) == digests(data_dir)
 
 
 def test_another_manifest_is_refused(copied, manifest_path, tree, tmp_path):
@@ -108,16 +121,15 @@ def test_another_manifest_is_refused(copied, manifest_path, tree, tmp_path):
 KILLED = """
 import os, signal, sys
 from data_tools import build_dataset
-from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Builder
-whole, count = Builder._records_of, iter(range(100))
+from data_tools.qmri_pairs.card import Tally
+whole, count = Tally.add, iter(range(100))
 
-def killed(self, manifest, person):
-    for record in whole(self, manifest, person):
-        if next(count) == 20:  # in the second map
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield record
+def killed(self, split, record):
+    if next(count) == 20:  # in the second map
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(self, split, record)
 
-Builder._records_of = killed
+Tally.add = killed
 build_dataset.main(["--manifest", sys.argv[1], "--data_dir", sys.argv[2]])
 """
 
@@ -181,20 +193,55 @@ def flip(path):
     path.write_bytes(content)
 
 
-SHARD = "qmri_pairs-train.array_record-00000-of-00001"
+SHARD, NEXT = (f"qmri_pairs-train.array_record-{i:05d}-of-00003" for i in (0, 1))
+TEST = "qmri_pairs-test.array_record-00000-of-00002"
+
+
+def swap(a, b):
+    x, y = a.read_bytes(), b.read_bytes()
+    a.write_bytes(y)
+    b.write_bytes(x)
+
+
+def cut_between_records(path):
+    """Keeps the first two of three records, as a whole and well-formed shard."""
+    records = ArrayRecordReader(str(path)).read([0, 1])
+    writer = ArrayRecordWriter(str(path), "group_size:1,uncompressed")
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+
 DAMAGE = [
-    ("another map", lambda f: edit_json(f / "metadata.json", lambda m: m.update(map="t2")),
-     "holds t2, expected t1"),
-    ("no metadata", lambda f: (f / "metadata.json").unlink(), "metadata without fingerprint"),
+    ("another map", lambda f: shutil.move(f, f.with_name("x")) and shutil.copytree(
+        f.parents[1] / "t2" / f.name, f), "holds t2, expected t1"),
+    ("no metadata", lambda f: (f / "metadata.json").unlink(), "metadata.json: "),
+    ("other metadata", lambda f: edit_json(f / "metadata.json", lambda m: m.update(scale=3)),
+     "metadata.json: does not say what was sealed"),
+    ("other lengths", lambda f: edit_json(f / "dataset_info.json", lambda m: m["splits"][0].update(
+        shardLengths=["9", "9", "9"])), "dataset_info.json: does not say what was sealed"),
+    ("other features", lambda f: edit_json(f / "features.json", lambda m: m["featuresDict"][
+        "features"]["slope"]["tensor"].update(dtype="float64")), "features.json: does not say"),
     ("no info", lambda f: (f / "dataset_info.json").unlink(), "damaged .*remove it and build"),
     ("info cut", lambda f: truncate(f / "dataset_info.json"), "damaged"),
     ("no features", lambda f: (f / "features.json").unlink(), "damaged"),
-    ("shard lost", lambda f: (f / SHARD).unlink(), f"{SHARD}: 0 records, expected 9"),
-    ("shard cut", lambda f: truncate(f / SHARD), f"{SHARD}: "),
-    ("shard of another split", lambda f: shutil.copy(f / SHARD.replace("train", "test"), f / SHARD),
-     f"{SHARD}: 6 records, expected 9"),
-    ("bit flipped", lambda f: flip(f / SHARD), "damaged"),
-    ("old version", lambda f: f.rename(f.with_name("0.9.0")), "version 1.0.0, found 0.9.0"),
+    ("no seal", lambda f: (f / "seal.json").unlink(), "seal.json cannot be read"),
+    ("seal cut", lambda f: truncate(f / "seal.json"), "seal.json cannot be read"),
+    ("seal of nothing", lambda f: (f / "seal.json").write_text("{}"), "seal.json: expected"),
+    ("seal changed", lambda f: edit_json(f / "seal.json", lambda m: m["shards"].pop(SHARD)),
+     "seal.json: was changed"),
+    ("shard lost", lambda f: (f / SHARD).unlink(), f"{SHARD}: missing"),
+    ("shard cut", lambda f: truncate(f / SHARD), f"{SHARD}: .* bytes, expected"),
+    ("shard cut between records", lambda f: cut_between_records(f / SHARD), f"{SHARD}: was"),
+    ("shard of another split", lambda f: shutil.copy(f / TEST, f / SHARD),
+     f"{SHARD}: is {TEST}'s content"),
+    ("shards swapped", lambda f: swap(f / SHARD, f / NEXT), f"{SHARD}: is {NEXT}'s content"),
+    ("shard twice", lambda f: shutil.copy(f / SHARD, f / NEXT), f"{NEXT}: is {SHARD}'s content"),
+    ("shard too many", lambda f: shutil.copy(f / SHARD, f / SHARD.replace("0000-of", "0009-of")),
+     "00009-of-00003: does not belong to this dataset"),
+    ("bit flipped", lambda f: flip(f / SHARD), f"{SHARD}: was changed"),
+    ("card lost", lambda f: (f / "card.json").unlink(), "card.json: missing"),
+    ("old version", lambda f: f.rename(f.with_name("1.0.0")), "version 2.0.0, found 1.0.0"),
 ]  # fmt: skip
 
 
@@ -202,7 +249,7 @@ DAMAGE = [
 def test_damaged_datasets_are_refused(copied, case, damage, reason):
     damage(dataset_folder(copied, "t1"))
     with pytest.raises(DatasetError, match=reason):
-        open_records(copied, "t1", "train")[0]
+        open_records(copied, "t1", "train")
 
 
 def test_p12_one_patient_under_two_persons_fails_the_build(tree, tmp_path, manifest_path):
@@ -220,9 +267,9 @@ def test_p12_one_patient_under_two_persons_fails_the_build(tree, tmp_path, manif
             from qsr_jax.data.dicom import read_series
 
             fresh = {side: read_series(twin / f).sha256 for side, f in pair.folders.items()}
-            maps[name] = type(pair)(folders=pair.folders, sha256=fresh, qc=pair.qc)
+            maps[name] = dataclasses.replace(pair, sha256=fresh)
         persons.append(type(person)(**{**vars(person), "maps": maps}))
-    leaky = Manifest(**{**vars(manifest), "dicom_dir": twin, "persons": tuple(persons)})
+    leaky = Manifest(**{**vars(manifest), "root": twin, "persons": tuple(persons)})
     path = tmp_path / "leaky.json"
     path.write_text(leaky.to_json(folder=tmp_path))
     with pytest.raises(SystemExit, match="have the same PatientID"):
@@ -233,7 +280,7 @@ def test_p12_one_patient_under_two_persons_fails_the_build(tree, tmp_path, manif
 def test_changed_series_are_noticed(tree, tmp_path, manifest_path):
     changed = Path(shutil.copytree(tree, tmp_path / "tree"))
     manifest = Manifest.load(manifest_path)
-    moved = Manifest(**{**vars(manifest), "dicom_dir": changed})
+    moved = Manifest(**{**vars(manifest), "root": changed})
     person = manifest.persons[0]
     path = next((changed / person.maps["t1"].folders["fast"]).iterdir())
     content = bytearray(path.read_bytes())
@@ -253,10 +300,10 @@ def test_one_dataset_has_one_grid_and_somebody_to_train_on(manifest_path):
     ):
         odd = type(first)(**{**vars(first), **change})
         with pytest.raises(ManifestError, match="differ in matrix, pixel size or grid"):
-            dataset_metadata(Manifest(**{**vars(manifest), "persons": (*rest, odd)}), "t1")
+            dataset_metadata(Manifest(**{**vars(manifest), "persons": (*rest, odd)}), "t1", None)
     tests = tuple(manifest.people(split="test"))
     with pytest.raises(ManifestError, match="nobody is in the train split"):
-        dataset_metadata(Manifest(**{**vars(manifest), "persons": tests}), "t1")
+        dataset_metadata(Manifest(**{**vars(manifest), "persons": tests}), "t1", None)
 
 
 def test_nothing_personal_is_stored(data_dir, manifest_path, tree):
@@ -285,7 +332,9 @@ def test_builder_follows_the_conventions_of_tfds(manifest_path, data_dir, tmp_pa
     assert builder.name == "qmri_pairs"
     assert "ml.task.image-super-resolution" in builder.get_metadata().tags
     assert "liu2026twominute" in builder.info.citation
-    assert set(MAPS) == set(Builder.builder_configs)
+    assert set(Builder.builder_configs) == {
+        name + fold for name in MAPS for fold in ("", *(f"_fold{k}of5" for k in range(1, 6)))
+    }
     config = tfds.download.DownloadConfig(manual_dir=manifest_path.parent)
     builder.download_and_prepare(download_config=config, download_dir=tmp_path)
     ours, theirs = (dataset_folder(d, "t2") for d in (data_dir, tmp_path / "d"))
@@ -296,4 +345,4 @@ def test_help(capsys):
     with pytest.raises(SystemExit) as caught:
         build_dataset.main(["--help"])
     assert caught.value.code == 0
-    assert "--num_shards" in capsys.readouterr().out
+    assert "--fold" in capsys.readouterr().out

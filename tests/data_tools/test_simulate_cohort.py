@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -143,6 +144,91 @@ def test_impossible_numbers_are_refused(tmp_path, people, more, said):
     with pytest.raises(SystemExit, match=said):
         simulate(tmp_path / "new", *people, *more)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--anatomy", "maps"], "--anatomy needs --labels"),
+        (["--labels", "brainweb"], "--anatomy needs --labels"),
+        (["--anatomy", "a", "--labels", "brainweb", "--measured", "b"], "exclude each other"),
+        (["--measured", "b", "--patients", "1"], "--measured heads get no lesions|no lesions"),
+        (["--lesions", "migraine"], "lesion kinds .'migraine'.: expected some of WMH"),
+        (["--specks", "-1"], "punctate lesions per patient must be at least 0; got -1"),
+        (["--coils", "2"], "coils"),
+        (["--protocol", "nothing.json"], "nothing.json"),
+        (["--protocol", "nothing"], "expected a .json or .toml file"),
+        (["--atlas-aal", "a.nii", "a.tsv"], "--atlas-aal"),
+        (["--anatomy", "nowhere", "--labels", "brainweb"], "nowhere: not a folder"),
+    ],
+)
+def test_impossible_people_are_refused(tmp_path, more, said):
+    with pytest.raises(SystemExit, match=f"error: .*({said})"):
+        main(["--out", str(tmp_path / "new"), "--subjects", "1", "--patients", "0", *more])
+    assert not (tmp_path / "new").exists()
+
+
+def test_label_maps_make_people(tmp_path, rng):
+    """Unknown codes and wrong files are refused by name; good ones are recorded by content."""
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    settings = ["--protocol", "tiny", "--labels", "freesurfer", "--anatomy", str(folder)]
+    door = ["--out", str(tmp_path / "out"), "--subjects", "1", "--patients", "0", *settings]
+    with pytest.raises(SystemExit, match="maps: no NIfTI files"):
+        main(door)
+    codes = np.zeros((90, 110, 80), np.int16)
+    places = np.moveaxis(np.indices(codes.shape), 0, -1) * 2.0 - (89, 109, 79)
+    radius = np.linalg.norm(places, axis=-1)
+    codes[radius < 70], codes[radius < 62], codes[radius < 50] = 24, 3, 2
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    for bad, said in ((777, "label codes 777"), (0, None)):
+        codes[0, 0, 0] = bad
+        image = nibabel.Nifti1Image(codes, affine)
+        nibabel.save(image, folder / "head.nii.gz")
+        if said:
+            with pytest.raises(SystemExit, match=f"head.nii.gz: {said}"):
+                main(door)
+            assert not (tmp_path / "out").exists()
+    main(door)
+    about = json.loads((tmp_path / "out/sub-001/truth/truth.json").read_text())
+    assert about["anatomy"] == "head.nii.gz"
+    (folder / "second.nii.gz").write_bytes((folder / "head.nii.gz").read_bytes())
+    with pytest.raises(SystemExit, match="anatomy.second.nii.gz None, asked for"):
+        main(door)
+
+
+@pytest.mark.parametrize(
+    ("units", "said"),
+    [
+        (None, "Maps without units are refused"),
+        ("{", "units.json: cannot be read"),
+        ('{"t1": "ms"}', "expected units of t1, t2, pd and nothing else"),
+        ('{"t1": "min", "t2": "ms", "pd": "%"}', "unit of t1 is 'min'"),
+        ('{"t1": "ms", "t2": "ms", "pd": "%"}', "expected one of t1"),
+    ],
+)
+def test_measured_maps_need_units(tmp_path, units, said):
+    folder = tmp_path / "head"
+    folder.mkdir()
+    if units is not None:
+        (folder / "units.json").write_text(units)
+    with pytest.raises(SystemExit, match=said):
+        simulate(tmp_path / "out", 1, 0, "--measured", str(folder))
+    assert not (tmp_path / "out").exists()
+
+
+def test_truth_says_what_was_drawn(cohort):
+    about = json.loads((cohort / "sub-002/truth/truth.json").read_text())
+    assert about["regions_from"].startswith("our geometric definitions")
+    assert 0 <= about["traits"]["atrophy"] <= 1
+    assert set(about["lesion_details"]) == set(about["lesion_kinds"])
+    assert "punctate" in about["lesion_kinds"].values()
+    grid = read_series(cohort / "sub-002/routine_t1").volume.geometry
+    truth = read_truth(cohort / "sub-002/truth", grid)
+    assert truth.noiseless.shape == truth.maps.shape
+    assert truth.regions_from == about["regions_from"]
+    settings = json.loads((cohort / "cohort.json").read_text())
+    assert settings["protocols"]["fast"]["matrix"] == [48, 32]
 
 
 def test_help(capsys):

@@ -6,9 +6,10 @@ import numpy as np
 
 from qsr_jax.data.cases import Case, Truth
 from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.examples import Shown, example_slice
 from qsr_jax.evaluate.interpolate import interpolator
-from qsr_jax.evaluate.measure import example_slice, measure
-from qsr_jax.evaluate.report import About, Model
+from qsr_jax.evaluate.measure import measure
+from qsr_jax.evaluate.report import About, Model, Training
 from qsr_jax.types import CORNER, Geometry, Prediction, Volume
 
 NAMES = ("t1", "t2", "pd")
@@ -97,6 +98,17 @@ def make_cohort(rng, *, healthy=3, patients=1, size=64, slices=4, **options):
     return Cohort(values), examples
 
 
+MODELS = tuple(
+    Model(name, f"srgan {name}, 100 training steps", "a" * 64, ("VGG-19 weights: random",))
+    for name in NAMES
+)
+
+
+def make_shown(examples, *, worst=()):
+    """The pictures of a report: examples, and of some maps the slice of the first example."""
+    return Shown(tuple(examples), {name: examples[0] for name in worst})
+
+
 def make_about(**changes):
     """What a report's header says."""
     about = About(
@@ -106,10 +118,8 @@ def make_about(**changes):
         persons={"train": {"healthy": 8}, "test": {"healthy": 3, "patient": 1}},
         slices={"train": 32, "test": 16},
         refused=2,
-        models=tuple(
-            Model(name, f"srgan {name}, 100 training steps", "a" * 64, ("VGG-19 weights: random",))
-            for name in NAMES
-        ),
+        measured=4,
+        trainings=(Training("1", "1", 0, "f" * 64, 4, MODELS),),
         versions={"qsr_jax": "0.1.0", "jax": "0.10.2"},
         hardware="2 CPU cores",
         date="2026-01-01",

@@ -2,22 +2,12 @@
 
 import dataclasses
 import io
-from xml.etree import ElementTree
 
 import matplotlib.image
 import numpy as np
 import pytest
 
 from qsr_jax.evaluate import figures
-from qsr_jax.evaluate.tables import POOLED, compute_tables
-
-
-@pytest.fixture(scope="module")
-def pooled(cohort_and_examples):
-    rows = compute_tables(cohort_and_examples[0]).agreement
-    return [
-        r for r in rows if (r.tissue, r.test, r.reference) == (POOLED, "trained", "routine")
-    ]  # fmt: skip
 
 
 def picture(example, name):
@@ -51,34 +41,21 @@ def test_pictures_do_without_truth_and_lesions(cohort_and_examples):
     assert (picture(bare, "t2") != picture(example, "t2")).any()
 
 
-def test_plots_are_svg_and_the_same_every_time(cohort_and_examples, pooled):
-    cohort, _ = cohort_and_examples
-    for draw in (
-        lambda: figures.psnr_plot(cohort),
-        lambda: figures.agreement_plots(cohort, pooled),
-    ):
-        first = draw()
-        assert ElementTree.fromstring(first).tag.endswith("svg")
-        assert draw() == first
+def test_weighted_pictures_show_the_model_that_made_them(cohort_and_examples):
+    example = cohort_and_examples[1][0]
+    brighter = {name: dict(images) for name, images in example.images.items()}
+    brighter["pd"]["trained"] = 1.2 * brighter["pd"]["trained"]
+
+    def draw(one):
+        return matplotlib.image.imread(io.BytesIO(figures.weighted_pictures(one)), format="png")
+
+    before, after = draw(example), draw(dataclasses.replace(example, images=brighter))
+    moved = np.flatnonzero((np.abs(before - after).max(-1) > 0.02).any(0)) / before.shape[1]
+    assert before.shape[1] >= 1280
+    assert moved.min() > 0.4
+    assert moved.max() < 0.75  # third column only
 
 
-def test_agreement_plots_draw_the_rows_numbers(cohort_and_examples, pooled):
-    """Other limits in the row give another plot: the plot computes none of its own."""
-    cohort, _ = cohort_and_examples
-    first, *others = pooled
-    wider = dataclasses.replace(first, percent=dataclasses.replace(first.percent, high=5.5))
-    drawn = figures.agreement_plots(cohort, pooled)
-    assert figures.agreement_plots(cohort, [wider, *others]) != drawn
-
-
-def test_axes_carry_units(cohort_and_examples, pooled, monkeypatch):
-    seen = []
-    monkeypatch.setattr(figures, "_bytes", lambda figure, kind: seen.append(figure) or b"")
-    cohort, examples = cohort_and_examples
-    figures.agreement_plots(cohort, pooled)
-    figures.psnr_plot(cohort)
-    figures.pictures(examples[0], "t1")
-    labels = [text for f in seen for a in f.axes for text in (a.get_xlabel(), a.get_ylabel())]
-    written = [label for label in labels if label]
-    assert len(written) == 3 * 2 * 2 + 3 + 2
-    assert all(label.endswith(("(ms)", "(%)", "(dB)")) for label in written)
+def test_pictures_are_the_same_every_time(cohort_and_examples):
+    example = cohort_and_examples[1][0]
+    assert figures.pictures(example, "pd") == figures.pictures(example, "pd")

@@ -10,13 +10,15 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from evaluation_people import make_about, make_case, make_cohort, make_predictions
+from evaluation_people import make_about, make_case, make_cohort, make_predictions, make_shown
 
 from qsr_jax.data.staging import WriteError
-from qsr_jax.evaluate import report
+from qsr_jax.evaluate import published, report
 from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.measure import example_slice, measure
+from qsr_jax.evaluate.examples import example_slice
+from qsr_jax.evaluate.measure import measure
 from qsr_jax.evaluate.report import FILES, check_target, write_report
+from qsr_jax.evaluate.saving import leaves
 from qsr_jax.evaluate.tables import compute_tables
 from qsr_jax.evaluate.wording import DIGITS, number
 
@@ -26,21 +28,33 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.numbers, self.words, self.tags, self._value = [], [], [], set(), None
+        self.links, self.numbers, self.words, self.tags = [], [], [], []
+        self.marks, self._value, self._mark = [], None, None
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
+        self.tags.append(tag)
+        if tag == "g":
+            self._mark = dict(attributes).get("data-v")
+        elif tag == "title" and self._mark is not None:
+            self.marks.append([self._mark, ""])
+            self._value = None
         for name, value in attributes:
             if name in ("src", "href", "srcset", "action", "data", "poster", "background"):
                 self.links.append((tag, name, value))
             if tag == "data":
                 self._value = value
 
+    def handle_endtag(self, tag):
+        if tag == "title":
+            self._mark = None
+
     def handle_data(self, text):
         if self._value is not None:
             self.numbers.append((self._value, text))
         self._value = None
+        if self._mark is not None and self.marks:
+            self.marks[-1][1] += text
         self.words.append(text)
 
 
@@ -57,7 +71,8 @@ def numbers_of(node):
 def written(tmp_path_factory, cohort_and_examples):
     cohort, examples = cohort_and_examples
     out = tmp_path_factory.mktemp("written") / "report"
-    write_report(out, cohort=cohort, examples=examples, about=make_about())
+    shown = make_shown(examples, worst=("t1",))
+    write_report(out, cohort=cohort, shown=shown, about=make_about())
     return out
 
 
@@ -72,26 +87,43 @@ def test_the_folder_holds_the_report_and_nothing_else(written):
 
 
 def test_the_page_needs_nothing_but_itself(page, written):
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1
     assert "link" not in page.tags
-    outside = [(tag, name) for tag, name, link in page.links if not link.startswith("data:image/")]
-    assert outside == [("a", "href")]  # the citation
+    outside = [link for _, _, link in page.links if not link.startswith(("data:image/", "#"))]
+    assert outside == [published.URL]  # the citation
     assert not re.search(r"@import|url\(", (written / "index.html").read_text("utf-8"))
     pictures = [link for tag, _, link in page.links if tag == "img"]
-    assert len(pictures) == 2 * 3 + 3 + 1
+    assert len(pictures) == 2 * 3 + 2 + 1  # examples, their weighted images, one worst slice
+    assert page.tags.count("svg") == 3 + 1 + 2 + 1  # agreement, PSNR, calibration, forest
 
 
-def test_every_number_of_the_page_is_in_the_json(page, written):
+def test_every_number_of_the_page_is_in_the_json_and_the_csv(page, written):
     known = set(numbers_of(json.loads((written / "tables.json").read_text())))
-    assert len(page.numbers) > 300
+    with (written / "tables.csv").open() as file:
+        in_csv = {row["value"] for row in csv.DictReader(file)}
+    assert len(page.numbers) > 600
     for value, text in page.numbers:
         assert float(value) in known, (value, text)
+        assert value in in_csv, (value, text)
         shown = float(text.replace("−", "-").replace("<", ""))
         digits = len(text.partition(".")[2])
         if text.startswith("<"):
             assert float(value) < shown
         else:
             assert shown == pytest.approx(float(value), abs=0.5001 * 10**-digits)
+
+
+def test_every_mark_of_a_plot_tells_numbers_that_are_in_the_csv(page, written):
+    """What appears when pointing at a mark is what the csv holds, rounded."""
+    with (written / "tables.csv").open() as file:
+        known = {row["value"] for row in csv.DictReader(file)}
+    assert len(page.marks) > 200
+    for values, words in page.marks:
+        said = [float(n.replace("−", "-")) for n in re.findall(r"[+−]?\d+\.\d+", words)]
+        assert said
+        for value in values.split():
+            assert value in known, (value, words)
+            assert any(abs(float(value) - n) <= 0.0501 for n in said), (value, words)
 
 
 def test_every_number_of_the_tables_is_in_the_csv(written):
@@ -102,7 +134,7 @@ def test_every_number_of_the_tables_is_in_the_csv(written):
     assert saved["tissue", "GM T1 (ms)", "means.trained.mean"]
     for table, rows in document.items():
         for row in rows:
-            for path, value in report._leaves(row):
+            for path, value in leaves(row):
                 assert saved.pop((table, row["row"], path)) == str(value)
     assert not saved
 
@@ -117,12 +149,25 @@ def test_table_1_is_on_the_page(page, cohort_and_examples):
             assert number(equivalence.interval.low, DIGITS[row.map], signed=True) in text
 
 
+def test_the_latex_tables_hold_ours_and_the_papers(written, cohort_and_examples):
+    text = (written / "tables.tex").read_text("utf-8")
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 5  # no NIQE here
+    assert "1230.17 (34.12)" in text
+    for row in compute_tables(cohort_and_examples[0]).verdict:
+        for sample in row.psnr.values():
+            assert f"{sample.mean:.2f} ({sample.sd:.2f})" in text
+    assert not re.search(r"(?<!\\)[%_#](?! Tables| )", text.partition("\n")[2])
+
+
 def test_values_csv_is_tidy(written, cohort_and_examples):
     cohort, _ = cohort_and_examples
     with (written / "values.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(cohort.values)
-    assert {row["kind"] for row in rows} == {"image", "tissue", "region", "lesion"}
+    assert {row["kind"] for row in rows} == {
+        "image", "slice", "tissue", "region", "lesion", "calibration", "reading", "sham reading",
+        "weighted",
+    }  # fmt: skip
     assert all(math.isfinite(float(row["value"])) and row["convention"] for row in rows)
     assert rows[0]["value"] == repr(cohort.values[0].value)
 
@@ -130,9 +175,9 @@ def test_values_csv_is_tidy(written, cohort_and_examples):
 def test_the_header_says_where_it_comes_from(page):
     text = " ".join(" ".join(page.words).split())
     for words in (
-        "simulated people", "3 healthy, 1 patient", "research use; not for diagnosis",
-        "VGG-19 weights: random", "jax 0.10.2", "2 CPU cores", "2026-01-01", "train: 8 healthy",
-        "unpaired",
+        "simulated people", "3 healthy, 1 patient", "T1, T2, PD: VGG-19 weights: random",
+        "research use; not for diagnosis", "jax 0.10.2", "2 CPU cores", "2026-01-01",
+        "train: 8 healthy", "unpaired",
     ):  # fmt: skip
         assert words in text
 
@@ -140,9 +185,9 @@ def test_the_header_says_where_it_comes_from(page):
 def test_text_from_outside_is_escaped(tmp_path, cohort_and_examples):
     cohort, _ = cohort_and_examples
     about = make_about(data="<script>alert(1)</script>", hardware='"><img src=http://x>')
-    write_report(tmp_path / "r", cohort=cohort, examples=[], about=about)
+    write_report(tmp_path / "r", cohort=cohort, shown=make_shown([]), about=about)
     page = Page((tmp_path / "r" / "index.html").read_text("utf-8"))
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1
     assert all(not link.startswith("http://x") for _, _, link in page.links)
 
 
@@ -156,7 +201,9 @@ def test_a_small_report_replaces_an_older_one(tmp_path, rng):
         examples = [example_slice(case, made)]
     out = tmp_path / "report"
     for date in ("2026-01-01", "2026-01-02"):
-        write_report(out, cohort=Cohort(values), examples=examples, about=make_about(date=date))
+        write_report(
+            out, cohort=Cohort(values), shown=make_shown(examples), about=make_about(date=date)
+        )
         assert json.loads((out / "tables.json").read_text())["about"]["date"] == date
     text = (out / "index.html").read_text("utf-8")
     assert "needs 3 healthy persons with labels" in text
@@ -166,7 +213,7 @@ def test_a_small_report_replaces_an_older_one(tmp_path, rng):
 
 def test_two_healthy_persons_are_said_to_be_too_few(tmp_path, rng):
     cohort, _ = make_cohort(rng, healthy=2, patients=1, slices=2)
-    write_report(tmp_path / "r", cohort=cohort, examples=[], about=make_about())
+    write_report(tmp_path / "r", cohort=cohort, shown=make_shown([]), about=make_about())
     assert "n &lt; 3" in (tmp_path / "r" / "index.html").read_text("utf-8")
 
 
@@ -187,7 +234,7 @@ def test_a_foreign_folder_is_left_alone(tmp_path, cohort_and_examples, held):
         (out / name).write_text(text)
     cohort, examples = cohort_and_examples
     with pytest.raises(ValueError, match="left alone"):
-        write_report(out, cohort=cohort, examples=examples, about=make_about())
+        write_report(out, cohort=cohort, shown=make_shown(examples), about=make_about())
     assert {p.name: p.read_text() for p in out.iterdir()} == held
 
 
@@ -202,7 +249,7 @@ def test_files_and_links_are_refused_and_empty_folders_are_not(tmp_path):
     check_target(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("where", ["_render", "_save_tables"])
+@pytest.mark.parametrize("where", ["_render", "save_tables"])
 def test_a_failure_leaves_the_older_report(
     tmp_path, written, cohort_and_examples, monkeypatch, where
 ):
@@ -215,7 +262,7 @@ def test_a_failure_leaves_the_older_report(
 
     monkeypatch.setattr(report, where, fail)
     with pytest.raises(WriteError, match="No space left"):
-        write_report(out, cohort=cohort, examples=examples, about=make_about(date="later"))
+        write_report(out, cohort=cohort, shown=make_shown(examples), about=make_about(date="later"))
     assert (out / "index.html").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
@@ -240,8 +287,8 @@ def test_numbers_are_saved_before_anything_is_drawn(tmp_path, cohort_and_example
 
     monkeypatch.setattr(report, "_render", look)
     with pytest.raises(RuntimeError, match="stop"):
-        write_report(tmp_path / "r", cohort=cohort, examples=examples, about=make_about())
-    assert seen == ["tables.csv", "tables.json", "values.csv"]
+        write_report(tmp_path / "r", cohort=cohort, shown=make_shown(examples), about=make_about())
+    assert seen == ["tables.csv", "tables.json", "tables.tex", "values.csv"]
 
 
 def test_perfect_predictions_are_refused_rather_than_reported_as_infinite(tmp_path, rng):
@@ -249,5 +296,5 @@ def test_perfect_predictions_are_refused_rather_than_reported_as_infinite(tmp_pa
     made = make_predictions(rng, case, gain=1.0, noise=np.zeros(3))
     cohort = Cohort(measure(case, made, split="test"))
     with pytest.raises(ValueError, match="T1 psnr, trained.* finite"):
-        write_report(tmp_path / "r", cohort=cohort, examples=[], about=make_about())
+        write_report(tmp_path / "r", cohort=cohort, shown=make_shown([]), about=make_about())
     assert not list(tmp_path.iterdir())

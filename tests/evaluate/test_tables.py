@@ -7,9 +7,11 @@ import pytest
 from evaluation_people import NAMES, make_case, make_cohort, make_predictions
 
 from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.measure import covered_maps, example_slice, measure
+from qsr_jax.evaluate.computing import POOLED
+from qsr_jax.evaluate.examples import example_slice
+from qsr_jax.evaluate.measure import covered_maps, measure
 from qsr_jax.evaluate.metrics import psnr, whole_windows
-from qsr_jax.evaluate.tables import POOLED, compute_tables
+from qsr_jax.evaluate.tables import compute_tables
 from qsr_jax.types import SAMPLE
 
 
@@ -60,7 +62,9 @@ def test_agreement_rows(tables):
     assert single.percent.points == 3
     assert single.paper is None
     comparisons = {(row.test, row.reference) for row in tables.agreement}
-    assert comparisons == {("trained", "routine"), ("bicubic", "routine"), ("trained", "fast")}
+    assert comparisons == {
+        ("trained", "routine"), ("bicubic", "routine"), ("truth", "routine"), ("trained", "fast")
+    }  # fmt: skip
 
 
 def test_region_table_has_the_papers_regions_beside(tables):
@@ -68,6 +72,76 @@ def test_region_table_has_the_papers_regions_beside(tables):
     row = one(tables.regions, region="frontal", map="t2")
     assert row.paper.between == 5.17
     assert row.variation.between == pytest.approx(100 * 0.01 / 1.005 / np.sqrt(2), abs=0.1)
+
+
+def test_region_p_values_are_corrected_for_one_another(tables):
+    """Holm by hand: sorted P times what is left to test, never falling."""
+    rows = sorted(tables.regions, key=lambda row: row.test.p)
+    left = len(rows)
+    assert left == 9
+    steps = [row.test.p * (left - i) for i, row in enumerate(rows)]
+    expected = np.minimum(np.maximum.accumulate(steps), 1.0)
+    assert [row.p_holm for row in rows] == pytest.approx(expected.tolist())
+
+
+def test_equivalence_has_both_margins(tables):
+    """In units against 5 % of the routine mean, and each person's own percent against 5 %."""
+    for row in tables.tissue:
+        units, percent = row.equivalence["trained-routine"], row.percent["trained-routine"]
+        assert units.margin == pytest.approx(0.05 * row.means["routine"].mean)
+        assert percent.margin == 5.0
+        assert percent.difference == pytest.approx(
+            100 * units.difference / row.means["routine"].mean, abs=0.05
+        )
+
+
+def test_pd_differences_in_units_are_not_relative(tables):
+    """PD's unit is a percent of water: its absolute difference is not that in percent of itself."""
+    row = one(tables.agreement, map="pd", tissue="WM", test="trained", reference="routine")
+    mean = one(tables.tissue, map="pd", tissue="WM").means["routine"].mean
+    assert row.units.bias == pytest.approx(row.percent.bias * mean / 100, rel=0.02)
+
+
+def test_calibration_recovers_the_injected_gain(tables):
+    """The trained maps are routine times 1.01: +1 % in every bin, of every person."""
+    rows = [r for r in tables.calibration if (r.method, r.reference) == ("trained", "routine")]
+    assert {row.map for row in rows} == set(NAMES)
+    for row in rows:
+        if row.map != "pd":  # 12 % of noise
+            off = row.difference.mean / ((row.low + row.high) / 2)
+            assert off == pytest.approx(0.01, abs=0.02), row.row
+    assert {row.reference for row in tables.calibration} == {"routine", "truth"}
+
+
+def test_worst_slices_are_the_worst(tables, cohort_and_examples):
+    for name in NAMES:
+        sizes = [
+            v.value for v in cohort_and_examples[0].values
+            if (v.kind, v.map, v.method, v.quantity) == ("slice", name, "trained", "rmse")
+        ]  # fmt: skip
+        rows = [row for row in tables.slices if row.map == name]
+        assert [row.rmse["trained"] for row in rows] == sorted(sizes, reverse=True)[: len(rows)]
+        assert [row.rank for row in rows] == [1, 2, 3, 4, 5]
+
+
+def test_readings_of_lesions_follow_the_rule(tables):
+    for row in tables.readings:
+        assert row.present == {m: abs(v) >= 3.0 for m, v in row.contrast_to_noise.items()}
+    for row in tables.reading_summaries:
+        mine = [r for r in tables.readings if r.map == row.map]
+        assert row.n_lesions == len(mine) == 3
+        assert row.present == sum(r.present[row.method] for r in mine)
+        assert row.lost == sum(r.present["routine"] and not r.present[row.method] for r in mine)
+        if row.method == "truth":
+            assert row.recovered_percent == pytest.approx(100.0)
+
+
+def test_weighted_images_of_every_method(tables):
+    assert [row.row for row in tables.weighted] == ["T1w", "T2w", "FLAIR"]
+    for row in tables.weighted:
+        assert set(row.by_method) == {"fast", "bicubic", "trained"}
+        gain = row.by_method["trained"]["psnr"].mean - row.by_method["bicubic"]["psnr"].mean
+        assert row.gain.difference == pytest.approx(gain)
 
 
 def test_lesion_table_is_of_patients(tables, cohort_and_examples):

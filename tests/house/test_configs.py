@@ -34,7 +34,9 @@ def test_every_page_opens_and_its_step_can_be_traced(page):
         "mask": jax.ShapeDtypeStruct((batch, 2 * side, 2 * side, 1), "uint8"),
         "sample_id": jax.ShapeDtypeStruct((batch,), "int32"),
     }
-    state = jax.eval_shape(lambda: init_state(jax.random.key(0), networks, lr_shape=(side, side)))
+    state = jax.eval_shape(
+        lambda: init_state(jax.random.key(0), networks, lr_shape=(side, side), averaged=True)
+    )
     step = make_step(
         networks,
         spec=MAPS[config.map],
@@ -43,6 +45,8 @@ def test_every_page_opens_and_its_step_can_be_traced(page):
         crop=config.data.crop,
         seed=config.seed,
         adversarial=True,
+        frozen_norm=False,
+        average_decay=0.9,
         axis_name="batch",
     )
     vgg = jax.eval_shape(lambda: features_parameters(_random(config)))
@@ -83,7 +87,7 @@ def test_no_dead_knobs(tiny_data, tmp_path, monkeypatch):
     seen: set[str] = set()
     monkeypatch.setattr(train, "describe", _reads_nothing(train.describe, config))
     monkeypatch.setattr(train, "claim_workdir", lambda *_, **__: None)
-    train.train(Watched(config, seen), data_dir=tiny_data, workdir=tmp_path / "run")
+    train.train(Watched(config, seen), data_dir=tiny_data, workdir=tmp_path / "run", strict=True)
     vgg = Watched(load_config(str(ROOT / "configs/srgan.py")), seen)
     with pytest.raises(ValueError, match="no VGG-19 weight file"):
         features_parameters(vgg)  # path and sha256 are read where the weights are a file
@@ -101,6 +105,7 @@ def tiny_overrides() -> list[str]:
         "--config.map=t1",
         "--config.schedule.steps=2",
         "--config.schedule.warmup_steps=1",
+        "--config.schedule.frozen_norm_steps=1",
         "--config.data.batch_size=4",
         "--config.data.crop=16",
         "--config.vgg.layer=conv1_1",
@@ -137,9 +142,18 @@ def test_durations_are_given_once(epochs, steps):
 
 def test_epochs_become_steps():
     config = load_config(str(ROOT / "configs/srgan.py"))
-    assert experiment.planned_steps(config, 2900) == (200 * (2900 // 8), 0)
+    assert experiment.planned_steps(config, 2900) == 200 * (2900 // 8)
     with pytest.raises(ConfigError, match="batch_size is 8, the data set has 5 records"):
         experiment.planned_steps(config, 5)
+
+
+@pytest.mark.parametrize("wrong", [-1, 72401])
+@pytest.mark.parametrize("key", ["warmup_steps", "frozen_norm_steps"])
+def test_a_stage_is_no_longer_than_the_training(key, wrong):
+    config = load_config(str(ROOT / "configs/srgan.py"))
+    config.schedule[key] = wrong
+    with pytest.raises(ConfigError, match=f"schedule.{key} is {wrong}; expected 0 to 72400"):
+        experiment.planned_steps(config, 2900)
 
 
 def test_weights_must_be_chosen():

@@ -13,14 +13,16 @@ import numpy as np
 import pydicom
 import pytest
 
-from launch import bench, evaluate, predict, train
+from launch import bench, evaluate, predict, status, train
 from launch import bench_material as material
 from launch.version import software_version
-from qsr_jax.checkpoint import FOLDER, load_document
+from qsr_jax.checkpoint import BEST, LATEST, load_document
 from qsr_jax.data.dicom import read_series
 from qsr_jax.evaluate.predict import load_predictor
 from qsr_jax.maps import MAPS
+from qsr_jax.train.best import merit_of
 from qsr_jax.train.record import read_metrics
+from qsr_jax.train.stopping import STOPPED
 
 ROOT = Path(__file__).parents[2]
 STEPS, SAVE_EVERY = 12, 3
@@ -33,6 +35,7 @@ def arguments(map_name: str, data_dir: Path, workdir: Path, *more: str) -> list[
         f"--config.map={map_name}",
         f"--config.schedule.steps={STEPS}",
         "--config.schedule.warmup_steps=6",
+        "--config.schedule.frozen_norm_steps=3",
         "--config.data.batch_size=4",
         "--config.data.crop=16",
         "--config.generator.features=8",
@@ -98,16 +101,62 @@ def test_killed_and_rerun_ends_in_the_same_weights(kills, trained, tiny_data, tm
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        wait_for(workdir / FOLDER / str(SAVE_EVERY * (1 + kill)), process)
+        wait_for(workdir / LATEST / str(SAVE_EVERY * (1 + kill)), process)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"goes on after step \d+ of 12", done.stdout)
+    assert re.search(r"goes on after step \d+, bit for bit", done.stdout)
     mine, theirs = load_predictor(workdir), load_predictor(trained / "t1")
     assert mine.weights_sha256 == theirs.weights_sha256
     assert losses_of(workdir) == losses_of(trained / "t1")
+
+
+def test_asked_to_stop_it_saves_and_goes_on_to_the_same_weights(trained, tiny_data, tmp_path):
+    """SIGTERM, as a scheduler sends it: a step boundary, a checkpoint, a status of its own."""
+    workdir, environment = tmp_path / "t1", os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "launch.train", *arguments("t1", tiny_data, workdir)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    wait_for(workdir / "metrics.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=120)[0].decode()
+    assert process.returncode == STOPPED, said
+    step = int(re.search(r"stopped by SIGTERM after step (\d+) of 12", said)[1])
+    assert load_document(workdir)[0] == step
+    assert [line["step"] for line in read_metrics(workdir, "train")][-1] == step
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert f"goes on after step {step}, bit for bit" in done.stdout, done.stderr
+    mine, theirs = load_predictor(workdir), load_predictor(trained / "t1")
+    assert mine.weights_sha256 == theirs.weights_sha256
+
+
+def test_status_tells_where_a_run_stands(trained, capsys):
+    status.main([str(trained / "t1"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["map"], found["step"], found["total_steps"]) == ("t1", STEPS, STEPS)
+    assert found["latest"][0] == STEPS
+    assert found["seconds_left"] == 0
+    assert found["environment"]["packages"]["jax"]
+    status.main([str(trained / "t1"), str(trained / "pd")])
+    text = capsys.readouterr().out
+    assert "step         12 of 12 (100 %)" in text
+    assert text.count("validation   step 12: bias") == 2
+
+
+def test_status_of_another_folder_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"error: .*no run\.json; expected the --workdir"):
+        status.main([str(tmp_path)])
+
+
+def test_the_best_is_kept_apart_with_its_scores(trained):
+    step, document = load_document(trained / "t1", which=BEST)
+    scores = {line["step"]: line for line in read_metrics(trained / "t1", "validation")}
+    assert document["validation"]["psnr_db"] == pytest.approx(scores[step]["psnr_db"])
+    merits = {k: merit_of(line) for k, line in scores.items()}
+    assert not any(one.beats(merits[step], bias_percent=2.0) for one in merits.values())
 
 
 def losses_of(workdir: Path) -> list[float]:
@@ -160,7 +209,7 @@ def test_settings_that_cannot_work_are_told(change, match, tiny_data, tmp_path):
 def test_a_run_that_never_began_does_not_claim_its_workdir(tiny_data, tmp_path):
     with pytest.raises(SystemExit, match="no layer"):
         train.main(arguments("t1", tiny_data, tmp_path, "--config.vgg.layer=conv9_9"))
-    train.main(arguments("t1", tiny_data, tmp_path, "--config.schedule.steps=1"))
+    train.main(arguments("t1", tiny_data, tmp_path, "--config.schedule.steps=6"))
 
 
 def test_a_missing_data_set_is_told(tmp_path):
@@ -294,12 +343,12 @@ def test_a_full_disk_while_saving_is_told_and_leaves_no_checkpoint(tiny_data, tm
     done = run_with_full_disk("train", arguments("t1", tiny_data, workdir), limit=10_000)
     assert done.returncode == 1
     assert re.search(
-        rf"^error: {workdir}/{FOLDER}: a checkpoint could not be written ",
+        rf"^error: {workdir}/{LATEST}: a checkpoint could not be written ",
         done.stderr,
         re.MULTILINE,
     )
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")
-    assert not [p for p in (workdir / FOLDER).iterdir() if p.name.isdigit()]
+    assert not [p for p in (workdir / LATEST).iterdir() if p.name.isdigit()]
 
 
 # --- evaluation and benchmarks --------------------------------------------------------------------

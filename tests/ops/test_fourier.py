@@ -74,7 +74,41 @@ def test_fermi_window_limits():
     assert sharp.mean() == pytest.approx(np.pi * 0.5**2 / 4, abs=0.01)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_along_is_one_axis_of_the_whole(shape, rng):
+    images = random_images(rng, shape)
+    found = fourier.along(fourier.along(images, -1), -2)
+    expected = np.fft.ifftshift(fourier.to_kspace(images), axes=(-2, -1))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("by", [(0.0, 0.0), (0.013, -0.07)])
+def test_sampling_coarser_keeps_what_fits_and_drops_the_rest(by):
+    def wave(n, y0=0.0, x0=0.0):
+        y, x = (np.arange(n) - n // 2) / n + y0, (np.arange(n) - n // 2) / n + x0
+        return 2 + np.cos(2 * np.pi * (5 * y[:, None] + 4 * x) + 0.3)
+
+    y, x = (np.mgrid[:60, :60] - 30) / 60
+    tooth = np.cos(2 * np.pi * 13 * y) + np.sin(2 * np.pi * 11 * x)
+    found = fourier.sample_coarser((wave(60) + tooth).astype("f4"), (20, 20), by)
+    np.testing.assert_allclose(found, wave(20, *by), atol=1e-5)
+
+
+@pytest.mark.parametrize(("have", "want"), [((9, 8), (8, 8)), ((6, 10), (8, 8)), ((8, 8), (8, 8))])
+def test_resize_crops_or_fills_each_axis(have, want, rng):
+    kspace = random_images(rng, have)
+    resized = fourier.resize(kspace, want)
+    assert resized.shape == (2, *want)
+    middle = np.s_[:, have[0] // 2 - 3 : have[0] // 2 + 3, have[1] // 2 - 4 : have[1] // 2 + 4]
+    there = np.s_[:, want[0] // 2 - 3 : want[0] // 2 + 3, want[1] // 2 - 4 : want[1] // 2 + 4]
+    np.testing.assert_array_equal(resized[there], kspace[middle])
+
+
 def test_refusals():
+    with pytest.raises(ValueError, match="finer or odd"):
+        fourier.sample_coarser(np.zeros((8, 8), "f4"), (8, 10), (0.0, 0.0))
+    with pytest.raises(ValueError, match="finer or odd"):
+        fourier.sample_coarser(np.zeros((8, 8), "f4"), (7, 6), (0.0, 0.0))
     kspace = np.zeros((8, 8), "c8")
     with pytest.raises(ValueError, match="larger"):
         fourier.crop(kspace, (8, 10))

@@ -50,6 +50,30 @@ def test_scale_of_pd_does_not_matter(rng):
     np.testing.assert_array_equal(tissue_mask(t1, t2, pd), tissue_mask(t1, t2, 0.01 * pd))
 
 
+def test_scalp_is_left_out(rng):
+    """A rim of fat and one of muscle around the skull, both as bright as the brain."""
+    maps, inside = maps_with_air(rng, "white")
+    y, x = (np.mgrid[: SHAPE[1], : SHAPE[2]] + 0.5) / SHAPE[1] - 0.5
+    radius = np.hypot(y, x / 0.8) / 0.4
+    rims = {"fat": (radius > 1.1) & (radius < 1.17), "muscle": (radius >= 1.17) & (radius < 1.23)}
+    values = {"fat": (380.0, 68.0, 90.0), "muscle": (1400.0, 34.0, 78.0)}
+    for kind, rim in rims.items():
+        for volume, value in zip(maps, values[kind], strict=True):
+            volume[:, rim] = value * (1 + 0.05 * rng.standard_normal((SHAPE[0], rim.sum())))
+    mask = tissue_mask(*maps)
+    assert not mask[:, rims["fat"] | rims["muscle"]].any()
+    assert 2 * (mask & inside).sum() / (mask.sum() + inside.sum()) > 0.97
+
+
+def test_what_is_no_brain_is_taken_whole(rng):
+    """A bottle of fat: nothing has a brain's values, and the mask is the bottle."""
+    maps, inside = maps_with_air(rng, "white")
+    for volume, value in zip(maps, (380.0, 68.0, 90.0), strict=True):
+        volume[inside] = value * (1 + 0.05 * rng.standard_normal(int(inside.sum())))
+    mask = tissue_mask(*maps)
+    assert 2 * (mask & inside).sum() / (mask.sum() + inside.sum()) > 0.97
+
+
 def test_a_second_bright_object_is_left_out(rng):
     maps, inside = maps_with_air(rng, "zero")
     for values, (_, grey, _) in zip(maps, TISSUE.values(), strict=True):

@@ -5,7 +5,7 @@ import pytest
 
 from qsr_jax.physics.phantom import draw_phantom
 from qsr_jax.physics.protocol import PROTOCOLS, geometries
-from qsr_jax.physics.template import Template, with_nuclei
+from qsr_jax.physics.template import Template, make_template
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def toy_template() -> Template:
     brain = (inside(72, 92, 70) > 0.5).astype(np.float32)
     grey_or_white, white, ventricle = inside(68, 88, 66), inside(55, 75, 54), inside(9, 25, 12)
     grey = (grey_or_white - white) * brain
-    return with_nuclei(Template(grey, white * (1 - ventricle), brain, affine))
+    return make_template(grey, white * (1 - ventricle), brain, affine)
 
 
 @pytest.fixture(scope="session")

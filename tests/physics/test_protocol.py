@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qsr_jax.physics.protocol import FAST, PROTOCOLS, ROUTINE, geometries
+from qsr_jax.physics.protocol import FAST, PROTOCOLS, ROUTINE, Played, geometries
 from qsr_jax.types import ALIGNMENTS
 
 IMPOSSIBLE = [
@@ -21,8 +21,20 @@ IMPOSSIBLE = [
     ({"slices": 0}, "must be positive"),
     ({"tr_ms": -4000.0}, "must be positive"),
     ({"fermi": (0.9, 0.0)}, "must be positive"),
-    ({"acceleration": 0.5}, "must be >= 1"),
-    ({"g_factor": 0.9}, "must be >= 1"),
+    ({"acceleration": 0}, "whole number >= 1"),
+    ({"acceleration": 2.5}, "whole number >= 1"),
+    ({"matrix": (320, 255)}, "matrix must be even"),
+    ({"te_ms": (18.3,)}, "te_ms needs 2 echoes"),
+    ({"te_ms": (20.0, 91.4)}, "multiples of echo_spacing_ms 9.14"),
+    ({"lines_per_echo": 0}, "lines_per_echo must be positive"),
+    ({"lines_per_echo": 4}, "must fall on echoes 1..4 and 5..8"),
+    ({"lines_per_echo": 10}, "must fall on echoes 1..10 and 11..20"),
+    ({"slices": 30}, "train must fit into TR/slices = 133.3 ms; got 146.2 ms"),
+    ({"played": Played(echo_spacing_ms=11.0, td_offset_ms=0.0)}, "train must fit into TR/slices"),
+    (
+        {"played": Played(echo_spacing_ms=9.14, td_offset_ms=-170.0)},
+        "td_offset_ms must be positive",
+    ),
 ]
 
 
@@ -38,6 +50,17 @@ def test_the_paper_s_two_scans():
     pixels = [(p.fov_mm / p.matrix[0], p.fov_mm / p.matrix[1], p.pixel_mm) for p in (ROUTINE, FAST)]
     np.testing.assert_allclose(pixels[0], (0.7, 0.86, 0.43), atol=0.02)
     np.testing.assert_allclose(pixels[1], (1.15, 1.72, 0.86), atol=0.01)
+
+
+def test_the_paper_s_echo_train():
+    """16 echoes, of which the 2nd and the 10th are the effective ones."""
+    assert (ROUTINE.train_length, ROUTINE.echo_numbers) == (16, (2, 10))
+    assert dataclasses.replace(ROUTINE, played=Played(9.0, 5.0)).played_td_ms == (
+        175.0,
+        675.0,
+        1845.0,
+        3845.0,
+    )
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

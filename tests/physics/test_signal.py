@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from qsr_jax.physics.protocol import EFFECTIVE, IDEAL, ROUTINE
-from qsr_jax.physics.signal import excitation_rad, receive_gain, recovery, saturation_rad, signal
+from qsr_jax.physics.signal import (
+    excitation_rad,
+    excited,
+    receive_gain,
+    recovery,
+    saturation_rad,
+    signal,
+)
 
 LEVEL_A = dataclasses.replace(ROUTINE, angles=IDEAL)
 TISSUES = [(800.0, 70.0, 65.0), (1300.0, 90.0, 82.0), (4200.0, 1500.0, 100.0)]
@@ -51,11 +58,12 @@ def test_echoes_decay_with_t2_once_their_gain_is_undone(angles, t1_ms, t2_ms, pd
     np.testing.assert_allclose(ratio, np.exp(-(91.4 - 18.3) / t2_ms), rtol=1e-5)
 
 
-def test_early_echo_holds_the_magnetisation():
-    early = dataclasses.replace(LEVEL_A, te_ms=(1e-4, 91.4))
+def test_excitation_tips_the_magnetisation():
+    """Before any decay a 90-degree pulse leaves M(TD) in the transverse plane."""
     theta, alpha = np.deg2rad([120.0, 90.0])
-    expected = [recovery(800.0, theta, alpha, td_ms=td, tr_ms=4000.0) for td in early.td_ms]
-    np.testing.assert_allclose(signal(800.0, 70.0, 100.0, 1.0, early)[:, 0], expected, atol=1e-5)
+    expected = [recovery(800.0, theta, alpha, td_ms=td, tr_ms=4000.0) for td in LEVEL_A.td_ms]
+    found = excited(800.0, 100.0, 1.0, LEVEL_A, td_ms=LEVEL_A.td_ms)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_signal_is_proportional_to_proton_density():

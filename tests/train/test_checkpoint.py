@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qsr_jax.checkpoint import (
-    FOLDER,
+    LATEST,
     REQUIRED,
     CheckpointError,
     Checkpoints,
@@ -57,7 +57,7 @@ def test_restore_gives_back_every_bit_on_every_device(saved, small_state):
 
 
 def test_the_newest_are_kept(saved):
-    assert sorted(p.name for p in (saved / FOLDER).iterdir()) == ["2", "3"]
+    assert sorted(p.name for p in (saved / LATEST).iterdir()) == ["2", "3"]
 
 
 def test_the_generator_loads_alone_and_on_one_device(saved, small_state):
@@ -69,7 +69,7 @@ def test_the_generator_loads_alone_and_on_one_device(saved, small_state):
 
 
 def test_half_written_steps_are_not_checkpoints(saved):
-    (saved / FOLDER / "9.orbax-checkpoint-tmp").mkdir()
+    (saved / LATEST / "9.orbax-checkpoint-tmp").mkdir()
     assert load_document(saved)[0] == 3
 
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_without_its_meaning_is_refused(key, tmp_path, small_state,
     with pytest.raises(CheckpointError, match=f"step 1: the document lacks {key}"):
         checkpoints.save(1, small_state, small_state.generator, incomplete)
     with monkeypatch.context() as other_version:
-        other_version.setattr("qsr_jax.checkpoint.REQUIRED", {})
+        other_version.setattr("qsr_jax.checkpoint.document.REQUIRED", {})
         checkpoints.save(1, small_state, small_state.generator, incomplete)
     checkpoints.close()
     with pytest.raises(CheckpointError, match=f"lacks {key} .*Without it the numbers"):
@@ -105,7 +105,7 @@ def test_too_little_space_is_told_before_anything_is_written(tmp_path, small_sta
     with pytest.raises(CheckpointError, match="step 1 was not saved: 0 MiB free, .* make room"):
         checkpoints.save(1, small_state, small_state.generator, DOCUMENT)
     checkpoints.close()
-    assert list((tmp_path / FOLDER).iterdir()) == []
+    assert list((tmp_path / LATEST).iterdir()) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -121,7 +121,7 @@ def test_weights_of_another_shape_are_refused(saved, small_state):
 @pytest.mark.usefixtures("orbax_fails")
 @pytest.mark.parametrize("item", ["document", "state", "generator"])
 def test_a_missing_part_is_told(item, saved, small_state):
-    for path in sorted((saved / FOLDER / "3" / item).rglob("*"), reverse=True):
+    for path in sorted((saved / LATEST / "3" / item).rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     with pytest.raises(CheckpointError, match="3"):
         if item == "state":

@@ -7,20 +7,28 @@ import numpy as np
 import pytest
 
 from qsr_jax.maps import MAPS
-from qsr_jax.train.loop import Cadence, fit
+from qsr_jax.train.loop import Cadence, Callbacks, fit
 from qsr_jax.train.record import Recorder, read_metrics
 from qsr_jax.train.validate import make_scorer, validation_scores
 
 
-def run(workdir, *, first, total, log=2, save=4, stop_after_save=None):
+def run(workdir, *, first, total, log=2, save=4, stop_after_save=None, asked_at=None, bad=None):
     """A loop whose state counts steps and whose batches carry their number."""
-    saved, validated = [], []
+    saved, validated, inspected, taken = [], [], [], []
 
     def step(state, frozen, batch):
         assert int(batch["sample_id"][0, 0]) == state, "batch k goes to step k"
+        taken.append(state + 1)
         return state + frozen, {"total": jnp.float32(state)}
 
+    def inspect(done, metrics, sample_ids):
+        assert metrics["total"] == done - 1 == sample_ids[0], "each step with its own records"
+        inspected.append(done)
+        if done == bad:
+            raise ArithmeticError
+
     def save_state(done, state):
+        assert inspected == taken, "nothing is saved before its metrics have been seen"
         saved.append((done, state))
         if done == stop_after_save:
             raise KeyboardInterrupt
@@ -28,7 +36,7 @@ def run(workdir, *, first, total, log=2, save=4, stop_after_save=None):
     numbers = iter(range(first, total + 5))
     batches = ({"sample_id": np.full(4, n, np.int32)} for n in numbers)
     with Recorder(workdir, first_step=first, total_steps=total, title="test") as recorder:
-        state = fit(
+        state, done = fit(
             first,
             first_step=first,
             step_of=lambda number: step,
@@ -36,9 +44,15 @@ def run(workdir, *, first, total, log=2, save=4, stop_after_save=None):
             batches=batches,
             cadence=Cadence(total, log_every=log, validate_every=3, save_every=save),
             recorder=recorder,
-            validate=lambda done, state: validated.append((done, state)),
-            save=save_state,
+            call=Callbacks(
+                validate=lambda done, state: validated.append((done, state)),
+                save=save_state,
+                inspect=inspect,
+                stop=lambda: asked_at is not None and len(taken) >= asked_at,
+            ),
         )
+    assert inspected == taken, "every step is inspected, whether logged or not"
+    assert done == state
     return state, saved, validated
 
 
@@ -69,6 +83,31 @@ def test_a_resumed_run_leaves_each_step_on_record_once(tmp_path):
     assert logged_steps(tmp_path) == [2, 4, 6, 8, 10]
 
 
+@pytest.mark.parametrize(
+    ("asked_at", "saves"), [(3, [(3, 3)]), (4, [(4, 4)]), (6, [(4, 4), (6, 6)])]
+)
+def test_a_run_asked_to_stop_saves_at_that_step_and_returns(asked_at, saves, tmp_path):
+    state, saved, validated = run(tmp_path, first=0, total=10, asked_at=asked_at)
+    assert (state, saved) == (asked_at, saves)
+    assert all(done < asked_at for done, _ in validated)
+
+
+@pytest.mark.parametrize("bad", [1, 4, 5, 10])
+def test_a_bad_step_ends_the_run_before_anything_of_it_is_saved(bad, tmp_path):
+    with pytest.raises(ArithmeticError):
+        run(tmp_path, first=0, total=10, bad=bad, save=1)
+    assert [s for s in logged_steps(tmp_path) if s >= bad] == []
+
+
+def test_an_alarm_is_recorded_and_told(tmp_path, capsys):
+    with Recorder(tmp_path, first_step=0, total_steps=5, title="test") as recorder:
+        recorder.alarm(3, "the discriminator has won")
+    assert read_metrics(tmp_path, "alarm") == [
+        {"step": 3, "group": "alarm", "text": "the discriminator has won"}
+    ]
+    assert "step 3: the discriminator has won" in capsys.readouterr().out
+
+
 def test_metrics_are_plain_json_lines(tmp_path):
     run(tmp_path, first=0, total=4)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
@@ -92,4 +131,6 @@ def test_validation_is_in_map_units_and_blind_outside_the_mask(rng):
     scores = validation_scores(make_scorer(upsampler, spec), jnp.float32(7.0), halves, spec)
     assert scores["mae_ms"] == pytest.approx(7.0, abs=0.01)
     assert scores["bias_ms"] == pytest.approx(7.0, abs=0.01)
+    inside = np.repeat(np.repeat(lr[..., 0], 2, 1), 2, 2)[mask[..., 0] > 0] * spec.slope
+    assert scores["relative_bias_percent"] == pytest.approx(700.0 / inside.mean(), abs=0.01)
     assert scores["psnr_db"] == pytest.approx(20 * np.log10(4300 / 7.0), abs=0.01)

@@ -15,10 +15,13 @@ from qsr_jax.train.parallel import AXIS, compile_step, replicate, split_over_dev
 from qsr_jax.train.steps import LossWeights, make_step
 
 PAPER = LossWeights(mae=1.0, gan=1e-3, vgg=2e-6, gan_reduction="sum")
+AVERAGE_DECAY = 0.05  # below (1 + t) / (10 + t) from the first step on
 STAGES = {"warm-up": False, "adversarial": True}
 
 
-def step_of(networks, *, adversarial, axis_name, weights=PAPER, batch_size=8, crop=16):
+def step_of(
+    networks, *, adversarial, axis_name, weights=PAPER, batch_size=8, crop=16, frozen_norm=False
+):
     return make_step(
         networks,
         spec=MAPS["t1"],
@@ -27,6 +30,8 @@ def step_of(networks, *, adversarial, axis_name, weights=PAPER, batch_size=8, cr
         crop=crop,
         seed=0,
         adversarial=adversarial,
+        frozen_norm=frozen_norm,
+        average_decay=AVERAGE_DECAY,
         axis_name=axis_name,
     )
 
@@ -90,11 +95,28 @@ def test_the_generator_runs_forward_once(small_state, vgg_parameters, random_bat
     assert len(re.findall(r"= tanh\b", jaxpr)) == 1
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_with_frozen_norm_what_is_trained_is_what_predicts(
+    stage, small_state, vgg_parameters, random_batch
+):
+    """Running statistics stay, and the pixel loss is that of the network in prediction mode."""
+    networks = small_networks(None)
+    step = step_of(networks, adversarial=STAGES[stage], axis_name=None, frozen_norm=True)
+    state, metrics = jax.jit(step)(small_state, vgg_parameters, random_batch)
+    before, after = small_state.generator, state.generator
+    assert largest_difference(after["batch_stats"], before["batch_stats"]) == 0.0
+    assert largest_difference(after["params"], before["params"]) > 0.0
+    lr, hr = prepare(random_batch, spec=MAPS["t1"], scale=2, crop=16, seed=0, step=small_state.step)
+    predicted = networks.generator.apply(before, lr, train=False)
+    assert float(metrics["mae"]) == pytest.approx(float(jnp.abs(predicted - hr).mean()), rel=1e-5)
+
+
 def test_warm_up_leaves_the_discriminator_alone(small_state, vgg_parameters, random_batch):
     step = step_of(small_networks(None), adversarial=False, axis_name=None)
     state, metrics = jax.jit(step)(small_state, vgg_parameters, random_batch)
     assert largest_difference(state.discriminator, small_state.discriminator) == 0.0
-    assert set(metrics) == {"mae", "mae_weighted", "total"}
+    norms = {"generator_gradient_norm", "generator_norm", "discriminator_norm", "average_norm"}
+    assert set(metrics) == {"mae", "mae_weighted", "total"} | norms
     assert int(state.step) == 1
 
 

@@ -16,8 +16,9 @@ class Found(NamedTuple):
     """What a tree holds.
 
     Attributes:
-        folders: folders with DICOM files, sorted; one folder is one series.
-        ignored: every other file, and links to folders, sorted.
+        folders: folders with DICOM files, and folders that cannot be opened, sorted; one folder
+            is one series.
+        ignored: every other file, links to folders, and folders of litter, sorted.
     """
 
     folders: tuple[Path, ...]
@@ -25,19 +26,26 @@ class Found(NamedTuple):
 
 
 def is_litter(path: Path) -> bool:
-    """Whether a file is what operating systems and media leave beside images."""
-    return path.name.startswith(".") or path.name in _LITTER
+    """Whether a file or folder is what operating systems and media leave beside images."""
+    return path.name.startswith(".") or path.name in _LITTER or path.name == _LITTER_FOLDER
 
 
 def image_files(folder: Path) -> list[Path]:
     """All files of a series folder, sorted by name, without litter; sub-folders are not entered.
 
+    A path that is a file stands for itself.
+
     Raises:
-        DicomInputError: no such folder, nothing in it, or a link that leaves it.
+        DicomInputError: no such folder, nothing in it, not readable, or a link that leaves it.
     """
+    if folder.is_file():
+        return [folder]
     if not folder.is_dir():
         raise DicomInputError(folder, "file", "no such folder")
-    files = sorted(p for p in folder.iterdir() if not is_litter(p) and not p.is_dir())
+    try:
+        files = sorted(p for p in folder.iterdir() if not is_litter(p) and not p.is_dir())
+    except OSError as error:
+        raise DicomInputError(folder, "file", f"cannot be read ({error.strerror})") from None
     if not files:
         raise DicomInputError(folder, "file", "no DICOM files in this folder")
     for path in files:
@@ -50,10 +58,11 @@ def find_series(root: Path) -> Found:
     """Walks ``root`` for folders with DICOM files; links to folders are listed, not followed."""
     folders: list[Path] = []
     ignored: list[Path] = []
-    for name, children, files in os.walk(root):
+    for name, children, files in os.walk(root, onerror=lambda e: folders.append(Path(e.filename))):
         here = Path(name)
-        ignored += [here / child for child in children if (here / child).is_symlink()]
-        children[:] = sorted(c for c in children if c != _LITTER_FOLDER and not c.startswith("."))
+        closed = {c for c in children if (here / c).is_symlink() or is_litter(here / c)}
+        ignored += [here / child for child in closed]
+        children[:] = sorted(set(children) - closed)
         paths = [here / file for file in files]
         candidates = [path for path in paths if not is_litter(path)]
         if any(_looks_like_dicom(path) for path in candidates):

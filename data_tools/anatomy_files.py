@@ -1,0 +1,139 @@
+"""Reads what people can be made from: label maps, measured maps, lesion masks and atlases."""
+
+import hashlib
+import json
+import lzma
+from pathlib import Path
+
+import numpy as np
+
+from qsr_jax.data.nifti import read_any
+from qsr_jax.maps import MAPS
+from qsr_jax.physics.label_maps import TABLES, LabelMap, label_map
+from qsr_jax.physics.lesions import LesionMask
+from qsr_jax.physics.measured import MeasuredMaps, measured_maps
+
+NIFTI = (".nii", ".nii.gz", ".nii.xz")
+UNITS = {"s": 1000.0, "ms": 1.0}
+SIDECAR = "units.json"
+PERCENT = ("%", "au")
+
+
+def nifti_files(folder: Path) -> list[Path]:
+    """NIfTI files of a folder, by name.
+
+    Raises:
+        ValueError: there is no such folder, or none in it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: not a folder")
+    files = sorted(p for p in folder.iterdir() if p.name.endswith(NIFTI))
+    if not files:
+        raise ValueError(f"{folder}: no NIfTI files ({', '.join(NIFTI)})")
+    return files
+
+
+def digest(path: Path) -> str:
+    """First 16 hex digits of a file's SHA-256: says which file it was, wherever it lay."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A NIfTI volume (x, y, z) and the (4, 4) matrix from its index to RAS mm; reads .nii.xz too.
+
+    Raises:
+        ValueError: not a NIfTI file of three axes.
+        OSError: it cannot be read.
+    """
+    if path.name.endswith(".xz"):
+        try:
+            content = lzma.decompress(path.read_bytes())
+        except lzma.LZMAError as error:
+            raise ValueError(f"{path}: not a readable .xz file ({error})") from None
+        return read_any(path, content=content)
+    return read_any(path)
+
+
+def read_label_map(path: Path, labels: str) -> LabelMap:
+    """A segmented head in the codes of ``labels``, a key of TABLES; raises ValueError."""
+    codes, affine = read_volume(path)
+    if not np.array_equal(codes, np.round(codes)):
+        raise ValueError(f"{path}: labels must be whole numbers")
+    return label_map(codes.astype(np.int32), affine, TABLES[labels], where=str(path))
+
+
+def read_lesion_mask(path: Path) -> LesionMask:
+    """A lesion mask in MNI space.
+
+    Raises:
+        ValueError: not a mask of zeros and ones, or it is empty.
+    """
+    values, affine = read_volume(path)
+    if not set(np.unique(values).tolist()) == {0, 1}:
+        raise ValueError(f"{path}: a lesion mask must hold 0 and 1, and some of both")
+    return LesionMask(values > 0, affine)
+
+
+def measured_heads(folder: Path) -> list[Path]:
+    """Heads in a folder: its subfolders with maps, or itself; ValueError if there is none."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: not a folder")
+    heads = sorted(p for p in folder.iterdir() if (p / SIDECAR).is_file())
+    if (folder / SIDECAR).is_file():
+        heads = [folder]
+    if not heads:
+        raise ValueError(
+            f"{folder}: no {SIDECAR} in it or its subfolders. Maps without units are refused: "
+            f'put {SIDECAR} beside t1, t2 and pd.nii.gz, {{"t1": "ms" or "s", "t2": "ms" or "s", '
+            '"pd": "%" or "au"}'
+        )
+    return heads
+
+
+def read_measured(folder: Path) -> MeasuredMaps:
+    """One head from ``t1``, ``t2``, ``pd`` (.nii, .nii.gz, .nii.xz) and ``units.json``.
+
+    PD in arbitrary units ("au") is scaled so that its median where T1 is long (water) is 100 %;
+    shading that it carries stays in it.
+
+    Raises:
+        ValueError: a unit is missing or unknown, or a file cannot be used.
+    """
+    units = _units(folder / SIDECAR)
+    maps, affines = {}, []
+    for name in MAPS:
+        found = [folder / f"{name}{end}" for end in NIFTI if (folder / f"{name}{end}").is_file()]
+        if len(found) != 1:
+            raise ValueError(f"{folder}: expected one of {name}{{{','.join(NIFTI)}}}")
+        values, affine = read_volume(found[0])
+        maps[name] = np.maximum(values.astype(np.float32), 0) * UNITS.get(units[name], 1.0)
+        affines.append(affine)
+    if not all(np.allclose(affine, affines[0], atol=1e-3) for affine in affines):
+        raise ValueError(f"{folder}: the three maps lie on different grids")
+    if units["pd"] == "au":
+        maps["pd"] = _percent(maps["pd"], maps["t1"], folder)
+    return measured_maps(maps, affines[0], where=str(folder))
+
+
+def _units(path: Path) -> dict[str, str]:
+    try:
+        units = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(units, dict) or set(units) != set(MAPS):
+        raise ValueError(f"{path}: expected units of {', '.join(MAPS)} and nothing else")
+    for name, known in (("t1", UNITS), ("t2", UNITS), ("pd", PERCENT)):
+        if units[name] not in known:
+            raise ValueError(
+                f"{path}: unit of {name} is {units[name]!r}, expected one of {', '.join(known)}"
+            )
+    return units
+
+
+def _percent(pd: np.ndarray, t1_ms: np.ndarray, where: Path) -> np.ndarray:
+    """PD in percent of water: 100 % is the median of what has T1 above 2500 ms."""
+    water = pd[(t1_ms > 2500.0) & (pd > 0)]
+    if water.size < 100:
+        raise ValueError(f"{where}: pd has arbitrary units and there is no water (T1 > 2500 ms)")
+    scaled = pd * np.float32(100.0 / np.median(water))
+    return np.minimum(scaled, np.float32(MAPS["pd"].scanner_max))

@@ -1,0 +1,202 @@
+"""Everything that decides what the people of a simulated cohort look like."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nilearn.datasets import (
+    load_mni152_brain_mask,
+    load_mni152_gm_template,
+    load_mni152_wm_template,
+)
+
+from data_tools import anatomy_files
+from data_tools.atlas_files import atlas_labeller
+from data_tools.protocol_file import load_protocols
+from qsr_jax.physics.body import Anatomy
+from qsr_jax.physics.lesions import SHARE, LesionPlan
+from qsr_jax.physics.measured import scaled_protocols
+from qsr_jax.physics.phantom import Labeller
+from qsr_jax.physics.protocol import PROTOCOLS, Protocol
+from qsr_jax.physics.regions import label_regions
+from qsr_jax.physics.scanner import Scanner
+from qsr_jax.physics.session import check_scans
+from qsr_jax.physics.template import Template, make_template
+
+HEALTHY, PATIENT = "healthy", "patient"
+GEOMETRIC = "our geometric definitions in MNI space"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cohort:
+    """Settings of a cohort; person k is a pure function of them and of k.
+
+    Attributes:
+        subjects: healthy people, the first numbers.
+        patients: people with lesions, the numbers after them.
+        seed: of the cohort.
+        protocol: key of :data:`qsr_jax.physics.protocol.PROTOCOLS`, or a protocol file.
+        snr: of white matter in the routine scan.
+        alignment: of the two reconstructed grids, see :mod:`qsr_jax.types`.
+        scanner: coils, motion and the like.
+        noiseless: whether the truth holds the noise-free routine fit, too.
+        anatomy: folder of label maps, or None for the MNI152 templates.
+        labels: key of :data:`qsr_jax.physics.label_maps.TABLES`, with ``anatomy``.
+        measured: folder of measured maps, or None.
+        lesions: kinds of lesions that patients get.
+        specks: lesions at the edge of resolution per patient.
+        lesion_masks: folder of masks in MNI space that give lesions their shapes, or None.
+        atlas_aal: AAL3 volume and its label table, or None.
+        atlas_jhu: JHU-ICBM volume and its label table, or None.
+    """
+
+    subjects: int
+    patients: int
+    seed: int
+    protocol: str
+    snr: float
+    alignment: str
+    scanner: Scanner
+    noiseless: bool
+    anatomy: Path | None
+    labels: str | None
+    measured: Path | None
+    lesions: tuple[str, ...]
+    specks: int
+    lesion_masks: Path | None
+    atlas_aal: tuple[Path, Path] | None
+    atlas_jhu: tuple[Path, Path] | None
+
+    def people(self) -> dict[str, str]:
+        """Participant id to group, in order."""
+        groups = [HEALTHY] * self.subjects + [PATIENT] * self.patients
+        return {f"sub-{number:03d}": group for number, group in enumerate(groups, start=1)}
+
+    def check(self) -> None:
+        """Refuses what no cohort can have, before anything is written.
+
+        Raises:
+            ValueError: the value and the rule.
+        """
+        for name, value, least in (
+            ("--subjects", self.subjects, 0),
+            ("--patients", self.patients, 0),
+            ("--seed", self.seed, 0),
+            ("--subjects plus --patients", len(self.people()), 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}; got {value}")
+        if not self.snr > 0:
+            raise ValueError(f"--snr must be positive; got {self.snr}")
+        for wrong, rule in (
+            (self.anatomy and self.measured, "--anatomy and --measured exclude each other"),
+            (bool(self.anatomy) != bool(self.labels), "--anatomy needs --labels, and only it"),
+            (
+                self.measured and self.patients,
+                "measured heads get no lesions: --patients must be 0",
+            ),
+            (
+                bool(self.atlas_aal) != bool(self.atlas_jhu),
+                "--atlas-aal and --atlas-jhu go together",
+            ),
+        ):
+            if wrong:
+                raise ValueError(rule)
+        if self.anatomy or self.measured:
+            for number in range(1, min(len(self.people()), len(self.heads())) + 1):
+                check_scans(self.protocols(number), self.scanner)
+                self.anatomy_of(number)
+        check_scans(self.protocols(1), self.scanner)
+        self.plan()
+        self.labeller()
+
+    def heads(self) -> list[Path]:
+        """Files or folders that people are made from; none for the templates."""
+        if self.anatomy:
+            return anatomy_files.nifti_files(self.anatomy)
+        return anatomy_files.measured_heads(self.measured) if self.measured else []
+
+    def head_of(self, number: int) -> Path | None:
+        """What one person is made from; heads are used in turn."""
+        heads = self.heads()
+        return heads[(number - 1) % len(heads)] if heads else None
+
+    def anatomy_of(self, number: int) -> Anatomy:
+        """What a person is made from; raises ValueError if it cannot be used."""
+        return _anatomy(self.head_of(number), self.labels)
+
+    def protocols(self, number: int) -> tuple[Protocol, Protocol]:
+        """(routine, fast) of one person; measured heads have them scaled to their resolution."""
+        known = self.protocol in PROTOCOLS
+        pair = PROTOCOLS[self.protocol] if known else load_protocols(Path(self.protocol))
+        return scaled_protocols(*pair, self.anatomy_of(number)) if self.measured else pair
+
+    def plan(self) -> LesionPlan:
+        """Lesions of patients; raises ValueError for unknown kinds or masks."""
+        masks: tuple = ()
+        if self.lesion_masks:
+            files = anatomy_files.nifti_files(self.lesion_masks)
+            masks = tuple(anatomy_files.read_lesion_mask(path) for path in files)
+        share = {kind: SHARE.get(kind, 0.1) for kind in self.lesions}
+        return LesionPlan(share=share, specks=self.specks, masks=masks)
+
+    def labeller(self) -> tuple[Labeller, str]:
+        """What tells the regions, and its description."""
+        if self.atlas_aal is None or self.atlas_jhu is None:
+            return label_regions, GEOMETRIC
+        return atlas_labeller(self.atlas_aal, self.atlas_jhu)
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides the data, as plain JSON: files by their content, not their place."""
+        pair = self.protocols(1)
+        document = dataclasses.asdict(self) | {
+            "protocol": self.protocol if self.protocol in PROTOCOLS else "file",
+            "protocols": {one.name: dataclasses.asdict(one) for one in pair},
+            "anatomy": self._contents(self.anatomy) or f"MNI152 of nilearn {version('nilearn')}",
+            "measured": self._contents(self.measured),
+            "lesion_masks": self._contents(self.lesion_masks),
+            "atlas_aal": self.atlas_aal and [anatomy_files.digest(p) for p in self.atlas_aal],
+            "atlas_jhu": self.atlas_jhu and [anatomy_files.digest(p) for p in self.atlas_jhu],
+            "regions_from": self.labeller()[1],
+        }
+        return json.loads(json.dumps(document))
+
+    @staticmethod
+    def _contents(folder: Path | None) -> dict[str, str] | None:
+        """Name and digest of every file that is read from a folder."""
+        if folder is None:
+            return None
+        ends = (*anatomy_files.NIFTI, ".json")
+        files = [path for path in sorted(folder.rglob("*")) if path.name.endswith(ends)]
+        return {str(p.relative_to(folder)): anatomy_files.digest(p) for p in files}
+
+    def uid_seed(self, number: int) -> str:
+        """Text that makes a person's UIDs: everything but the size of the cohort."""
+        rest = {k: v for k, v in self.settings().items() if k not in ("subjects", "patients")}
+        text = json.dumps(rest, sort_keys=True)
+        return f"{hashlib.sha256(text.encode()).hexdigest()}/{number}"
+
+
+@functools.lru_cache(maxsize=2)
+def _anatomy(head: Path | None, labels: str | None) -> Anatomy:
+    if head is None:
+        return load_template()
+    if labels is None:
+        return anatomy_files.read_measured(head)
+    return anatomy_files.read_label_map(head, labels)
+
+
+@functools.cache
+def load_template() -> Template:
+    """The MNI152 tissue templates that nilearn's package carries, 1 mm; needs no network."""
+    grey, white, brain = (
+        load(resolution=1)
+        for load in (load_mni152_gm_template, load_mni152_wm_template, load_mni152_brain_mask)
+    )
+    arrays = [np.asarray(image.dataobj, np.float32) for image in (grey, white, brain)]
+    return make_template(*arrays, grey.affine)

@@ -1,0 +1,115 @@
+"""The dataset card: how many, what values, how good the pairs are; for people and programs."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qsr_jax.data.manifest import GROUPS, SPLITS, VERDICTS, Manifest
+from qsr_jax.maps import MapSpec, spec_of
+
+BINS = 20
+"""Of a value histogram, from 0 to what becomes +1 in network scale; more is counted in the last."""
+SUMMARISED = ("median_ratio", "image_shift_px", "t1_above_t2")
+
+
+class Tally:
+    """Counts slices and values while the records pass by.
+
+    Attributes:
+        slices: split to number of slices.
+        histograms: "lr" and "hr" to counts of tissue pixels per bin.
+    """
+
+    def __init__(self, map_name: str) -> None:
+        self.spec: MapSpec = spec_of(map_name)
+        self.slices: Counter[str] = Counter()
+        self.histograms = {side: np.zeros(BINS, np.int64) for side in ("lr", "hr")}
+        self._width = round(self.spec.network_max / self.spec.slope / BINS)
+
+    def add(self, split: str, record: Mapping[str, Any]) -> None:
+        """Counts one record."""
+        self.slices[split] += 1
+        step = record["hr"].shape[0] // record["lr"].shape[0]
+        for side, mask in (("hr", record["mask"]), ("lr", record["mask"][::step, ::step])):
+            bins = record[side][mask > 0] // self._width
+            counts = np.bincount(bins, minlength=BINS)
+            counts[BINS - 1] = counts[BINS - 1 :].sum()
+            self.histograms[side] += counts[:BINS]
+
+
+def write_card(folder: Path, manifest: Manifest, tally: Tally, metadata: Mapping[str, Any]) -> None:
+    """Writes ``card.json`` and ``README.md`` into the dataset folder."""
+    content = card_of(manifest, tally, metadata)
+    (folder / "card.json").write_text(json.dumps(content, indent=1) + "\n")
+    (folder / "README.md").write_text(_page(content))
+
+
+def card_of(manifest: Manifest, tally: Tally, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The card's content; medians and extremes of the pairs' numbers, counts of all else."""
+    pairs = [person.maps[tally.spec.name] for person in manifest.persons]
+    numbers = {key: [pair.qc[key] for pair in pairs] for key in SUMMARISED}
+    return {
+        "map": tally.spec.name,
+        "unit": tally.spec.unit,
+        "metadata": dict(metadata),
+        "persons": {
+            split: {group: len(manifest.people(split=split, group=group)) for group in GROUPS}
+            for split in SPLITS
+        },
+        "slices": {split: tally.slices[split] for split in SPLITS},
+        "verdicts": {v: sum(pair.verdict == v for pair in pairs) for v in VERDICTS},
+        "findings": dict(sorted(Counter(f["rule"] for p in pairs for f in p.findings).items())),
+        "overruled": len(manifest.accepted),
+        "refused": len(manifest.refused),
+        "pairs": {
+            key: {"least": min(v), "median": float(np.median(v)), "most": max(v)}
+            for key, v in numbers.items()
+        },
+        "histogram": {
+            "edges": np.linspace(0.0, tally.spec.network_max, BINS + 1).tolist(),
+            **{side: counts.tolist() for side, counts in tally.histograms.items()},
+        },
+    }
+
+
+def _page(card: Mapping[str, Any]) -> str:
+    """The card as Markdown."""
+    rows = [
+        f"| {split} | {groups['healthy']} | {groups['patient']} | {card['slices'][split]} |"
+        for split, groups in card["persons"].items()
+    ]
+    quality = [
+        f"| {key} | {v['least']:.4g} | {v['median']:.4g} | {v['most']:.4g} |"
+        for key, v in card["pairs"].items()
+    ]
+    edges, shares = card["histogram"]["edges"], {}
+    for side in ("lr", "hr"):
+        counts = np.array(card["histogram"][side], float)
+        shares[side] = 100 * counts / max(counts.sum(), 1)
+    values = [
+        f"| {low:g} to {high:g} | {lr:.1f} | {hr:.1f} |"
+        for low, high, lr, hr in zip(edges, edges[1:], *shares.values(), strict=False)
+    ]
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in card["verdicts"].items())
+    findings = ", ".join(f"{rule} {count}" for rule, count in card["findings"].items()) or "none"
+    return "\n".join([
+        f"# {card['map']} in {card['unit']}: fast and routine pairs",
+        "",
+        "Made by `python -m data_tools.build_dataset`; persons are salted hashes. The numbers of",
+        "each pair stand in the manifest it was built from, "
+        f"fingerprint `{card['metadata']['fingerprint'][:16]}`.",
+        "",
+        "| split | healthy persons | patients | slices |", "|---|---|---|---|", *rows,
+        "",
+        f"Pairs: {verdicts}; rules not passed cleanly: {findings}; refusals overruled by a person: "
+        f"{card['overruled']}; not used: {card['refused']}.",
+        "",
+        "| number of a pair | least | median | most |", "|---|---|---|---|", *quality,
+        "",
+        f"| {card['unit']} | % of tissue, fast | % of tissue, routine |", "|---|---|---|", *values,
+        "",
+    ])  # fmt: skip

@@ -1,0 +1,100 @@
+"""Compares two volumes on one grid, slice by slice: errors, PSNR, SSIM, sharpness, noise.
+
+TEST and REFERENCE are NIfTI files (.nii, .nii.gz) or folders of one DICOM map series each. Their
+geometry must agree. Nothing is scaled, clipped or registered.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qsr_jax.evaluate.compare import Comparison, compare
+from qsr_jax.maps import MAPS
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The door: ``python -m launch.compare --help``."""
+    parser = argparse.ArgumentParser(prog="python -m launch.compare", description=__doc__)
+    parser.add_argument("test", metavar="TEST", type=Path, help="what is judged")
+    parser.add_argument("reference", metavar="REFERENCE", type=Path, help="what it is held against")
+    parser.add_argument(
+        "--mask", type=Path, help="NIfTI file, not 0 where voxels count (default: the whole frame)"
+    )
+    parser.add_argument(
+        "--data-range",
+        type=float,
+        help="L of PSNR and SSIM in the unit of the map (default: the largest value a scanner "
+        "writes for the map: "
+        + ", ".join(
+            f"{s.label} {s.scanner_max:g} {s.unit}".replace("%", "%%") for s in MAPS.values()
+        )
+        + ")",
+    )
+    parser.add_argument(
+        "--map", choices=tuple(MAPS), help="what NIfTI files hold (default: not known)"
+    )
+    parser.add_argument(
+        "--niqe-model", type=Path, help="natural-image model (.npz or .mat); adds NIQE of both"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, every slice included")
+    arguments = parser.parse_args(argv)
+    try:
+        result = compare(
+            arguments.test,
+            arguments.reference,
+            mask=arguments.mask,
+            data_range=arguments.data_range,
+            map_name=arguments.map,
+            niqe_model=arguments.niqe_model,
+        )
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    print(json.dumps(as_json(result), indent=2) if arguments.json else table(result))
+
+
+def as_json(result: Comparison) -> dict[str, Any]:
+    """The comparison as JSON: NaN becomes null, an infinite PSNR "inf"."""
+    document = dataclasses.asdict(result)
+    for row, entry in zip(result.rows, document["rows"], strict=True):
+        entry["per_slice"] = [_plain(v) for v in row.per_slice]
+        entry["summary"] = {key: _plain(v) for key, v in row.summary().items()}
+    return document
+
+
+def _plain(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
+
+
+def table(result: Comparison) -> str:
+    """The comparison for a terminal."""
+    unit = f" {result.unit}".rstrip()
+    heading = [
+        f"test       {result.test}",
+        f"reference  {result.reference}",
+        f"map {result.map or 'not known'}, mask: {result.mask}, L = {result.data_range:g}{unit}, "
+        f"{result.shape[0]} slices of {result.shape[1]} x {result.shape[2]}",
+    ]
+    lines = [("", "unit", "slices", "mean", "SD", "smallest", "largest")]
+    for row in result.rows:
+        numbers = row.summary()
+        shown = (f"{numbers[key]:.5g}" for key in ("mean", "sd", "min", "max"))
+        lines.append((row.label, row.unit, str(numbers["n"]), *shown))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    body = (
+        "  ".join(
+            [line[0].ljust(widths[0])]
+            + [cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True)]
+        )
+        for line in lines
+    )
+    return "\n".join([*heading, "", *body])
+
+
+if __name__ == "__main__":
+    main()

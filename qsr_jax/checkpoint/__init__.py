@@ -1,0 +1,39 @@
+"""Checkpoints: the training state, and beside it the generator as a complete document.
+
+A workdir holds ``latest/<step>/`` (and ``best/<step>/``, chosen on validation people) with:
+
+- ``state``: everything training needs to go on (both networks, both optimisers, average, step);
+- ``generator``: parameters and batch statistics alone, all that prediction needs;
+- ``document``: JSON that says what the numbers mean: map, unit, normalisation, grids, config,
+  data fingerprint, versions. Without it the weights are not usable, and loading refuses;
+- ``SEAL.json``: size and sha256 of every file, written last and verified before anything is read.
+
+Orbax writes a step under a temporary name and renames it when complete; a killed save leaves
+nothing that a restart could mistake for a checkpoint. A damaged step is set aside under
+``damaged/`` and the one before it is used, unless the caller asks for strictness.
+"""
+
+import logging
+
+from qsr_jax.checkpoint.document import REQUIRED
+from qsr_jax.checkpoint.errors import CheckpointError, DamageError
+from qsr_jax.checkpoint.reading import load_document, load_generator
+from qsr_jax.checkpoint.seal import sealed_steps
+from qsr_jax.checkpoint.store import BEST, DAMAGED, LATEST, Checkpoints
+
+# Orbax logs every step of every save, and a page of traceback for an error that it also raises.
+for _name in ("absl", "asyncio"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+__all__ = [
+    "BEST",
+    "DAMAGED",
+    "LATEST",
+    "REQUIRED",
+    "CheckpointError",
+    "Checkpoints",
+    "DamageError",
+    "load_document",
+    "load_generator",
+    "sealed_steps",
+]

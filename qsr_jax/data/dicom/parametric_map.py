@@ -1,0 +1,172 @@
+"""Writes a prediction as one Parametric Map of 32-bit floats, through highdicom.
+
+Stored value and physical value are the same number (slope 1), so that readers which ignore the
+RealWorldValueMapping are right too. SimpleITK cannot open Parametric Maps; a classic series is the
+default for that reason.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.sr.coding import Code
+from pydicom.uid import generate_uid
+
+from qsr_jax.data.dicom.derived import (
+    FILLERS,
+    GEOMETRY_TOLERANCE_MM,
+    SERIES_NUMBER_STEP,
+    check_request,
+)
+from qsr_jax.data.dicom.elements import ZERO_PREAMBLE, code, decimals
+from qsr_jax.data.dicom.header import Header, unquoted
+from qsr_jax.data.dicom.read import Series
+from qsr_jax.data.dicom.validator import check_standard
+from qsr_jax.data.staging import staged_folder
+from qsr_jax.maps import MapSpec, check
+from qsr_jax.types import Prediction
+
+FILE = "001.dcm"
+INSTALL = 'pip install "qsr_jax[parametric-map]"'
+
+
+class MissingPackageError(ValueError):
+    """A package that is not always needed is not installed; the text says how to get it."""
+
+
+def write_parametric_map(
+    prediction: Prediction, source: Series, out: Path, *, derivation: str, software: str
+) -> None:
+    """Writes ``prediction`` (one map) as the folder ``out`` with one multi-frame file.
+
+    Patient, study and frame of reference are the source's; series and image get new UIDs. The file
+    is read back before it appears: values equal, positions within 1e-4 mm.
+
+    Args:
+        prediction: one map, its slices at the places of the source's slices.
+        source: the series it was made from.
+        out: folder to make.
+        derivation: ContentDescription is short, so the text stands in DerivationDescription.
+        software: SoftwareVersions, at most 64 characters.
+
+    Raises:
+        MissingPackageError: highdicom is not installed.
+        ValueError: not the map or slices of the source, impossible values, a text too long.
+        FileExistsError: ``out`` exists.
+        WriteError: the system refused the write. Nothing is left at ``out`` in any case.
+    """
+    highdicom = _highdicom()
+    spec = check_request(prediction, source, out, derivation, software)
+    check(prediction.mean, spec, where=str(out))
+    with staged_folder(out) as folder, unquoted("ignore"):
+        try:
+            dataset = _parametric_map(highdicom, prediction, source, spec, software)
+            _complete(dataset, source, spec, derivation)
+        except (AttributeError, KeyError) as error:
+            kind = type(error).__name__
+            raise ValueError(f"{out}: the source's header is too poor ({kind})") from None
+        dataset.save_as(folder / FILE, enforce_file_format=True)
+        check_standard([folder / FILE], source.files[0], where=out)
+        _check_written(highdicom, folder / FILE, prediction, out)
+
+
+def _highdicom() -> Any:
+    try:
+        import highdicom
+    except ImportError:
+        raise MissingPackageError(f"a Parametric Map needs highdicom: {INSTALL}") from None
+    return highdicom
+
+
+def _parametric_map(
+    highdicom: Any, prediction: Prediction, source: Series, spec: MapSpec, software: str
+) -> Dataset:
+    """The object as highdicom makes it."""
+    geometry = prediction.geometry
+    mapping = highdicom.pm.RealWorldValueMapping(
+        lut_label=spec.label,
+        lut_explanation=f"{spec.label} in {spec.unit}",
+        unit=Code(spec.ucum[0], "UCUM", spec.ucum[1]),
+        value_range=(0.0, float(spec.readable_max)),
+        slope=1.0,
+        intercept=0.0,
+        quantity_definition=Code(spec.quantity[0], "DCM", spec.quantity[1]),
+    )
+    patient = highdicom.CoordinateSystemNames.PATIENT
+    dz, dy, dx = geometry.spacing_mm
+    positions = [decimals(p) for p in geometry.slice_positions_mm()]
+    sources = [_source(path) for path in source.files]
+    number = sources[0].get("SeriesNumber") or 0
+    return highdicom.pm.ParametricMap(
+        source_images=sources,
+        pixel_array=np.ascontiguousarray(prediction.mean[..., 0], np.float32),
+        series_instance_uid=generate_uid(prefix=None),
+        series_number=SERIES_NUMBER_STEP + int(number),
+        sop_instance_uid=generate_uid(prefix=None),
+        instance_number=1,
+        manufacturer="qsr_jax",
+        manufacturer_model_name="qsr_jax",
+        software_versions=software,
+        device_serial_number="0",
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[mapping],
+        pixel_measures=highdicom.PixelMeasuresSequence(decimals((dy, dx)), dz, dz),
+        plane_orientation=highdicom.PlaneOrientationSequence(
+            patient, decimals((*geometry.row_dir, *geometry.col_dir))
+        ),
+        plane_positions=[highdicom.PlanePositionSequence(patient, p) for p in positions],
+        content_description=f"{spec.label} super-resolved, research",
+        content_creator_name="qsr_jax",
+        content_label=f"{spec.label}_QSR",
+        # Stored values are the physical ones, so a window cannot be misread here.
+        voi_lut_transformations=[
+            highdicom.VOILUTTransformation(spec.scanner_max / 2, spec.scanner_max)
+        ],
+    )
+
+
+def _source(path: Path) -> Dataset:
+    """The header of a source image; what the standard wants is filled in where it is missing."""
+    dataset = Dataset(Header(path).dataset)
+    for keyword, filler in FILLERS.items():
+        if keyword not in dataset:
+            setattr(dataset, keyword, filler)
+    return dataset
+
+
+def _complete(dataset: Dataset, source: Series, spec: MapSpec, derivation: str) -> None:
+    """What highdicom leaves out: anatomy of the frames, modality, position, derivation."""
+    original = Header(source.files[0])
+    dataset.preamble = ZERO_PREAMBLE
+    dataset.Modality = "MR"
+    dataset.BodyPartExamined = original.optional_text("BodyPartExamined") or "BRAIN"
+    dataset.PatientPosition = original.optional_text("PatientPosition")
+    dataset.SeriesDescription = f"qsr_jax {spec.label} parametric map research"
+    anatomy = Dataset()
+    anatomy.FrameLaterality = "U"
+    anatomy.AnatomicRegionSequence = code("12738006", "SCT", "Brain")
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    shared.FrameAnatomySequence = DicomSequence([anatomy])
+    for group in (shared, *dataset.PerFrameFunctionalGroupsSequence):
+        for item in group.get("DerivationImageSequence", ()):
+            item.DerivationDescription = derivation
+            item.DerivationCodeSequence = code("113085", "DCM", "Spatial resampling")
+
+
+def _check_written(highdicom: Any, path: Path, prediction: Prediction, out: Path) -> None:
+    """Reads the file through highdicom, which sorts frames its own way, and compares."""
+    volume = highdicom.imread(path).get_volume()
+    affine, values = volume.affine.copy(), volume.array
+    if affine[:3, 0] @ prediction.geometry.normal < 0:
+        values = values[::-1]
+        affine[:3, 3] += affine[:3, 0] * (len(values) - 1)
+        affine[:3, 0] *= -1
+    if not np.array_equal(values, prediction.mean[..., 0]):
+        raise ValueError(f"{out}: values read back differ; not written")
+    last = [*(n - 1 for n in prediction.geometry.shape), 1]
+    for corner in ([0, 0, 0, 1], last):
+        moved = (affine - prediction.geometry.affine_lps()) @ corner
+        if np.abs(moved).max() > GEOMETRY_TOLERANCE_MM:
+            raise ValueError(f"{out}: positions read back differ by {moved[:3]} mm; not written")

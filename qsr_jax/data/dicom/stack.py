@@ -1,0 +1,134 @@
+"""Slices that lie evenly behind each other, sorted by where they are and never by their order."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from qsr_jax.data.dicom.frames import Frame
+from qsr_jax.data.dicom.header import Header
+from qsr_jax.types import Geometry
+
+GAP_TOLERANCE = 0.01
+"""Slice distances may differ from their mean by this fraction."""
+SHEAR_TOLERANCE_MM = 0.01
+SAME_PLACE_MM = 1e-3
+ORTHONORMAL_TOLERANCE = 1e-4
+SQUARE_TOLERANCE = 1e-4
+
+_SHARED_NUMBERS = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6}
+_SHARED_SECRETS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+
+
+def check_one_series(headers: Sequence[Header]) -> None:
+    """Refuses files that are not different images of one series of one person.
+
+    Raises:
+        DicomInputError: naming the first file that does not belong.
+    """
+    seen: dict[str, Header] = {}
+    for header in headers:
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+            header.text(keyword)
+        other = seen.setdefault(header.text("SOPInstanceUID"), header)
+        if other is not header:
+            header.refuse("SOPInstanceUID", f"also in {other.label}")
+        for keyword in _SHARED_SECRETS:
+            if header.value(keyword) != headers[0].value(keyword):
+                why = f"differs from the one in {headers[0].label}; one folder holds one series"
+                header.refuse(keyword, why)
+
+
+def stacked(frames: Sequence[Frame]) -> tuple[list[Frame], Geometry]:
+    """Sorts slices by position and returns the regular stack they form.
+
+    Raises:
+        DicomInputError: slices that differ in size, spacing or orientation; gaps, duplicates,
+            shear, pixels that are not square, fewer than two slices.
+    """
+    first = frames[0]
+    for frame in frames:
+        _check_spacing(frame)
+        for keyword, count in _SHARED_NUMBERS.items():
+            here, there = (f.numbers(keyword, count) for f in (frame, first))
+            if not np.array_equal(here, there):
+                got = f"{_shown(here)} in {frame.label}"
+                frame.refuse(keyword, got=got, expected=f"{_shown(there)} of {first.label}")
+    if len(frames) < 2:
+        first.refuse("ImagePositionPatient", "one slice alone; a stack has at least 2")
+    row_dir, col_dir = _directions(first)
+    normal = np.cross(row_dir, col_dir)
+    positions = np.stack([frame.numbers("ImagePositionPatient", 3) for frame in frames])
+    order = np.argsort(positions @ normal, kind="stable")
+    ordered, places = [frames[i] for i in order], positions[order]
+    spacing = _even_spacing(ordered, places, normal)
+    _check_count(ordered, spacing)
+    row_mm, column_mm = first.numbers("PixelSpacing", 2)
+    return ordered, Geometry(
+        origin_mm=tuple(places[0].tolist()),
+        row_dir=tuple(row_dir.tolist()),
+        col_dir=tuple(col_dir.tolist()),
+        spacing_mm=(spacing, float(row_mm), float(column_mm)),
+        shape=(len(ordered), int(first.number("Rows")), int(first.number("Columns"))),
+    )
+
+
+def _shown(numbers: np.ndarray) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
+
+
+def _check_spacing(frame: Frame) -> None:
+    """Refuses pixels without a size, and pixels that are not square."""
+    row_mm, column_mm = frame.numbers("PixelSpacing", 2)
+    got = f"{row_mm:g} x {column_mm:g} mm"
+    if min(row_mm, column_mm) <= 0:
+        frame.refuse("PixelSpacing", got=got, expected="> 0")
+    if not math.isclose(row_mm, column_mm, rel_tol=SQUARE_TOLERANCE):
+        frame.refuse("PixelSpacing", got=got, expected="square pixels")
+
+
+def _directions(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors of ImageOrientationPatient, made exactly orthonormal."""
+    orientation = frame.numbers("ImageOrientationPatient", 6).reshape(2, 3)
+    if np.abs(orientation @ orientation.T - np.eye(2)).max() > ORTHONORMAL_TOLERANCE:
+        frame.refuse("ImageOrientationPatient", "not orthonormal")
+    row_dir = orientation[0] / np.linalg.norm(orientation[0])
+    col_dir = orientation[1] - (orientation[1] @ row_dir) * row_dir
+    return row_dir, col_dir / np.linalg.norm(col_dir)
+
+
+def _even_spacing(frames: Sequence[Frame], places: np.ndarray, normal: np.ndarray) -> float:
+    """Distance of the sorted slices, mm; refuses gaps, duplicates and shear."""
+    depths = (places - places[0]) @ normal
+    usual = float(np.median(np.diff(depths)))
+    for (a, low), (b, high) in itertools.pairwise(zip(frames, depths, strict=True)):
+        if high - low < SAME_PLACE_MM:
+            b.refuse("ImagePositionPatient", f"same position as {a.label}")
+        if abs(high - low - usual) > GAP_TOLERANCE * usual:
+            got = f"gap {high - low:g} mm to {a.label}"
+            why = "slice missing?"
+            b.refuse("ImagePositionPatient", why, got=got, expected=f"{usual:g} mm")
+    sideways = np.linalg.norm(places - places[0] - depths[:, None] * normal, axis=1)
+    worst = int(np.argmax(sideways))
+    if sideways[worst] > SHEAR_TOLERANCE_MM:
+        frames[worst].refuse("ImagePositionPatient", f"stack is sheared {sideways[worst]:g} mm")
+    return float(depths[-1]) / (len(frames) - 1)
+
+
+def _check_count(frames: Sequence[Frame], spacing: float) -> None:
+    """Refuses a stack with slices lost where positions alone cannot tell: ends, or every other.
+
+    ImagesInAcquisition may count several images of each slice, hence the test for a multiple.
+    """
+    first = frames[0]
+    if first.value("SpacingBetweenSlices") is not None:
+        stated = abs(first.number("SpacingBetweenSlices"))
+        if abs(stated - spacing) > GAP_TOLERANCE * spacing:
+            why = f"{stated:g} mm, but slices lie {spacing:g} mm apart; slices missing?"
+            first.refuse("SpacingBetweenSlices", why)
+    if first.value("ImagesInAcquisition") is not None:
+        stated = first.number("ImagesInAcquisition")
+        if stated % len(frames):
+            why = f"{stated:g}, but {len(frames)} slices are here; slices missing?"
+            first.refuse("ImagesInAcquisition", why)

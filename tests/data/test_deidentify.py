@@ -1,0 +1,249 @@
+"""Nothing of a person passes: words planted in every corner are gone, and the series still pair."""
+
+import json
+import shutil
+
+import pydicom
+import pytest
+from dicom_factory import save, write_person
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+
+from data_tools import build_dataset, deidentify, pair_studies
+from qsr_jax.data.dicom import DicomInputError, anonymous, read_series
+from qsr_jax.data.manifest import Manifest
+from qsr_jax.maps import MAPS
+
+WORD = "QUILP"
+TEXTS = (
+    *("PatientName", "PatientID", "OtherPatientNames", "PatientBirthName", "PatientAddress"),
+    *("PatientComments", "AdditionalPatientHistory", "EthnicGroup", "Occupation", "MilitaryRank"),
+    *("PatientTelephoneNumbers", "MedicalRecordLocator", "AccessionNumber", "StudyID"),
+    *("InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName"),
+    *("ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName", "DeviceSerialNumber"),
+    *("StudyDescription", "SeriesDescription", "ProtocolName", "ImageComments", "StudyComments"),
+    *("RequestedProcedureDescription", "PerformedProcedureStepDescription", "RequestingPhysician"),
+    *("PerformedProcedureStepID", "ScheduledProcedureStepDescription", "DerivationDescription"),
+    *("AcquisitionComments", "CountryOfResidence", "IssuerOfPatientID", "RequestingService"),
+)
+DATES = {
+    "PatientBirthDate": "19431207",
+    "StudyDate": "20260304",
+    "SeriesDate": "20260304",
+    "AcquisitionDate": "20260304",
+    "ContentDate": "20260304",
+    "AcquisitionDateTime": "20260304101112",
+    "InstanceCreationDate": "20260304",
+    "PerformedProcedureStepStartDate": "20260304",
+}
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+PRIVATE = ((0x0009, "GEMS_IDEN_01"), (0x0025, "GEMS_SERS_01"), (0x3005, "GEHC_SyMR"))
+
+
+def plant(ds):
+    """Writes the word wherever an export may say who was scanned."""
+    for keyword in TEXTS:
+        value = f"{WORD}^X" if pydicom.datadict.dictionary_VR(keyword) == "PN" else WORD
+        if keyword == "PatientID":
+            value = f"{WORD} {ds.PatientID}"
+        setattr(ds, keyword, value)
+    for keyword, value in DATES.items():
+        setattr(ds, keyword, value)
+    for group, creator in PRIVATE:
+        block = ds.private_block(group, creator, create=True)
+        block.add_new(0x01, "LO", WORD)
+        block.add_new(0x02, "UN", WORD.encode() + b" ")
+    item = Dataset()
+    item.PersonName = f"{WORD}^Y"
+    item.private_block(0x0009, "GEMS_IDEN_01", create=True).add_new(1, "LO", WORD)
+    request = Dataset()
+    request.RequestedProcedureID, request.ScheduledProcedureStepID = WORD, WORD
+    ds.RequestAttributesSequence = DicomSequence([request])
+    ds.OtherPatientIDsSequence = DicomSequence([item])
+    image = Dataset()
+    image.ReferencedSOPClassUID = ds.SOPClassUID
+    image.ReferencedSOPInstanceUID = ds.SOPInstanceUID
+    ds.ReferencedImageSequence = DicomSequence([image])
+    ds.file_meta.SourceApplicationEntityTitle = WORD
+    ds.file_meta.PrivateInformationCreatorUID = "1.2.3.4"
+    ds.file_meta.PrivateInformation = WORD.encode()
+    ds.preamble = (WORD.encode() * 30)[:128]
+    ds.add_new(0x00111113, "UN", WORD.encode() + b" ")  # private without a creator
+    ds.add_new(0x00081113, "LO", WORD)  # in no dictionary
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """Three people; folders, files and headers say who they are."""
+    root = tmp_path_factory.mktemp("planted") / "export"
+    for seed, name in enumerate(("alpha", "beta", "gamma")):
+        home = write_person(root / f"{WORD}-{name}", seed=seed, person=name)
+        for path in home.rglob("*.dcm"):
+            ds = pydicom.dcmread(path)
+            plant(ds)
+            save(ds, path.with_name(f"{WORD}{path.name}"))
+            path.unlink()
+    rows = [f"{WORD}-{name}\t{'patient' if name == 'gamma' else 'healthy'}\n" for name in
+            ("alpha", "beta", "gamma")]  # fmt: skip
+    (root / "participants.tsv").write_text("participant_id\tgroup\n" + "".join(rows))
+    (root / "notes.txt").write_text(WORD)
+    return root
+
+
+@pytest.fixture(scope="module")
+def clean(planted):
+    out = planted.with_name("clean")
+    deidentify.main(["--input", str(planted), "--output", str(out)])
+    return out
+
+
+def secrets_of(root):
+    found = {WORD, *DATES.values()}
+    for path in root.rglob("*.dcm"):
+        ds = pydicom.dcmread(path, stop_before_pixels=True)
+        found |= {str(ds[keyword].value) for keyword in (*UIDS, "PatientID")}
+    return {secret.encode() for secret in found}
+
+
+def contents(*folders):
+    paths = [p for f in folders for p in ([f] if f.is_file() else f.rglob("*")) if p.is_file()]
+    return {path: path.read_bytes() for path in paths}
+
+
+def test_nothing_planted_is_left(planted, clean):
+    """Names of files, headers, private blocks, preambles, UIDs and dates (PS3.15 table E.1-1)."""
+    secrets = secrets_of(planted)
+    assert len(secrets) > 60
+    written = contents(clean)
+    assert len(written) == 3 * 6 * 3 + 1
+    for path, content in written.items():
+        assert WORD not in str(path.relative_to(clean))
+        for secret in secrets:
+            assert secret not in content, (path, secret)
+
+
+def test_what_the_reader_needs_is_kept(planted, clean):
+    old = {s.sha256: s for s in map(read_series, sorted(planted.glob("*/*_*")))}
+    new = [read_series(folder) for folder in sorted(clean.glob("*/*")) if folder.is_dir()]
+    assert len(new) == len(old) == 18
+    keys = {(s.map_name, s.volume.maps.tobytes(), s.volume.geometry) for s in old.values()}
+    assert {(s.map_name, s.volume.maps.tobytes(), s.volume.geometry) for s in new} == keys
+    for group in (old.values(), new):
+        assert len({s.patient_id for s in group}) == len({s.frame_uid for s in group}) == 3
+    first = pydicom.dcmread(next(clean.rglob("*.dcm")))
+    assert first.PatientIdentityRemoved == "YES"
+    assert first.DeidentificationMethodCodeSequence[0].CodeValue == "113100"
+    assert first.LongitudinalTemporalInformationModified == "REMOVED"
+    assert first.ReferencedImageSequence[0].ReferencedSOPInstanceUID == first.SOPInstanceUID
+    assert first.ReferencedImageSequence[0].ReferencedSOPClassUID == first.SOPClassUID
+    assert first.preamble == b"\0" * 128
+    assert not [element for element in first if element.tag.is_private]
+
+
+def test_the_same_pairs_come_out_and_nothing_leaks_on_the_way(planted, clean, tmp_path, capsys):
+    """inspect, de-identify, pair, build: no planted word in manifest, records, card or output."""
+    manifests = {}
+    for name, root in (("raw", planted), ("clean", clean)):
+        capsys.readouterr()
+        out = tmp_path / f"{name}.json"
+        pair_studies.main(["--dicom", str(root), "--out", str(out), "--test-fraction", "0.5"])
+        build_dataset.main(["--manifest", str(out), "--data_dir", str(tmp_path / name)])
+        manifests[name] = Manifest.load(out)
+    words = capsys.readouterr()
+    qc = {
+        name: sorted(json.dumps({k: dict(v.qc) for k, v in p.maps.items()}) for p in m.persons)
+        for name, m in manifests.items()
+    }
+    assert qc["raw"] == qc["clean"]
+    assert sorted(p.group for p in manifests["clean"].persons) == ["healthy", "healthy", "patient"]
+    stored = contents(tmp_path / "clean", tmp_path / "clean.json")
+    stored |= contents(tmp_path / "raw")  # records of raw files must be as clean
+    assert len(stored) > 40
+    for secret in secrets_of(planted):
+        for path, content in stored.items():
+            assert secret not in content, (path, secret)
+        assert secret.decode() not in words.out + words.err
+
+
+def spoil(root, edit):
+    path = next(iter(sorted(root.rglob("*.dcm"))))
+    ds = pydicom.dcmread(path)
+    edit(ds)
+    save(ds, path)
+    return path
+
+
+REFUSED = [
+    (lambda ds: setattr(ds, "BurnedInAnnotation", "YES"), r"BurnedInAnnotation \(0028,0301\): YES"),
+    (lambda ds: setattr(ds, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.7"), "not an MR image"),
+    (lambda ds: delattr(ds, "PatientID"), r"PatientID \(0010,0020\): missing"),
+]
+
+
+@pytest.mark.parametrize(("edit", "reason"), REFUSED, ids=[row[1][:12] for row in REFUSED])
+def test_files_that_may_name_a_person_are_left_out(planted, tmp_path, edit, reason, capsys):
+    root = tmp_path / "export"
+    shutil.copytree(planted / f"{WORD}-alpha", root / "alpha")
+    path = spoil(root, edit)
+    with pytest.raises(DicomInputError, match=reason):
+        anonymous(path, b"salt")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        deidentify.main(["--input", str(root), "--output", str(tmp_path / "out")])
+    assert caught.value.code == 3
+    out = capsys.readouterr().out
+    assert out.count("left out  ") == 1
+    assert WORD not in out.replace(str(path), "")
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 17
+
+
+def test_identifiers_depend_on_the_salt_alone(planted, clean, tmp_path):
+    salt = clean.with_name("clean.salt")
+    assert salt.stat().st_mode & 0o777 == 0o600
+    again = ["--input", str(planted), "--output", str(tmp_path / "again")]
+    deidentify.main([*again, "--salt-file", str(salt)])
+    assert {p.relative_to(clean): c for p, c in contents(clean).items()} == {
+        p.relative_to(tmp_path / "again"): c for p, c in contents(tmp_path / "again").items()
+    }
+    deidentify.main(["--input", str(planted), "--output", str(tmp_path / "other")])
+    names = [{p.name for p in root.iterdir() if p.is_dir()} for root in (clean, tmp_path / "other")]
+    assert not names[0] & names[1]
+
+
+def test_bad_requests_leave_nothing(planted, clean, tmp_path):
+    def refused(reason, **changes):
+        flags = {"--input": planted, "--output": tmp_path / "out"} | changes
+        with pytest.raises(SystemExit, match=reason):
+            deidentify.main([str(part) for pair in flags.items() for part in pair])
+        assert not (tmp_path / "out").exists()
+
+    refused("no such folder", **{"--input": tmp_path / "gone"})
+    refused("must not lie in the input", **{"--output": planted / "x"})
+    refused("secret must lie outside", **{"--salt-file": tmp_path / "out" / "salt"})
+    refused("exists already", **{"--output": clean})
+    (tmp_path / "empty").mkdir()
+    refused("nothing to copy", **{"--input": tmp_path / "empty"})
+    table = tmp_path / "p.tsv"
+    table.write_text("participant_id\tgroup\nnobody\thealthy\n")
+    refused("0 groups for this person", **{"--participants": table})
+
+
+def test_a_file_that_cannot_be_written_again_is_left_out(planted, monkeypatch):
+    from qsr_jax.data.dicom import deidentify as module
+
+    path = next(planted.rglob("*.dcm"))
+    monkeypatch.setattr(module, "_file", lambda *_: 1 / 0)
+    with pytest.raises(DicomInputError, match=r"cannot be written again \(ZeroDivisionError\)"):
+        anonymous(path, b"salt")
+
+
+def test_every_map_is_still_recognised(clean):
+    names = [read_series(f).map_name for f in sorted(clean.glob("*/*")) if f.is_dir()]
+    assert {name: names.count(name) for name in MAPS} == dict.fromkeys(MAPS, 6)
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        deidentify.main(["--help"])
+    assert caught.value.code == 0
+    assert "--salt-file" in capsys.readouterr().out

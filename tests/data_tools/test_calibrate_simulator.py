@@ -1,0 +1,104 @@
+"""The calibration says what a cohort measures and what it does not reach."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from data_tools.calibrate_simulator import TISSUES, as_markdown, compare, main, measure_person
+from qsr_jax.data.dicom import read_series
+from qsr_jax.data.truth import read_truth
+from qsr_jax.evaluate.published import TABLE_1
+from qsr_jax.maps import MAPS
+from qsr_jax.physics.protocol import FAST_ECHO_SPACING_MS
+
+
+def paper_people(persons=4):
+    """Means (person, scan, tissue, map) with exactly the paper's means and spreads."""
+    unit = np.linspace(-1, 1, persons)
+    unit = unit / unit.std(ddof=1)
+    cells = [[TABLE_1[tissue, name] for name in MAPS] for tissue in TISSUES.values()]
+    scans = [[[getattr(c, scan) for c in row] for row in cells] for scan in ("routine", "fast")]
+    mean = np.array([[[c.mean for c in row] for row in scan] for scan in scans])
+    spread = np.array([[[c.sd for c in row] for row in scan] for scan in scans])
+    return mean + unit[:, None, None, None] * spread
+
+
+def test_the_paper_s_own_people_reach_everything():
+    rows = compare(paper_people())
+    assert len(rows) == 6 * 4
+    assert all(row.reached for row in rows)
+    for row in rows:
+        assert row.residue == pytest.approx(1.0 if "spread" in row.quantity else 0.0, abs=1e-9)
+    differences = [r.paper for r in rows if r.quantity == "fast minus routine"]
+    np.testing.assert_allclose(differences, (-2.65, 4.86, -0.52, -2.74, 5.82, -0.97), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("scan", "factor", "missed"),
+    [(0, 1.06, "routine mean"), (1, 1.02, "fast minus routine")],
+)
+def test_what_is_out_of_reach_is_said(scan, factor, missed):
+    people = paper_people()
+    people[:, scan, 0, 0] *= factor  # T1 of grey matter
+    rows = {(r.quantity, r.tissue, r.map): r for r in compare(people)}
+    assert not rows[missed, "GM", "t1"].reached
+    assert rows[missed, "WM", "t1"].reached
+    text = as_markdown(rows.values())
+    assert text.count("**no**") == sum(not row.reached for row in rows.values())
+
+
+def test_spread_is_a_factor():
+    people = paper_people()
+    middle = people.mean(axis=0)
+    rows = compare(middle + 1.6 * (people - middle))
+    spreads = [row for row in rows if "spread" in row.quantity]
+    assert all(row.residue == pytest.approx(1.6) and not row.reached for row in spreads)
+
+
+def test_means_are_those_of_the_eroded_labels(tiny_cohort):
+    person = tiny_cohort / "cohort/sub-001"
+    found = measure_person(person, erode_px=0)
+    routine = read_series(person / "routine_t2").volume
+    white = read_truth(person / "truth", routine.geometry).tissue == 3
+    assert found[0, 1, 1] == pytest.approx(routine.maps[white].mean(), rel=1e-5)
+    assert found.shape == (2, 2, 3)
+    eroded = measure_person(person, erode_px=1)
+    assert np.abs(eroded / found - 1).max() > 1e-3
+    with pytest.raises(ValueError, match="no pixels of GM"):
+        measure_person(person, erode_px=40)
+
+
+def test_a_cohort_is_measured_and_written(tiny_cohort, tmp_path, capsys):
+    out = tmp_path / "calibration"
+    main(["--cohort", str(tiny_cohort / "cohort"), "--out", str(out)])
+    assert "within reach" in capsys.readouterr().out
+    document = json.loads((out / "calibration.json").read_text())
+    assert np.shape(document["means"]) == (6, 2, 2, 3)  # the patient is left out
+    assert document["free_parameters"]["protocol.FAST_ECHO_SPACING_MS"][0] == FAST_ECHO_SPACING_MS
+    with (out / "calibration.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(document["rows"]) == 24
+    assert (out / "calibration.md").read_text().startswith("| quantity")
+    with pytest.raises(SystemExit, match="error: .*exists already"):
+        main(["--cohort", str(tiny_cohort / "cohort"), "--out", str(out)])
+
+
+def test_refusals(tiny_cohort, tmp_path):
+    with pytest.raises(SystemExit, match="error: .*holds 0 healthy simulated people"):
+        main(["--cohort", str(tmp_path)])
+    with pytest.raises(SystemExit, match="--erode-px must be at least 0"):
+        main(["--cohort", str(tiny_cohort / "cohort"), "--erode-px", "-1"])
+    broken = tmp_path / "broken"
+    for name in ("sub-001", "sub-002"):
+        shutil.copytree(tiny_cohort / "cohort" / name / "truth", broken / name / "truth")
+    with pytest.raises(SystemExit, match="error: "):
+        main(["--cohort", str(broken)])
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "--erode-px" in capsys.readouterr().out

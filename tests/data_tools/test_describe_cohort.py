@@ -1,0 +1,74 @@
+"""The instrument page: one file that opens by itself and says what the cohort measures."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from data_tools.describe_cohort import main
+from data_tools.instrument_numbers import flat, read_person
+
+
+def test_the_page_stands_alone(tiny_cohort, tmp_path):
+    cohort = tiny_cohort / "cohort"
+    row = {"quantity": "routine mean", "tissue": "GM", "map": "t1", "unit": "ms", "paper": 1232.65,
+           "ours": 1240.5, "residue": 7.85, "reach": 35.0, "reached": True}  # fmt: skip
+    table = {"rows": [row], "people": ["sub-001"], "erode_px": 1}
+    (tmp_path / "calibration.json").write_text(json.dumps(table))
+    given = ["--calibration", str(tmp_path / "calibration.json"), "--people", "3"]
+    main(["--cohort", str(cohort), "--out", str(tmp_path / "page"), *given])
+    text = (tmp_path / "page/index.html").read_text(encoding="utf-8")
+    assert "1240.50 ms" in text
+    assert "g-factor" in text or "Noise amplification" in text
+    assert text.count("data:image/png;base64,") >= 4
+    assert text.count("data:image/svg+xml;base64,") == 2
+    assert "http" not in text.replace("http-equiv", "")
+    for said in ("protocols.routine.te_ms", "punctate", "sub-001", "atrophy", "1232.7"):
+        assert said in text
+    assert "sub-007" in text  # the patient is among the three
+
+
+def test_a_person_is_read_whole(tiny_cohort):
+    person = read_person(tiny_cohort / "cohort/sub-001")
+    assert set(person.g_factors) == {"routine", "fast"}
+    assert all(np.all(factor >= 0.99) for factor in person.g_factors.values())
+    assert person.truth.noiseless is not None
+
+
+def test_flat_names_every_setting():
+    assert flat({"a": {"b": [1, 2]}, "c": None}) == {"a.b": "[1, 2]", "c": "–"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda c: (c / "cohort.json").unlink(), "cohort.json"),
+        (lambda c: (c / "cohort.json").write_text("{"), "not readable JSON"),
+        (lambda c: (c / "cohort.json").write_text("[]"), "expected a JSON object"),
+        (lambda c: (c / "cohort.json").write_text("{}"), "names no protocols"),
+        (lambda c: shutil.rmtree(c / "sub-001"), "no finished people"),
+    ],
+)
+def test_damaged_cohorts_are_refused(tiny_cohort, tmp_path, spoil, said):
+    cohort = tmp_path / "cohort"
+    shutil.copytree(tiny_cohort / "cohort", cohort, ignore=shutil.ignore_patterns("sub-00[2-9]"))
+    spoil(cohort)
+    with pytest.raises(SystemExit, match=f"error: .*{said}"):
+        main(["--cohort", str(cohort), "--out", str(tmp_path / "page")])
+    assert not (tmp_path / "page").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [(["--people", "0"], "at least 1; got 0"), ([], "exists")]
+)
+def test_impossible_pages_are_refused(tmp_path, more, said):
+    with pytest.raises(SystemExit, match=said):
+        main(["--cohort", str(tmp_path), "--out", str(tmp_path), *more])
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "--calibration" in capsys.readouterr().out

@@ -1,0 +1,129 @@
+"""The door `launch.compare`: numbers by hand, refusals with numbers, JSON that JSON can hold."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from launch import compare
+from qsr_jax.data.nifti import write_nifti
+from qsr_jax.types import Geometry
+
+GRID = Geometry((-20.0, -30.0, 5.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5.0, 2.0, 2.0), (3, 24, 20))
+
+
+@pytest.fixture
+def files(tmp_path, rng):
+    """Writes volumes by name: reference, test (+10), and a mask of two slices."""
+    reference = rng.uniform(500, 1500, GRID.shape).astype(np.float32)
+    mask = np.zeros(GRID.shape, np.uint8)
+    mask[:2, 3:20, 3:18] = 1
+    arrays = {"reference": reference, "test": reference + 10, "mask": mask}
+
+    def path(name, array=None, geometry=GRID):
+        file = tmp_path / f"{name}.nii.gz"
+        if array is not None:
+            write_nifti(array, geometry, file)
+        return str(file)
+
+    for name, array in arrays.items():
+        path(name, array)
+    return path
+
+
+def run(capsys, *arguments):
+    compare.main([str(a) for a in arguments])
+    return capsys.readouterr().out
+
+
+def refusal(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        compare.main([str(a) for a in arguments])
+    assert str(stop.value).startswith("error: ")
+    return str(stop.value)
+
+
+def test_json_holds_every_slice(files, capsys):
+    text = run(capsys, files("test"), files("reference"), "--data-range", 1000, "--json")
+    document = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    rows = {row["name"]: row for row in document["rows"]}
+    assert (document["data_range"], document["mask"], document["unit"]) == (1000, "whole frame", "")
+    np.testing.assert_allclose(rows["mae"]["per_slice"], 10, rtol=1e-5)
+    assert rows["psnr"]["summary"]["mean"] == pytest.approx(40.0, abs=1e-3)
+    assert rows["bias"]["summary"]["n"] == 3
+    assert {"noise_test", "noise_reference", "gradient_test", "ssim", "ssim_uniform"} <= set(rows)
+
+
+def test_equal_volumes(files, capsys):
+    text = run(capsys, files("test"), files("test"), "--map", "t1", "--json")
+    rows = {row["name"]: row for row in json.loads(text)["rows"]}
+    assert rows["psnr"]["per_slice"] == ["inf"] * 3
+    assert rows["mae"]["summary"]["max"] == 0
+
+
+def test_the_mask_leaves_slices_out(files, capsys):
+    arguments = files("test"), files("reference"), "--map", "t1", "--mask", files("mask")
+    rows = {row["name"]: row for row in json.loads(run(capsys, *arguments, "--json"))["rows"]}
+    assert rows["mae"]["per_slice"][2] is None and rows["mae"]["summary"]["n"] == 2
+    table = run(capsys, *arguments)
+    assert "L = 4300 ms, 3 slices of 24 x 20" in table
+    line = next(line.split() for line in table.splitlines() if line.startswith("MAE"))
+    assert line == ["MAE", "ms", "2", "10", *line[4:]]
+
+
+def test_niqe_says_its_model(files, capsys, tmp_path, rng):
+    model = tmp_path / "model.npz"
+    np.savez(model, mu_pris_param=np.ones((1, 36)), cov_pris_param=np.eye(36))
+    big = dataclasses.replace(GRID, shape=(2, 192, 192))
+    image = files("big", rng.uniform(0, 2500, big.shape).astype(np.float32), big)
+    text = run(capsys, image, image, "--map", "t1", "--niqe-model", model)
+    assert "test: NIQE against natural images (sha256 " in text
+    assert "96 pixel blocks, whole frame, grey 255 = 2500 ms" in text
+
+
+def test_dicom_series_know_their_map(tiny_cohort, capsys):
+    person = tiny_cohort / "cohort/sub-001"
+    text = run(capsys, person / "routine_t1", person / "routine_t1")
+    assert "map t1, mask: whole frame, L = 4300 ms" in text
+    assert "voxels (z, y, x)" in refusal(person / "fast_t1", person / "routine_t1")
+    assert "holds t1, not --map t2" in refusal(
+        person / "routine_t1", person / "routine_t1", "--map", "t2"
+    )
+    assert "is t2" in refusal(person / "routine_t1", person / "routine_t2")
+
+
+@pytest.mark.parametrize(
+    ("change", "numbers"),
+    [
+        ({"origin_mm": (-20.0, -28.5, 5.0)}, ["up to 1.5 mm apart", "(-20, -28.5, 5)"]),
+        ({"spacing_mm": (5.0, 2.0, 2.1)}, ["up to 1.9 mm apart", "5 x 2 x 2.1 and 5 x 2 x 2 mm"]),
+        ({"shape": (3, 24, 19)}, ["has 3 x 24 x 19 voxels", "has 3 x 24 x 20"]),
+    ],
+)
+def test_grids_must_agree(files, change, numbers):
+    grid = dataclasses.replace(GRID, **change)
+    other = files("other", np.full(grid.shape, 900, np.float32), grid)
+    said = refusal(other, files("reference"), "--map", "t1")
+    assert all(number in said for number in numbers), said
+
+
+def test_what_cannot_be_compared_is_refused(files, tmp_path):
+    reference = files("reference")
+    holes = files("holes", np.full(GRID.shape, np.nan, np.float32))
+    nothing = files("nothing", np.zeros(GRID.shape, np.uint8))
+    assert "give --data-range or --map" in refusal(reference, reference)
+    assert "must be positive" in refusal(reference, reference, "--data-range", -1)
+    assert "not finite" in refusal(holes, reference, "--map", "t1")
+    assert "the mask is empty" in refusal(reference, reference, "--map", "t1", "--mask", nothing)
+    assert "no such file" in refusal(tmp_path / "no.nii", reference, "--map", "t1")
+    (tmp_path / "text.nii").write_text("no")
+    assert "not a readable NIfTI" in refusal(tmp_path / "text.nii", reference, "--map", "t1")
+
+
+def test_help_and_typing_errors(capsys):
+    for arguments, code in ((["--help"], 0), (["a", "b", "--data-rnge", "1"], 2)):
+        with pytest.raises(SystemExit) as stop:
+            compare.main(arguments)
+        assert stop.value.code == code
+    assert "T1 4300 ms" in capsys.readouterr().out.replace("\n", " ").replace("  ", "")

@@ -1,0 +1,74 @@
+"""The formats that predict can write: classic series, Parametric Maps, a BIDS derivative."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from launch import predict
+from launch.bench_material import write_scan
+from qsr_jax.data.dicom import read_series
+from qsr_jax.types import CORNER, Prediction
+
+
+@dataclasses.dataclass(frozen=True)
+class Doubler:
+    """Stands for a trained model: repeats pixels."""
+
+    map_name: str
+    description: str = "srgan T1, 10 training steps"
+    weights_sha256: str = "a" * 64
+
+    def check(self, volume):
+        if volume.names != (self.map_name,):
+            raise predict.MismatchError("another map")
+
+    def __call__(self, volume):
+        mean = np.repeat(np.repeat(volume.maps, 2, 1), 2, 2)
+        return Prediction(mean, None, volume.names, volume.geometry.refined(2, CORNER))
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    root = tmp_path_factory.mktemp("scan")
+    for name in ("t1", "pd"):
+        write_scan(root / f"fast_{name}", name, "fast")
+    return root
+
+
+def run(monkeypatch, scan, out, *flags):
+    models = [Doubler("t1"), Doubler("pd")]
+    monkeypatch.setattr(predict, "load_predictors", lambda _: models)
+    predict.main(["--workdir", "a", "--workdir", "b", "--input", str(scan), "--output", str(out),
+                  *flags])  # fmt: skip
+
+
+def test_bids_derivative(monkeypatch, scan, tmp_path, capsys):
+    run(monkeypatch, scan, tmp_path / "d", "--nifti", "01")
+    names = sorted(p.name for p in (tmp_path / "d").rglob("*.nii.gz"))
+    assert names == [
+        "sub-01_acq-fast_res-512_desc-srgan_PDmap.nii.gz",
+        "sub-01_acq-fast_res-512_desc-srgan_T1map.nii.gz",
+    ]
+    assert capsys.readouterr().out.count("wrote ") == 2
+    with pytest.raises(SystemExit, match="exists already"):
+        run(monkeypatch, scan, tmp_path / "d", "--nifti", "01")
+    with pytest.raises(SystemExit, match="letters and digits only"):
+        run(monkeypatch, scan, tmp_path / "e", "--nifti", "sub_1")
+
+
+def test_parametric_maps(monkeypatch, scan, tmp_path):
+    pytest.importorskip("highdicom", reason="pip install qsr_jax[parametric-map] brings it")
+    run(monkeypatch, scan, tmp_path / "d", "--parametric-map")
+    for name in ("t1", "pd"):
+        found = read_series(tmp_path / "d" / name)
+        source = read_series(scan / f"fast_{name}")
+        np.testing.assert_array_equal(found.volume.maps[:, ::2, ::2], source.volume.maps)
+
+
+def test_one_format_at_a_time(monkeypatch, scan, tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run(monkeypatch, scan, tmp_path / "d", "--nifti", "01", "--parametric-map")
+    assert caught.value.code == 2
+    assert re.search("not allowed with argument", capsys.readouterr().err)

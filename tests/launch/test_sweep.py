@@ -1,0 +1,100 @@
+"""A grid of runs: what it trains, keeps, gathers and refuses."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from launch import sweep
+from qsr_jax.checkpoint import load_document
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    "--config.schedule.steps=2",
+    "--config.schedule.warmup_steps=2",
+    "--config.schedule.frozen_norm_steps=1",
+    "--config.data.batch_size=4",
+    "--config.data.crop=16",
+    "--config.generator.features=4",
+    "--config.generator.blocks=1",
+    "--config.discriminator.features=(4,4,8,8)",
+    "--config.vgg.layer=conv1_2",
+]
+
+
+def command(data_dir, out, *more):
+    page = str(ROOT / "configs/quickstart.py")
+    return ["--config", page, "--data_dir", str(data_dir), "--out", str(out), *more]
+
+
+def table(out):
+    with (out / sweep.TABLE).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_grid_is_every_combination_in_order():
+    runs = dict(sweep.grid([("map", ["t1", "pd"]), ("optimizer.learning_rate", ["1e-3", "1e-4"])]))
+    assert list(runs) == [
+        "map=t1,learning_rate=1e-3",
+        "map=t1,learning_rate=1e-4",
+        "map=pd,learning_rate=1e-3",
+        "map=pd,learning_rate=1e-4",
+    ]
+    assert runs["map=pd,learning_rate=1e-4"] == {"map": "pd", "optimizer.learning_rate": "1e-4"}
+
+
+def test_it_trains_one_by_one_keeps_what_is_finished_and_gathers(
+    tiny_data, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    grid = ["--over", "seed=0,1", *SMALL]
+    sweep.main(command(tiny_data, tmp_path, *grid, "--only", "1"))
+    rows = table(tmp_path)
+    assert [(row["run"], row["step"]) for row in rows] == [("seed=0", "0"), ("seed=1", "2")]
+    assert float(rows[1]["psnr_db"]) > 0
+    assert load_document(tmp_path / "seed=1")[1]["config"]["seed"] == 1
+    written = (tmp_path / "seed=1" / "config.json").stat().st_mtime_ns
+    sweep.main(command(tiny_data, tmp_path, *grid))
+    assert [row["step"] for row in table(tmp_path)] == ["2", "2"]
+    assert (tmp_path / "seed=1" / "config.json").stat().st_mtime_ns == written
+    assert "already trained" in (tmp_path / "seed=1.log").read_text()
+
+
+def test_a_failing_run_is_told_and_the_table_still_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with pytest.raises(SystemExit) as stopped:
+        sweep.main(command(tmp_path / "nothing", tmp_path / "out", "--over", "seed=0"))
+    assert stopped.value.code == 1
+    assert "seed=0 (status 1, see seed=0.log)" in capsys.readouterr().err
+    assert "error: " in (tmp_path / "out" / "seed=0.log").read_text()
+    assert table(tmp_path / "out")[0]["step"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--over", "seed"], "expected KEY=VALUE"),
+        (["--over", "seed=1,,2"], "expected KEY=VALUE"),
+        (["--over", "seed=1", "--only", "1"], "--only 1: expected 0 to 0"),
+        (["--over", "seed=1", "--paralel", "2"], "unrecognized arguments: --paralel 2"),
+    ],
+)
+def test_mistyped_flags(more, says, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        sweep.main(command(tmp_path, tmp_path / "out", *more))
+    assert stopped.value.code == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_key_is_told_before_anything_runs(tmp_path):
+    with pytest.raises(SystemExit, match="error: .*no key 'sed'; did you mean seed"):
+        sweep.main(command(tmp_path, tmp_path / "out", "--over", "sed=0,1"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_parallel_runs_share_the_named_gpus(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    seen = [sweep._environment(place, 3)["CUDA_VISIBLE_DEVICES"] for place in range(3)]
+    assert seen == ["2", "5", "2"]
+    assert sweep._environment(0, 1)["CUDA_VISIBLE_DEVICES"] == "2,5"

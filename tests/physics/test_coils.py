@@ -1,0 +1,98 @@
+"""Coils are strong nearby, smooth, and 1 on average; phase is smooth; heads move rigidly."""
+
+import numpy as np
+import pytest
+
+from qsr_jax.physics.coils import HEAD_MM, places, sensitivities, smooth_phase
+from qsr_jax.physics.motion import draw_motion, move
+from qsr_jax.physics.scanner import SCANNER, Scanner
+
+
+def test_coils_on_a_ring():
+    shape = (88, 64)
+    maps = sensitivities(shape, z_mm=0.0, fov_mm=220.0, scanner=SCANNER)
+    assert maps.shape == (8, *shape)
+    assert maps.dtype == np.complex64
+    y, x = (220 * axis for axis in places(shape))
+    root = np.sqrt((np.abs(maps) ** 2).sum(axis=0))
+    assert root[np.hypot(y, x) <= HEAD_MM].mean() == pytest.approx(1.0, abs=0.02)
+    # Every coil is strongest in its own direction
+    strongest = [np.unravel_index(np.argmax(np.abs(m)), shape) for m in maps]
+    angles = [np.arctan2(y[row, 0], x[column]) for row, column in strongest]
+    expected = 2 * np.pi * (np.arange(8) + 0.5) / 8
+    assert np.abs(np.exp(1j * np.array(angles)) - np.exp(1j * expected)).max() < 0.45
+    far = sensitivities(shape, z_mm=100.0, fov_mm=220.0, scanner=SCANNER)
+    assert (np.abs(far) < np.abs(maps)).all()
+
+
+def test_field_on_the_axis_is_biot_savart_s():
+    """Ratio of (a^2 + d^2)^(-3/2) between two points on a line through the coil."""
+    one = Scanner(coils=1, coil_radius_mm=130.0, coil_size_mm=50.0)
+    maps = np.abs(sensitivities((2, 44), z_mm=0.0, fov_mm=220.0, scanner=one))[0, 1]
+    x = 220 * places((2, 44))[1]
+    distance = np.abs(x + 130.0)  # the single coil lies at angle pi
+    expected = (50.0**2 + distance**2) ** -1.5
+    np.testing.assert_allclose(maps / maps[22], expected / expected[22], rtol=1e-4)
+
+
+def test_phase_is_smooth_and_about_one_radian(rng):
+    phase = smooth_phase(rng, (64, 48), echoes=2, size_rad=0.5)
+    assert phase.shape == (2, 64, 48)
+    assert 0.1 < np.abs(phase).max() < 2.5
+    assert np.abs(np.diff(phase, axis=1)).max() < 0.15
+    assert np.abs(phase[0] - phase[1]).max() > 0.05
+    assert not smooth_phase(rng, (8, 8), echoes=2, size_rad=0.0).any()
+
+
+def blob(shape, y0, x0, widths):
+    """An ellipse-like Gaussian at (y0, x0) in fields of view."""
+    y, x = places(shape)
+    return np.exp(-(((y - y0) / widths[0]) ** 2) - ((x - x0) / widths[1]) ** 2).astype("f4")
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (112, 80)])
+def test_a_blob_moves_where_it_is_told(shape):
+    moved = move(blob(shape, 0.1, 0.0, (0.06, 0.06))[None], np.float32([0.03, -0.05, np.pi / 6]))
+    # Turning from x towards y by 30 degrees takes (y, x) = (0.1, 0) to 0.1 (cos, -sin)
+    expected = blob(shape, 0.1 * np.cos(np.pi / 6) + 0.03, -0.05 - 0.05, (0.06, 0.06))
+    np.testing.assert_allclose(moved[0], expected, atol=1e-4)
+
+
+def test_a_quarter_turn_swaps_the_widths():
+    moved = move(blob((96, 96), 0.0, 0.0, (0.04, 0.1)), np.float32([0, 0, np.pi / 2]))
+    np.testing.assert_allclose(moved, blob((96, 96), 0.0, 0.0, (0.1, 0.04)), atol=1e-3)
+
+
+def test_poses_are_drawn_as_large_as_asked(rng):
+    poses = draw_motion(rng, Scanner(motion_mm=2.0, motion_deg=0.5), delays=4000)
+    np.testing.assert_allclose(poses.std(axis=0), (2.0, 2.0, 0.5), rtol=0.05)
+    assert not draw_motion(rng, SCANNER, delays=4).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"coils": 0}, "coils must lie in 1..64; got 0"),
+        ({"oversampling": 0.9}, "oversampling must lie in 1..8; got 0.9"),
+        ({"cross_talk": -0.1}, "cross_talk must lie in 0..0.5"),
+        ({"motion_mm": -1.0}, "motion_mm must lie in 0..20"),
+        ({"csf_pulsation": 1.0}, "csf_pulsation must lie in 0..0.9"),
+        ({"b1_strength": float("nan")}, "b1_strength must lie in 0..2; got nan"),
+    ],
+)
+def test_impossible_scanners_are_refused(change, rule):
+    with pytest.raises(ValueError, match=rule):
+        Scanner(**change)
+
+
+def test_slice_profile_sums_to_one_with_its_share_outside():
+    weights = Scanner(cross_talk=0.07, slice_edge=0.5).slice_weights(5)
+    assert len(weights) == 7
+    assert sum(weights) == pytest.approx(1.0)
+    assert weights[0] + weights[-1] == pytest.approx(0.07)
+    assert weights[1] / weights[2] == pytest.approx(0.5)
+
+
+def test_truth_grid_is_twice_the_matrix():
+    assert SCANNER.truth_points((320, 256)) == 640
+    assert SCANNER.truth_points((80, 64)) == 160
