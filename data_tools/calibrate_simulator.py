@@ -52,13 +52,17 @@ FREE_PARAMETERS = {
 """What was chosen by us and not printed in the paper: value, and what it is or where it is from."""
 
 NOTES = """\
+Tissue means were chosen to match this table, and the fast scan's echo spacing was chosen on its T2
+differences; only the differences of T1 and PD are predictions.
+
 Fast minus routine of T1 (paper: -2.65 and -2.74 %) is not reached by anything modelled here. The
 resolution raises T1 of grey matter by about 1 % and leaves white matter where it is. Delays that
 are all 10 ms off change T1 by 0.05 %, a TR 100 ms off by 0.01 % (a wrong saturation angle takes
-them up), and the echo train by nothing, since all delays share it. Only delays 2.7 % longer than
-the header's in the fast scan would give both numbers; with TR / slices as their unit that is a TR
-of 4107 ms, which contradicts the paper's own scan time (1:52 = 4 x 7 x 4000 ms). No such factor is
-put in.
+them up), and the echo train by nothing, since all delays share it. Of what was tried, only delays
+2.7 % longer than the header's in the fast scan would give both numbers; with TR / slices as their
+unit that is a TR of 4107 ms, which contradicts the paper's own scan time (1:52 = 4 x 7 x 4000 ms).
+No such factor is put in. Magnetisation transfer, and tissue masks drawn on each scan's own maps,
+were not tried.
 """
 """What the table cannot say; written below it."""
 

@@ -1,9 +1,12 @@
 """Measures training steps, reading and prediction; one JSON object per line on standard output.
 
 step:    one compiled training step at the config's size, per stage (random records).
-input:   records read in batches: from --data_dir, or from a small data set made on the spot.
+input:   records read in batches: from --data_dir, or from a small data set made on the spot; beside
+         the same bytes as bare arrays.
 predict: one 256 x 256 slice with the config's generator; then one whole brain (24 slices, three
          maps) from DICOM to DICOM, in a fresh folder.
+ingest:  DICOM studies read by the strict reader, beside a loop that checks nothing.
+simulate: one person drawn and scanned with both protocols.
 
 Compile time stands apart from steady state; times are medians with their quartiles. Times of two
 runs compare only on the same quiet machine.
@@ -22,12 +25,11 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from launch import bench_data
 from launch import bench_material as material
 from launch.configuration import add_config_argument, parse_with_config
 from launch.experiment import build_networks, features_parameters, steps_by_stage
 from qsr_jax.data.dicom import read_series, write_derived
-from qsr_jax.data.pipeline import batches
-from qsr_jax.data.records import open_records
 from qsr_jax.evaluate.predict import compile_upsampler
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.models import GENERATORS
@@ -91,28 +93,22 @@ def bench_step(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dic
 
 
 def bench_input(config: ConfigDict, repeats: int, data_dir: Path | None) -> Iterator[dict]:
-    """Pairs per second through the reader that training uses."""
+    """Pairs per second through the reader that training uses, and of bare arrays."""
     with tempfile.TemporaryDirectory() as folder:
         if data_dir is None:
             data_dir = material.records(Path(folder))
-        yield _measure_reading(config, repeats, data_dir)
+        yield from bench_data.reading(config, repeats, data_dir, Path(folder), _timed)
 
 
-def _measure_reading(config: ConfigDict, repeats: int, data_dir: Path) -> dict:
-    records = open_records(data_dir, config.map, "train")
-    size = config.data.batch_size
-    stream = batches(
-        records, batch_size=size, seed=config.seed, start_step=0, num_threads=config.data.threads
-    )
-    per_pass = max(1, len(records) // size)
+def bench_ingest(_: ConfigDict, repeats: int, __: Path | None) -> Iterator[dict]:
+    """Studies per minute from DICOM, beside a loop that checks nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from bench_data.ingest(Path(folder), repeats)
 
-    def one_pass() -> None:
-        for _ in range(per_pass):
-            next(stream)
 
-    row = _timed(one_pass, repeats)
-    row |= {"pairs": per_pass * size, "pairs_per_s": per_pass * size / row["median_s"]}
-    return {"what": "input", "threads": config.data.threads} | row
+def bench_simulate(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+    """One simulated person, both scans."""
+    yield from bench_data.simulate(config, repeats, _timed)
 
 
 def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
@@ -145,7 +141,13 @@ def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[
         )
 
 
-BENCHES = {"step": bench_step, "input": bench_input, "predict": bench_predict}
+BENCHES = {
+    "step": bench_step,
+    "input": bench_input,
+    "predict": bench_predict,
+    "ingest": bench_ingest,
+    "simulate": bench_simulate,
+}
 
 
 def _timed(once: Callable[[], Any], repeats: int) -> dict[str, float]:

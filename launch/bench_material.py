@@ -52,12 +52,17 @@ def write_scan(out: Path, name: str, side: str, person: str = "bench") -> None:
     write_acquired(volume, out, acquisition=acquisition, uid_seed=f"{person} {side} {name}")
 
 
-def records(folder: Path) -> Path:
-    """Builds records of two people (one trains, one tests) in ``folder``; returns the data_dir."""
+def write_people(folder: Path) -> None:
+    """Writes the studies of two people."""
     for person in ("bench1", "bench2"):
         for side in (FAST, ROUTINE):
             for name in MAPS:
-                write_scan(folder / "dicom" / person / f"{side}_{name}", name, side, person)
+                write_scan(folder / person / f"{side}_{name}", name, side, person)
+
+
+def records(folder: Path) -> Path:
+    """Builds records of two people (one trains, one tests) in ``folder``; returns the data_dir."""
+    write_people(folder / "dicom")
     manifest, data_dir = str(folder / "manifest.json"), folder / "records"
     split = ["--test-fraction", "0.5"]
     with contextlib.redirect_stdout(io.StringIO()):  # standard output belongs to the results

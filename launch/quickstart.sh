@@ -12,7 +12,7 @@ here="$PWD"
 cd "$(dirname "$0")/.."
 out="${1:-quickstart}"
 case "$out" in /*) ;; *) [ -z "${1:-}" ] || out="$here/$out" ;; esac
-subjects=9 patients=1 seed=1
+subjects=8 patients=1 seed=1
 
 started=$SECONDS
 part() { printf '\n== %s (%d:%02d since the start)\n' "$1" $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)); }
@@ -26,7 +26,7 @@ python -m data_tools.simulate_cohort --out "$out/cohort" \
 
 part "2/7 pair the studies and split them by person"
 python -m data_tools.pair_studies --dicom "$out/cohort" --out "$out/manifest.json" \
-  --test-fraction 0.4 --validation-fraction 0.1 --seed $seed
+  --test-fraction 0.4 --validation-fraction 0.12 --seed $seed
 
 part "3/7 build the records"
 python -m data_tools.build_dataset --manifest "$out/manifest.json" --data_dir "$out/records"
@@ -48,7 +48,8 @@ else
 fi
 
 part "6/7 and 7/7 evaluate the test people and write the report"
-python -m launch.evaluate --manifest "$out/manifest.json" "${models[@]}" --out "$out/report"
+python -m launch.evaluate --manifest "$out/manifest.json" "${models[@]}" --out "$out/report" \
+  --cache "$out/report.cache"
 
 printf '\nDone in %d:%02d. Open %s\n' $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60)) \
   "$(cd "$out/report" && pwd)/index.html"

@@ -267,4 +267,9 @@ def describe(config: ConfigDict, spec: MapSpec, records: Records) -> dict[str, A
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SystemExit:
+        # A save that was cut short leaves coroutines behind, which complain as the process ends.
+        sys.unraisablehook = lambda _: None
+        raise

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qsr_jax.evaluate.agreement import Comparison
-from qsr_jax.evaluate.figures import BLUE, GREY, STYLE, VERMILION
+from qsr_jax.evaluate.figures import STYLE
 
 COLUMNS = 4
 KINDS = ("svg", "png")
+BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#767676"  # told apart by colour-blind people
 
 Drawn = tuple[Comparison, np.ndarray, np.ndarray]
 """A comparison and its values (n,), test and reference."""

@@ -120,9 +120,9 @@ class TestRepeat:
         root = tmp_path / "walk"
         manifest = Manifest.load(tiny_cohort / "manifest.json")
         person = manifest.persons[0]
-        home = (manifest.dicom_dir / person.maps["t1"].folders["routine"]).parent
-        shutil.copytree(home, root / home.relative_to(manifest.dicom_dir))
-        return dataclasses.replace(manifest, dicom_dir=root), person, root / home.name
+        home = (manifest.root / person.maps["t1"].folders["routine"]).parent
+        shutil.copytree(home, root / home.relative_to(manifest.root))
+        return dataclasses.replace(manifest, root=root), person, root / home.name
 
     def copy(self, home, *names):
         for name in names:

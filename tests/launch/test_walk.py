@@ -13,10 +13,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from launch import bench, evaluate, predict, status, train
+from launch import bench, bench_data, evaluate, predict, status, train
 from launch import bench_material as material
 from launch.version import software_version
 from qsr_jax.checkpoint import BEST, LATEST, load_document
+from qsr_jax.checkpoint.seal import SEAL
 from qsr_jax.data.dicom import read_series
 from qsr_jax.evaluate.predict import load_predictor
 from qsr_jax.maps import MAPS
@@ -101,7 +102,7 @@ def test_killed_and_rerun_ends_in_the_same_weights(kills, trained, tiny_data, tm
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        wait_for(workdir / LATEST / str(SAVE_EVERY * (1 + kill)), process)
+        wait_for(workdir / LATEST / str(SAVE_EVERY * (1 + kill)) / SEAL, process)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
@@ -363,7 +364,7 @@ def test_the_report_comes_from_the_walk(trained, tiny_cohort, tmp_path, capsys):
     assert json.loads((out / "tables.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("what", ["step", "input", "predict"])
+@pytest.mark.parametrize("what", ["step", "input", "predict", "ingest", "simulate"])
 @pytest.mark.parametrize("with_data", [False, True])
 def test_benchmarks_print_json_lines(what, with_data, tiny_data, capsys, monkeypatch):
     monkeypatch.setattr(material, "SIDE", 64)
@@ -377,8 +378,14 @@ def test_benchmarks_print_json_lines(what, with_data, tiny_data, capsys, monkeyp
                 bench.main(words)
             assert stopped.value.code == 2
             return
+    monkeypatch.setitem(bench_data.PROTOCOLS, "paper", bench_data.PROTOCOLS["tiny"])
     bench.main(words)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert all(row["what"] == what and row["median_s"] > 0 for row in rows)
-    assert {"device", "jax", "first_s", "quartiles_s", "peak_memory_mib"} <= set(rows[0])
-    assert len(rows) == {"step": 2, "input": 1, "predict": 2}[what]
+    assert {"device", "jax"} <= set(rows[0])
+    assert len(rows) == {"step": 2, "input": 1, "predict": 2, "ingest": 2, "simulate": 1}[what]
+    measured = "ratio_to_plain_loop" if what == "ingest" else "median_s"
+    assert all(row["what"] == what and row[measured] > 0 for row in rows)
+    if what != "ingest":
+        assert {"first_s", "quartiles_s", "peak_memory_mib"} <= set(rows[0])
+    if what == "input":
+        assert rows[0]["ratio_to_bare_arrays"] > 0
