@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the test extra and runs the whole suite. Extra arguments go to pytest:
+# Installs the test extra and runs the whole suite, on as many as 4 cores. Extra arguments go to pytest:
 #   bash launch/test.sh tests/physics -k signal
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/install.sh test
-exec python -m pytest -n 2 --dist loadfile "$@"
+exec python -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"
