@@ -29,13 +29,13 @@ def get_config() -> ConfigDict:
     config.vgg.layer = "conv3_4"
     config.schedule.epochs = 0.0
     config.average.decay = 0.98
-    config.schedule.steps = 900
-    config.schedule.warmup_steps = 870
-    config.schedule.frozen_norm_steps = 350
+    config.schedule.steps = 800
+    config.schedule.warmup_steps = 770
+    config.schedule.frozen_norm_steps = 300
     config.optimizer.learning_rate = 4e-3
     config.optimizer.decay_every = 200
     config.optimizer.decay_factor = 0.42
     config.cadence.log_every = 20
-    config.cadence.validate_every = 450
+    config.cadence.validate_every = 400
     config.cadence.save_every = 300
     return config
