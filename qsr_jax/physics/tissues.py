@@ -62,13 +62,13 @@ LESIONS: dict[str, Tissue] = {
     "severe MS plaque": Tissue((1800, 180, 90), (250, 30, 4)),
     "oedema": Tissue((1350, 115, 82), (120, 12, 3)),
     "tumour": Tissue((1450, 110, 84), (180, 16, 4)),
-    "punctate": Tissue((1150, 110, 76), (75, 10, 2.5)),
+    "punctate": Tissue((1600, 155, 86), (100, 12, 2)),
 }
 """Mean and spread between lesions. The first three are the paper's kinds, near its Table 3 (WMH
 1013-1517/97-182 ms, infarct 1398-1679/134-150 ms, encephalomalacia 3469-3893/272-296 ms). Plaques:
 Warntjes 2008 at 1.5 T (early 650/95, destroyed 1650/170 ms) moved to 3 T. Oedema and tumour:
-perilesional oedema 1333/101 ms (Pol J Radiol 2025;90:e198) and our choice. "punctate": as a
-WMH, but so small that the fast scan hardly shows it."""
+perilesional oedema 1333/101 ms (Pol J Radiol 2025;90:e198) and our choice. "punctate": as
+between an infarct and a severe plaque, but so small that the fast scan hardly shows it."""
 
 
 def draw_person(rng: np.random.Generator) -> dict[str, np.ndarray]:

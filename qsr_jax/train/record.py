@@ -1,5 +1,6 @@
 """What a run leaves to read: ``metrics.jsonl``, TensorBoard events and a progress bar."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +8,9 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
+
+from qsr_jax.train.board import Board
 
 
 class Recorder:
@@ -20,9 +22,7 @@ class Recorder:
         path = workdir / "metrics.jsonl"
         _drop_lines_after(path, first_step)
         self._lines = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=first_step + 1, flush_secs=30
-        )
+        self._board = Board(workdir / "tensorboard", first_step=first_step)
         self._bar = tqdm(
             total=total_steps, initial=first_step, desc=title, unit="step", mininterval=1.0
         )
@@ -37,8 +37,9 @@ class Recorder:
         trace: TracebackType | None,
     ) -> None:
         self._bar.close()
-        self._board.close()
         self._lines.close()
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
+            self._board.close()
 
     def advance(self) -> None:
         """Moves the progress bar by one step."""
@@ -50,7 +51,8 @@ class Recorder:
         self._lines.write(json.dumps(line) + "\n")
         self._lines.flush()
         for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", float(value), step)
+            self._board.scalar(step, f"{group}/{name}", float(value))
+        self._board.flush()
         if group == "train":
             self._bar.set_postfix_str(f"loss {values['total']:.4f}", refresh=False)
 
@@ -58,12 +60,34 @@ class Recorder:
         """Records and prints something a person should know; the run goes on."""
         self._lines.write(json.dumps({"step": step, "group": "alarm", "text": text}) + "\n")
         self._lines.flush()
-        self._board.add_text("alarm", text, step)
+        self._board.text(step, "alarm", text)
         tqdm.write(f"step {step}: {text}")
 
     def picture(self, step: int, name: str, panels: np.ndarray) -> None:
         """Records a grey picture (rows, columns) with values in 0..1 to TensorBoard."""
-        self._board.add_image(name, np.clip(panels, 0.0, 1.0), step, dataformats="HW")
+        self._board.image(step, name, panels)
+
+
+class Silence:
+    """Stands in for a :class:`Recorder` in the processes that record nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def advance(self) -> None:
+        """Nothing."""
+
+    def scalars(self, step: int, group: str, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def alarm(self, step: int, text: str) -> None:
+        """Nothing."""
+
+    def picture(self, step: int, name: str, panels: np.ndarray) -> None:
+        """Nothing."""
 
 
 def read_metrics(workdir: Path, group: str) -> list[dict[str, float]]:

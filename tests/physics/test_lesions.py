@@ -33,7 +33,8 @@ def test_every_patient_has_specks_and_they_are_small(toy_people):
 def test_a_speck_keeps_its_water(toy_people):
     """The lesion's share summed over its slice is its area whatever the grid.
 
-    A disc with a logistic edge of width w holds pi (r^2 + pi^2 w^2 / 3).
+    A disc with a logistic edge of width w holds pi (r^2 + pi^2 w^2 / 3); up to a fifth is lost
+    where the slice profile sees past its ends.
     """
     patient = toy_people["patient"]
     share = patient.fractions[:, CLASSES.index("lesion")]
@@ -44,7 +45,7 @@ def test_a_speck_keeps_its_water(toy_people):
             boxes = patient.planes.nearest(patient.lesion_boxes[index]) == number
             found = share[index][boxes].sum() * pixel**2
             area = np.pi * (lesion.radius_mm**2 + np.pi**2 * LESION_EDGE_MM**2 / 3)
-            assert found == pytest.approx(area, rel=0.35)
+            assert 0.8 * area < found < 1.01 * area
 
 
 def test_a_plan_decides_the_kinds(rng):

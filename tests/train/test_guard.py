@@ -7,6 +7,7 @@ import signal
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from small_networks import small_networks
 
@@ -42,13 +43,14 @@ def test_of_several_the_first_of_the_step_is_the_cause():
 # --- injected into a real step: everything that is not finite shows in a metric ------------------
 
 PLACES = {
-    "generator": ("generator", "mae"),
-    "discriminator": ("discriminator", "discriminator"),
-    "generator_opt": ("generator_opt", "generator_norm"),
-    "discriminator_opt": ("discriminator_opt", "gan"),
-    "average": ("average", "average_norm"),
-    "features": (None, "vgg"),
+    "generator": ("generator", {"mae", "generator_norm"}),
+    "discriminator": ("discriminator", {"discriminator", "gan", "discriminator_norm"}),
+    "generator_opt": ("generator_opt", {"generator_norm"}),
+    "discriminator_opt": ("discriminator_opt", {"gan"}),
+    "average": ("average", {"average_norm"}),
+    "features": (None, {"vgg"}),
 }
+"""The part of the state, and the terms that may be named first: which depends on the leaf."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def poisoned(tree, value, place):
 def test_injected_values_stop_the_same_step(
     where, value, step, small_state, vgg_parameters, random_batch
 ):
-    field, _ = PLACES[where]
+    field, terms = PLACES[where]
     for place in (0, 3, 11):
         state, frozen = small_state, vgg_parameters
         if field is None:
@@ -94,7 +96,7 @@ def test_injected_values_stop_the_same_step(
         else:
             state = state.replace(**{field: poisoned(getattr(state, field), value, place)})
         _, metrics = step(state, frozen, random_batch)
-        with pytest.raises(NonFiniteError, match="step 1: "):
+        with pytest.raises(NonFiniteError, match=rf"step 1: ({'|'.join(terms)}) is "):
             check_finite(1, jax.device_get(metrics), [0], str)
 
 
@@ -195,8 +197,6 @@ def test_the_first_signal_is_a_request_and_the_second_is_not(number):
 
 def test_norms_see_every_leaf(small_state):
     """The guard's claim: a norm is finite only if all it sums is."""
-    import optax
-
     for field in ("generator", "discriminator", "average", "generator_opt", "discriminator_opt"):
         tree = getattr(small_state, field)
         n = len([x for x in jax.tree.leaves(tree) if np.issubdtype(x.dtype, np.floating)])
