@@ -39,6 +39,8 @@ def get_config() -> ConfigDict:
     config.data.fold = ""  # "3/5": the third of five folds, built with --fold 3/5
     config.data.crop = 0  # coarse crop side in pixels around the head; 0: whole slices
     config.data.threads = 2  # readers
+    config.data.flip = False  # mirror half of the samples, left to right
+    config.data.resident = "auto"  # records kept on the devices: "yes", "no", or where they fit
 
     config.generator = ConfigDict()
     config.generator.name = "srgan"
@@ -55,6 +57,7 @@ def get_config() -> ConfigDict:
     config.vgg.path = ""  # made by python -m data_tools.convert_vgg19
     config.vgg.sha256 = ""
     config.vgg.layer = "pool4"
+    config.vgg.cached = False  # features of the routine slices kept too; whole slices only
 
     config.loss = ConfigDict()
     config.loss.mae = 1.0  # equation 4
@@ -68,6 +71,7 @@ def get_config() -> ConfigDict:
     config.optimizer.decay_factor = 0.95
 
     _add_course(config)
+    _add_computing(config)
     return config
 
 
@@ -95,3 +99,19 @@ def _add_course(config: ConfigDict) -> None:
     config.alarms.certain = 0.99  # a verdict of the discriminator that teaches nothing
     config.alarms.window = 10  # logged steps in a row
     config.alarms.drift_percent = 3.0  # growth of the validation bias
+
+
+def _add_computing(config: ConfigDict) -> None:
+    """How the same numbers are computed: see docs/speed.md for what each costs and saves."""
+    config.precision = ConfigDict()
+    config.precision.compute = "float32"  # or "bfloat16": convolutions of training
+    config.precision.matmul = "default"  # of float32 in training: "default", "high", "highest"
+
+    config.memory = ConfigDict()
+    config.memory.accumulate = 1  # parts in which a device takes its share of a batch
+    config.memory.remat = "none"  # computed again, not kept: "generator", "vgg", "both"
+
+    config.compile = ConfigDict()
+    config.compile.steps_per_dispatch = 1  # steps in one call of the compiled program
+    config.compile.polyphase = False  # gradient of the discriminator's strides, zeros left out
+    config.compile.cache_dir = "auto"  # of compiled programs: a folder, "none", "auto": docs/speed

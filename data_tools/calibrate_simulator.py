@@ -24,8 +24,8 @@ from tqdm import tqdm
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.staging import staged_folder
 from qsr_jax.data.truth import TRUTH_JSON, read_truth
-from qsr_jax.evaluate.published import TABLE_1
-from qsr_jax.evaluate.regions import label_means, nearest_on
+from qsr_jax.evaluate.regions.means import label_means, nearest_on
+from qsr_jax.evaluate.tables.published import TABLE_1
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.protocol import FAST_ECHO_SPACING_MS, ROUTINE
 from qsr_jax.physics.scanner import SCANNER

@@ -22,7 +22,7 @@ from data_tools.instrument_numbers import (
     noise_map,
 )
 from qsr_jax import __version__
-from qsr_jax.evaluate.published import TABLE_1
+from qsr_jax.evaluate.tables.published import TABLE_1
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.acquire import image_noise
 from qsr_jax.physics.echo_train import full_width_mm, point_spread

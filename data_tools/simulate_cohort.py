@@ -123,7 +123,7 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
         metavar="KIND,...",
         help=f"kinds that patients get, of {'; '.join(RADIUS_MM)}",
     )
-    add("--specks", type=int, default=SPECKS, help="lesions of 1 to 3 mm per patient")
+    add("--specks", type=int, default=SPECKS, help="lesions of about 1 mm per patient")
     add("--lesion-masks", type=Path, metavar="DIR", help="NIfTI masks in MNI space, 1 per patient")
     for name, what in (("aal", "AAL3"), ("jhu", "JHU-ICBM 48")):
         add(

@@ -67,7 +67,7 @@ def simulate_person(cohort: Cohort, participant: str, out: Path) -> None:
     with staged_folder(out) as folder:
         for protocol, geometry in grids.items():
             maps = study.scans[protocol.name]
-            _write_scan(folder, maps, geometry, protocol, number, uid_seed)
+            write_scan(folder, maps, geometry, protocol, number, uid_seed)
         about = {
             "study_uid": make_uid(f"{uid_seed}/study"),
             "group": group,
@@ -82,7 +82,7 @@ def simulate_person(cohort: Cohort, participant: str, out: Path) -> None:
         _write_truth(folder / "truth", study, phantom, about)
 
 
-def _write_scan(
+def write_scan(
     folder: Path,
     maps: np.ndarray,
     geometry: Geometry,

@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from launch.version import software_version
 from qsr_jax.evaluate.agreement import BOOTSTRAPS, Comparison, Plan
-from qsr_jax.evaluate.agreement_figures import KINDS
-from qsr_jax.evaluate.agreement_report import adjusted, check_target, write_agreement
-from qsr_jax.evaluate.agreement_tables import digits_of
-from qsr_jax.evaluate.long_table import COLUMNS, blocks_of, read_long_table
-from qsr_jax.evaluate.wording import number, p_value
+from qsr_jax.evaluate.agreement.report.figures import KINDS
+from qsr_jax.evaluate.agreement.report.long_table import COLUMNS, blocks_of, read_long_table
+from qsr_jax.evaluate.agreement.report.tables import digits_of
+from qsr_jax.evaluate.agreement.report.write import adjusted, check_target, write_agreement
+from qsr_jax.evaluate.tables.wording import number, p_value
 
 CLAIM = """equivalence: shown where TOST's P, corrected by Holm over {} comparisons, is below alpha.
 Where it is open, neither a difference nor agreement follows, whatever the P of a t-test."""

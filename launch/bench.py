@@ -1,6 +1,9 @@
 """Measures training steps, reading and prediction; one JSON object per line on standard output.
 
-step:    one compiled training step at the config's size, per stage (random records).
+step:    one compiled training step at the config's size, per stage (random records), with the
+         config's precision, residence and steps per dispatch.
+memory:  what the compiler says that step needs on one device; nothing is run.
+save:    one checkpoint: how long training waits, and until it is whole and sealed.
 input:   records read in batches: from --data_dir, or from a small data set made on the spot; beside
          the same bytes as bare arrays.
 predict: one 256 x 256 slice with the config's generator; then one whole brain (24 slices, three
@@ -25,16 +28,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from launch import bench_data
+from launch import bench_data, bench_training
 from launch import bench_material as material
 from launch.configuration import add_config_argument, parse_with_config
-from launch.experiment import build_networks, features_parameters, steps_by_stage
 from qsr_jax.data.dicom import read_series, write_derived
-from qsr_jax.evaluate.predict import compile_upsampler
-from qsr_jax.maps import MAPS, spec_of
+from qsr_jax.evaluate.predictors.predict import compile_upsampler
+from qsr_jax.maps import MAPS
 from qsr_jax.models import GENERATORS
-from qsr_jax.train.parallel import replicate, split_over_devices
-from qsr_jax.train.state import init_state
 from qsr_jax.types import CORNER, Prediction
 
 
@@ -60,36 +60,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def bench_step(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
-    """Warm-up step and adversarial step on random records of the paper's size."""
-    spec = spec_of(config.map)
-    networks = build_networks(config, scale=material.SCALE)
-    frozen = replicate(features_parameters(config))
-    batch = split_over_devices(material.batch(config.data.batch_size))
-    config.schedule.frozen_norm_steps = 0
-    for stage, warmup_steps in (("warm-up", 1), ("adversarial", 0)):
-        config.schedule.warmup_steps = warmup_steps
-        step = steps_by_stage(config, networks, spec, 1)(0)
-        state = replicate(
-            init_state(
-                jax.random.key(0),
-                networks,
-                lr_shape=(material.SIDE, material.SIDE),
-                averaged=config.average.decay > 0.0,
-            )
-        )
+    """One call of the compiled step, per stage."""
+    yield from bench_training.step(config, repeats, _timed)
 
-        def once(step: Callable = step) -> Any:
-            nonlocal state
-            state, metrics = step(state, frozen, batch)
-            return metrics
 
-        row = {
-            "what": "step",
-            "stage": stage,
-            "batch": config.data.batch_size,
-            "coarse_side": config.data.crop or material.SIDE,
-        } | _timed(once, repeats)
-        yield row | {"images_per_s": config.data.batch_size / row["median_s"]}
+def bench_memory(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+    """What the compiler says a step needs."""
+    yield from bench_training.memory(config, repeats, _timed)
+
+
+def bench_save(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+    """One checkpoint of the training state."""
+    yield from bench_training.save(config, repeats, _timed)
 
 
 def bench_input(config: ConfigDict, repeats: int, data_dir: Path | None) -> Iterator[dict]:
@@ -143,6 +125,8 @@ def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[
 
 BENCHES = {
     "step": bench_step,
+    "memory": bench_memory,
+    "save": bench_save,
     "input": bench_input,
     "predict": bench_predict,
     "ingest": bench_ingest,
@@ -159,13 +143,15 @@ def _timed(once: Callable[[], Any], repeats: int) -> dict[str, float]:
         times.append(time.perf_counter() - start)
     low, median, high = np.percentile(times[1:], [25, 50, 75])
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    device = jax.local_devices()[0].memory_stats() or {}
+    on_device = {"device_peak_mib": device["peak_bytes_in_use"] / 2**20} if device else {}
     return {
         "first_s": times[0],
         "median_s": float(median),
         "quartiles_s": [float(low), float(high)],
         "repeats": repeats,
         "peak_memory_mib": peak_kib / 1024,
-    }
+    } | on_device
 
 
 def _hardware() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.evaluate.compare import Comparison, compare
+from qsr_jax.evaluate.metrics.compare import PAPER_RANGE, Comparison, compare
 from qsr_jax.maps import MAPS
 
 
@@ -26,8 +26,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         "--data-range",
-        type=float,
-        help="L of PSNR and SSIM in the unit of the map (default: the largest value a scanner "
+        type=_range,
+        metavar="X|paper",
+        help="L of PSNR and SSIM in the unit of the map, or the paper's 65535 stored units (with "
+        "the whole frame, its convention) (default: the largest value a scanner "
         "writes for the map: "
         + ", ".join(
             f"{s.label} {s.scanner_max:g} {s.unit}".replace("%", "%%") for s in MAPS.values()
@@ -54,6 +56,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     print(json.dumps(as_json(result), indent=2) if arguments.json else table(result))
+
+
+def _range(text: str) -> float | str:
+    """A number, or the name of the paper's convention."""
+    if text == PAPER_RANGE:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a number or {PAPER_RANGE}") from None
 
 
 def as_json(result: Comparison) -> dict[str, Any]:

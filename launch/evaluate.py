@@ -5,7 +5,6 @@ model are left out of the report. Several trainings (folds, seeds) of one questi
 with their spread: give one --run for each.
 """
 
-import argparse
 import datetime
 import importlib.metadata
 import os
@@ -16,141 +15,42 @@ from pathlib import Path
 
 import jax
 
-from launch.evaluation_people import Options, measure_people
-from launch.evaluation_runs import Run, load_runs, paths_of
+from launch.evaluation_flags import given_runs, make_parser, wanted_baselines
+from launch.evaluation_labels import Asked, make_plan
+from launch.evaluation_people import Options, measure_people, tested_people
+from launch.evaluation_runs import Run, load_runs
 from qsr_jax import __version__
 from qsr_jax.data.manifest import SPLITS
-from qsr_jax.evaluate.baselines import BASELINES
-from qsr_jax.evaluate.cache import ValueCache
-from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.measure import BICUBIC, TRAINED
-from qsr_jax.evaluate.niqe import NiqeModel, load_model
-from qsr_jax.evaluate.report import About, Model, Training, check_target, write_report
-from qsr_jax.evaluate.rows import Tables, VerdictRow
-from qsr_jax.evaluate.wording import number
+from qsr_jax.evaluate.measure.cache import ValueCache
+from qsr_jax.evaluate.measure.person import BICUBIC, TRAINED
+from qsr_jax.evaluate.metrics.niqe import NiqeModel, load_model
+from qsr_jax.evaluate.report.page import About, Model, Training, check_target, write_report
+from qsr_jax.evaluate.tables.cohort import Cohort
+from qsr_jax.evaluate.tables.rows import Tables, VerdictRow
+from qsr_jax.evaluate.tables.wording import number
 
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.evaluate --help``."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser(__doc__).parse_args(argv)
     try:
         tables = evaluate(
-            _runs(arguments),
+            given_runs(arguments),
             arguments.out,
             split=arguments.split,
             trained_on=arguments.trained_on,
-            names=_baselines(arguments.baselines),
+            names=wanted_baselines(arguments.baselines),
             natural=None if arguments.niqe is None else load_model(arguments.niqe),
             cache=ValueCache(arguments.cache),
             workers=arguments.workers,
+            asked=Asked(arguments.regions, arguments.atlas, arguments.rois, arguments.erode_pixels),
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     print(summary(tables.verdict))
     print(f"report: {arguments.out / 'index.html'}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m launch.evaluate", description=__doc__)
-    _add_trainings(parser)
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the report; an older report is replaced"
-    )
-    parser.add_argument(
-        "--split", choices=SPLITS, default="test", help="whom to measure (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--baselines",
-        default=",".join(BASELINES),
-        metavar="NAMES",
-        help=f"what to measure beside the models, of {', '.join(BASELINES)}; {BICUBIC} is always "
-        "there (default: all)",
-    )
-    parser.add_argument(
-        "--niqe",
-        type=Path,
-        metavar="FILE",
-        help="model of natural images (.mat or .npz) for the paper's NIQE; without it a model "
-        "fitted on routine maps of training people is used",
-    )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="folder that keeps finished people for the next time (default: none)",
-    )
-    parser.add_argument(
-        "--workers",
-        type=_positive,
-        default=min(2, os.cpu_count() or 1),
-        metavar="N",
-        help="people measured at a time, about 2 GB each (default: %(default)s)",
-    )
-    return parser
-
-
-def _add_trainings(parser: argparse.ArgumentParser) -> None:
-    """One training, or several."""
-    one = parser.add_argument_group("one training")
-    one.add_argument("--manifest", type=Path, help="made by data_tools.pair_studies")
-    one.add_argument(
-        "--workdir",
-        type=Path,
-        action="append",
-        default=[],
-        help="folder of a trained model; repeat it for several maps",
-    )
-    one.add_argument(
-        "--trained-on",
-        type=Path,
-        metavar="MANIFEST",
-        help="the manifest the models were trained with, if --manifest holds new people; nobody "
-        "they learned from may be among them",
-    )
-    several = parser.add_argument_group("several trainings")
-    several.add_argument(
-        "--run",
-        type=Path,
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a manifest and the workdirs trained on it, or a folder with manifest.json, t1, t2, "
-        "pd; repeat it for every fold and seed. Each person is measured by the trainings that test "
-        "on them and counts once, with the mean of these",
-    )
-
-
-def _positive(text: str) -> int:
-    """A whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1 on")
-    return int(text)
-
-
-def _runs(arguments: argparse.Namespace) -> list[tuple[Path, list[Path]]]:
-    """Manifest and workdirs of every training that was asked for."""
-    single = arguments.manifest is not None or arguments.workdir or arguments.trained_on
-    if arguments.run and single:
-        raise ValueError("--run stands for --manifest, --workdir and --trained-on; give one kind")
-    if arguments.run:
-        return [paths_of(given) for given in arguments.run]
-    if arguments.manifest is None or not arguments.workdir:
-        raise ValueError("nothing to measure: give --manifest and --workdir, or --run")
-    return [(arguments.manifest, arguments.workdir)]
-
-
-def _baselines(text: str) -> list[str]:
-    """The wanted baselines, bicubic among them, in their usual order."""
-    wanted = {BICUBIC, *filter(None, (name.strip() for name in text.split(",")))}
-    unknown = sorted(wanted - set(BASELINES))
-    if unknown:
-        raise ValueError(
-            f"--baselines {', '.join(unknown)}: not known; expected of {', '.join(BASELINES)}"
-        )
-    return [name for name in BASELINES if name in wanted]
 
 
 def evaluate(
@@ -163,6 +63,7 @@ def evaluate(
     natural: NiqeModel | None,
     cache: ValueCache,
     workers: int,
+    asked: Asked,
 ) -> Tables:
     """Measures everybody of a split and writes the report.
 
@@ -173,14 +74,16 @@ def evaluate(
     """
     check_target(out)
     runs = load_runs(given, split=split, trained_on=trained_on)
-    options = Options(split=split, baselines=tuple(names), natural=natural)
+    people = [one.person for one in tested_people(runs)]
+    plan = make_plan(asked, people)
+    options = Options(split=split, baselines=tuple(names), natural=natural, labels=plan)
     values, shown = measure_people(runs, options, cache, workers=workers)
     folds = {run.name: run.where for run in runs}
-    about = describe(runs, people={v.person for v in values}, split=split)
+    about = describe(runs, people={v.person for v in values}, split=split, labels=plan.said(people))
     return write_report(out, cohort=Cohort(values), shown=shown, about=about, folds=folds)
 
 
-def describe(runs: Sequence[Run], *, people: set[str], split: str) -> About:
+def describe(runs: Sequence[Run], *, people: set[str], split: str, labels: str) -> About:
     """What the report's header says."""
     first = runs[0].manifest
     measured = [person for run in runs for person in run.people]
@@ -195,6 +98,7 @@ def describe(runs: Sequence[Run], *, people: set[str], split: str) -> About:
         refused=len(first.refused),
         slices={s: sum(p.fast_shape[0] for p in group) for s, group in everybody.items()},
         measured=len(people),
+        labels=labels,
         trainings=[_training(run) for run in runs],
         versions={"qsr_jax": __version__}
         | {package: importlib.metadata.version(package) for package in PACKAGES},

@@ -8,17 +8,26 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 from tqdm import tqdm
 
+from launch.evaluation_labels import LabelPlan
 from launch.evaluation_runs import TRAIN, Run, identity
 from qsr_jax.data.cases import Case, load_case
 from qsr_jax.data.manifest import Person
-from qsr_jax.evaluate.baselines import CALIBRATED, Line, baselines, fit_calibration
-from qsr_jax.evaluate.cache import ValueCache, key_of
-from qsr_jax.evaluate.examples import Example, Shown, example_slice
-from qsr_jax.evaluate.interpolate import interpolator
-from qsr_jax.evaluate.measure import BICUBIC, SLICES, TRAINED, Value, measure, slice_index
-from qsr_jax.evaluate.naturalness import fit_models, naturalness_values
-from qsr_jax.evaluate.niqe import NiqeModel
-from qsr_jax.evaluate.rescan import REPEAT, as_prediction, read_repeat
+from qsr_jax.evaluate.measure.cache import ValueCache, key_of
+from qsr_jax.evaluate.measure.examples import Example, Shown, example_slice
+from qsr_jax.evaluate.measure.naturalness import fit_models, naturalness_values
+from qsr_jax.evaluate.measure.person import (
+    BICUBIC,
+    SLICES,
+    TRAINED,
+    Value,
+    compare_labels,
+    measure,
+    slice_index,
+)
+from qsr_jax.evaluate.metrics.niqe import NiqeModel
+from qsr_jax.evaluate.predictors.baselines import CALIBRATED, Line, baselines, fit_calibration
+from qsr_jax.evaluate.predictors.interpolate import interpolator
+from qsr_jax.evaluate.predictors.rescan import REPEAT, as_prediction, read_repeat
 from qsr_jax.types import Prediction, Predictor
 
 TRAINING_PEOPLE = 3
@@ -33,11 +42,13 @@ class Options:
         split: whom.
         baselines: names of interpolations, bicubic among them.
         natural: NIQE model of natural images, or None for one fitted on training people.
+        labels: where tissues, regions and lesions come from.
     """
 
     split: str
     baselines: tuple[str, ...]
     natural: NiqeModel | None
+    labels: LabelPlan = LabelPlan()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +132,7 @@ def _key(one: Tested, options: Options) -> str:
         split=options.split,
         baselines=options.baselines,
         niqe=None if options.natural is None else options.natural.sha256,
+        labels=options.labels.parts(one.person),
     )
 
 
@@ -160,7 +172,10 @@ def measure_person(
 ) -> list[Value]:
     """All values of one person; what no training changes is measured with the first alone."""
     case = load_case(one.runs[0].manifest, one.person)
+    labels, found = options.labels.of(case, one.person)
     values: list[Value] = []
+    if found is not None and case.truth is not None:
+        values += compare_labels(case, found, split=options.split, run=one.runs[0].name)
     first: dict[str, Prediction] = {}
     for run in one.runs:
         made = {
@@ -172,7 +187,9 @@ def measure_person(
         if not first:
             repeat = read_repeat(run.manifest, one.person, case.routine)
             made |= {} if repeat is None else {REPEAT: as_prediction(repeat)}
-        values += measure(case, made, split=options.split, run=run.name, scans=not first)
+        values += measure(
+            case, made, split=options.split, run=run.name, scans=not first, labels=labels
+        )
         values += naturalness_values(
             case, made, options.natural, material.niqe, split=options.split, run=run.name
         )

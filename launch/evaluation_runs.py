@@ -11,8 +11,8 @@ from pathlib import Path
 
 from qsr_jax.checkpoint import load_document
 from qsr_jax.data.manifest import ROUTINE, Manifest, Person
-from qsr_jax.evaluate.predict import NetworkPredictor, load_predictors, merge_maps
-from qsr_jax.evaluate.repeated import FoldSeed
+from qsr_jax.evaluate.predictors.predict import NetworkPredictor, load_predictors, merge_maps
+from qsr_jax.evaluate.tables.repeated import FoldSeed
 from qsr_jax.maps import MAPS
 from qsr_jax.types import Predictor
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
+from launch.computing import computing_of, remat_of
 from launch.configuration import ConfigError
 from qsr_jax.data.records import Records
 from qsr_jax.maps import MapSpec
@@ -17,7 +18,9 @@ from qsr_jax.models import GENERATORS
 from qsr_jax.models.discriminator import Discriminator
 from qsr_jax.models.vgg19 import Vgg19Features, layer_names
 from qsr_jax.models.weights import file_sha256, load_vgg19, random_vgg19
+from qsr_jax.train.dispatch import several
 from qsr_jax.train.parallel import AXIS, compile_step
+from qsr_jax.train.resident import from_resident
 from qsr_jax.train.state import Networks, staircase_adam
 from qsr_jax.train.steps import LossWeights, Step, make_step
 
@@ -37,13 +40,15 @@ def build_networks(config: ConfigDict, *, scale: int) -> Networks:
             scale=scale,
             norm_momentum=config.generator.norm_momentum,
             axis_name=AXIS,
+            remat="generator" in remat_of(config),
         ),
         discriminator=Discriminator(
             features=tuple(config.discriminator.features),
             norm_momentum=config.discriminator.norm_momentum,
             axis_name=AXIS,
+            polyphase=config.compile.polyphase,
         ),
-        features=Vgg19Features(config.vgg.layer),
+        features=Vgg19Features(config.vgg.layer, remat="vgg" in remat_of(config)),
         optimizer=staircase_adam(
             learning_rate=config.optimizer.learning_rate,
             decay_every=config.optimizer.decay_every,
@@ -71,7 +76,7 @@ def planned_steps(config: ConfigDict, n_records: int) -> int:
 
 def check_sizes(config: ConfigDict, records: Records) -> None:
     """Refuses a batch that the devices cannot share and a crop that leaves the image."""
-    batch_size, crop, devices = config.data.batch_size, config.data.crop, jax.local_device_count()
+    batch_size, crop, devices = config.data.batch_size, config.data.crop, jax.device_count()
     if batch_size % devices:
         raise ConfigError(
             f"data.batch_size is {batch_size}, which does not divide by {devices} devices"
@@ -83,13 +88,19 @@ def check_sizes(config: ConfigDict, records: Records) -> None:
 
 
 def steps_by_stage(
-    config: ConfigDict, networks: Networks, spec: MapSpec, total_steps: int
+    config: ConfigDict,
+    networks: Networks,
+    spec: MapSpec,
+    total_steps: int,
+    *,
+    resident: bool = False,
 ) -> Callable[[int], Step]:
-    """The compiled step of each step number.
+    """The compiled step of each step number, ``compile.steps_per_dispatch`` of them at a time.
 
     Equation 1 alone, then equation 4; batch norm learns its statistics, then they are frozen.
+    ``resident`` steps find their records on the devices, see :mod:`qsr_jax.train.resident`.
     """
-    schedule = config.schedule
+    schedule, computing = config.schedule, computing_of(config)
 
     @functools.cache
     def stage(adversarial: bool, frozen_norm: bool) -> Step:
@@ -109,8 +120,12 @@ def steps_by_stage(
             frozen_norm=frozen_norm,
             average_decay=config.average.decay,
             axis_name=AXIS,
+            flip=config.data.flip,
+            computing=computing,
         )
-        return compile_step(step)
+        step = from_resident(step) if resident else step
+        count = config.compile.steps_per_dispatch
+        return compile_step(several(step, count=count, unroll=computing.unroll))
 
     return lambda number: stage(
         number >= schedule.warmup_steps, number >= total_steps - schedule.frozen_norm_steps

@@ -24,7 +24,7 @@ from qsr_jax.data.dicom import (
     write_parametric_map,
 )
 from qsr_jax.data.staging import staged_folder
-from qsr_jax.evaluate.predict import MismatchError, NetworkPredictor, load_predictors
+from qsr_jax.evaluate.predictors.predict import MismatchError, NetworkPredictor, load_predictors
 from qsr_jax.types import Prediction
 
 

@@ -5,16 +5,21 @@ Example: nine runs, three at a time, each on a GPU of its own where there are GP
   python -m launch.sweep --config configs/srgan.py --data_dir DIR --out runs \
       --over map=t1,t2,pd --over seed=0,1,2 --parallel 3
 
-As a Slurm array, every task runs one of them: add --only $SLURM_ARRAY_TASK_ID. Other overrides
-(--config.key=value) go to every run. RUNS/sweep.csv has a line per run.
+As a Slurm array, a task per run:
+
+  sbatch --array=0-8 launch/slurm.sbatch launch.sweep --config configs/srgan.py ...
+
+Other overrides (--config.key=value) go to every run. RUNS/sweep.csv has a line per run.
 """
 
 import argparse
+import contextlib
 import csv
 import itertools
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +29,7 @@ from tqdm import tqdm
 
 from launch.configuration import ConfigError, load_config
 from launch.status import RUN_JSON, status
-from qsr_jax.train.stopping import STOPPED
+from qsr_jax.train.stopping import STOPPED, StopRequest
 
 TABLE = "sweep.csv"
 SCORES = ("relative_bias_percent", "psnr_db", "bicubic_psnr_db")
@@ -66,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             parser.error(f"--only {arguments.only}: expected 0 to {len(runs) - 1}")
         chosen = [chosen[arguments.only]]
     common = ["--config", arguments.config, "--data_dir", arguments.data_dir, *overrides]
-    ended = _train_all({name: runs[name] for name in chosen}, common, arguments)
+    with StopRequest() as request:
+        ended = _train_all({name: runs[name] for name in chosen}, common, arguments, request)
     gather(arguments.out, runs)
     print(f"{arguments.out / TABLE}: {len(runs)} runs")
     failed = {name: code for name, code in ended.items() if code}
@@ -98,9 +104,12 @@ def _flags(overrides: Mapping[str, str]) -> list[str]:
 
 
 def _train_all(
-    runs: Mapping[str, Mapping[str, str]], common: Sequence[str], arguments: argparse.Namespace
+    runs: Mapping[str, Mapping[str, str]],
+    common: Sequence[str],
+    arguments: argparse.Namespace,
+    request: StopRequest,
 ) -> dict[str, int]:
-    """Exit status by run."""
+    """Exit status by run; once asked to stop, no further run begins."""
     arguments.out.mkdir(parents=True, exist_ok=True)
     places: SimpleQueue[int] = SimpleQueue()
     for place in range(arguments.parallel):
@@ -108,18 +117,35 @@ def _train_all(
 
     def one(name: str) -> int:
         place = places.get()
+        if request.name is not None:
+            places.put(place)
+            return STOPPED
         try:
             command = [sys.executable, "-m", "launch.train", *common, *_flags(runs[name])]
             command += ["--workdir", str(arguments.out / name)]
             with (arguments.out / f"{name}.log").open("ab") as log:
                 environment = _environment(place, arguments.parallel)
-                return subprocess.run(command, stdout=log, stderr=log, env=environment).returncode
+                run = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+                return _wait(run, request)
         finally:
             places.put(place)
 
     with ThreadPoolExecutor(arguments.parallel) as pool:
         codes = tqdm(pool.map(one, runs), total=len(runs), desc="sweep", unit="run")
         return dict(zip(runs, codes, strict=True))
+
+
+def _wait(run: subprocess.Popen, request: StopRequest) -> int:
+    """Exit status of a run, which hears of a stop as this process does.
+
+    A terminal (SIGINT) and Slurm signal the run too, and a second signal would end it unsaved.
+    """
+    while request.name is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return run.wait(timeout=0.5)
+    if request.name == "SIGTERM" and "SLURM_STEP_ID" not in os.environ:
+        run.terminate()
+    return run.wait()
 
 
 def _environment(place: int, parallel: int) -> dict[str, str]:
@@ -134,8 +160,9 @@ def _environment(place: int, parallel: int) -> dict[str, str]:
 def gather(out: Path, runs: Mapping[str, Mapping[str, str]]) -> None:
     """Writes the table: one line per run, its overrides, where it stands and its last scores."""
     keys = list(dict.fromkeys(key for overrides in runs.values() for key in overrides))
-    temporary = out / f".{TABLE}"
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=out, prefix=f".{TABLE}.", newline="", encoding="utf-8", delete=False
+    ) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["run", *keys, "step", "total_steps", *SCORES])
         for name, overrides in runs.items():
@@ -149,7 +176,8 @@ def gather(out: Path, runs: Mapping[str, Mapping[str, str]]) -> None:
                 [*row, found["step"], found["total_steps"]]
                 + [scores[score] if scores else "" for score in SCORES]
             )
-    temporary.replace(out / TABLE)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(out / TABLE)  # a task of an array each, at any moment
 
 
 if __name__ == "__main__":

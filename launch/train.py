@@ -1,48 +1,43 @@
 """Trains one model for one map, and goes on where a killed run stopped."""
 
 import argparse
-import importlib.metadata
-import json
+import functools
 import os
-import platform
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 from ml_collections import ConfigDict
 
+from launch.changes import Claim
+from launch.computing import check_computing, feed, is_resident, use_compile_cache
 from launch.configuration import (
-    ConfigError,
     add_config_argument,
-    flatten,
     parse_with_config,
 )
 from launch.experiment import (
     build_networks,
     check_sizes,
-    describe_features,
     features_parameters,
     planned_steps,
     steps_by_stage,
 )
-from launch.status import RUN_JSON
+from launch.processes import add_process_arguments, say, taking_part
+from launch.run_papers import adopt, claim_workdir, common, describe, how_exactly, tell_status
 from launch.validation import BestCheckpoint, make_inspector, make_validator, with_alarms
-from qsr_jax import __version__
-from qsr_jax.checkpoint import CheckpointError, Checkpoints
-from qsr_jax.data.pipeline import batches
+from qsr_jax.checkpoint import Checkpoints, finishing
 from qsr_jax.data.records import Records, open_records
 from qsr_jax.maps import MapSpec, spec_of
 from qsr_jax.train.loop import Cadence, Callbacks, fit
 from qsr_jax.train.parallel import replicate
-from qsr_jax.train.record import Recorder
+from qsr_jax.train.processes import check_same, from_first, is_first, on_first
+from qsr_jax.train.record import Recorder, Silence
 from qsr_jax.train.state import GanState, Networks, init_state
 from qsr_jax.train.stopping import STOPPED, StopRequest
-
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,15 +59,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         action="store_true",
         help="refuse a damaged or unfinished checkpoint instead of going back to the one before",
     )
+    parser.add_argument(
+        "--allow-changed",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="go on although this key of the config changed since the run began, or 'data', or "
+        "'version'; may be repeated; the workdir keeps both values",
+    )
+    add_process_arguments(parser)
     threading.excepthook = _tell_in_one_line
     try:
         arguments, config = parse_with_config(parser, argv)
-        train(
-            config,
-            data_dir=arguments.data_dir,
-            workdir=arguments.workdir,
-            strict=arguments.strict,
-        )
+        with taking_part(arguments):
+            train(
+                config,
+                data_dir=arguments.data_dir,
+                workdir=arguments.workdir,
+                strict=arguments.strict,
+                allowed=arguments.allow_changed,
+            )
     except (ValueError, OSError) as error:
         warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # a save cut short
         raise SystemExit(f"error: {error}") from error
@@ -84,8 +90,24 @@ def _tell_in_one_line(failure: threading.ExceptHookArgs) -> None:
     print(f"background writer: {failure.exc_type.__name__}: {first[:300]}", file=sys.stderr)
 
 
-def train(config: ConfigDict, *, data_dir: Path, workdir: Path, strict: bool) -> None:
+def _tell_but_for_cut_saves(failure: Any) -> None:
+    """A save that was cut short leaves callbacks and coroutines behind, each with a complaint."""
+    cut = ("Event loop is closed", "was never awaited")
+    if not any(words in str(failure.exc_value) for words in cut):
+        sys.__unraisablehook__(failure)
+
+
+def train(
+    config: ConfigDict,
+    *,
+    data_dir: Path,
+    workdir: Path,
+    strict: bool,
+    allowed: Collection[str] = (),
+) -> None:
     """Runs (or resumes) the experiment of a config page in ``workdir``.
+
+    Of several processes, process 0 writes there; the others need not see the folder.
 
     Raises:
         ConfigError: a value cannot be used, or the workdir belongs to another config.
@@ -93,54 +115,89 @@ def train(config: ConfigDict, *, data_dir: Path, workdir: Path, strict: bool) ->
             checkpoint is damaged or unfinished.
         DatasetError: the records are missing, incomplete or of another map.
         NonFiniteError: a step made NaN or infinity.
+        PeerError: another process failed, or trains something else.
         SystemExit: with :data:`STOPPED`, after a signal and a save.
     """
+    with StopRequest() as request:
+        _train(config, data_dir, workdir, strict=strict, allowed=allowed, request=request)
+
+
+def _train(
+    config: ConfigDict,
+    data_dir: Path,
+    workdir: Path,
+    *,
+    strict: bool,
+    allowed: Collection[str],
+    request: StopRequest,
+) -> None:
     spec = spec_of(config.map)
     records = open_records(data_dir, spec.name, "train", fold=config.data.fold or None)
     networks = build_networks(config, scale=records.scale)
-    total_steps = planned_steps(config, len(records))
-    check_sizes(config, records)
-    frozen = replicate(features_parameters(config))
-    checkpoints = Checkpoints(workdir, keep=config.cadence.keep)
-    claim_workdir(workdir, config, begun=checkpoints.newest_step is not None)
+    total_steps = steps_to_take(config, records, workdir)
+    features = features_parameters(config)
     document = describe(config, spec, records)
-    state, first_step = start_state(networks, records, config, checkpoints, document, strict=strict)
+    check_same(common(document))
+    checkpoints, claim = on_first(lambda: open_workdir(workdir, config, allowed)) or (None, None)
+    older = functools.partial(newest_state, checkpoints, document, claim, strict=strict)
+    state, first_step = start_state(networks, records, config, older)
     if first_step >= total_steps:
-        print(f"{workdir}: already trained, {first_step} steps; nothing to do")
+        say(f"{workdir}: already trained, {first_step} steps; nothing to do")
         return
-    tell_status(workdir, config, total_steps, document)
-    title = f"{spec.label} on {jax.device_count()} x {jax.devices()[0].device_kind}"
-    best = BestCheckpoint(workdir, document, bias_percent=config.best.bias_percent)
+    on_first(lambda: tell_status(workdir, config, total_steps, document))
+    best = on_first(
+        lambda: BestCheckpoint(workdir, document, bias_percent=config.best.bias_percent)
+    )
     with (
-        StopRequest() as request,
-        Recorder(workdir, first_step=first_step, total_steps=total_steps, title=title) as recorder,
+        finishing(checkpoints),
+        recorder_of(workdir, spec, first_step, total_steps) as recorder,
     ):
         people = open_records(data_dir, spec.name, "validation", fold=config.data.fold or None)
         validate = make_validator(config, networks, spec, people, recorder, best)
+        frozen, stream = feed(config, networks, spec, records, features, first_step=first_step)
         _, done = fit(
             state,
             first_step=first_step,
-            step_of=steps_by_stage(config, networks, spec, total_steps),
-            frozen=frozen,
-            batches=batches(
-                records,
-                batch_size=config.data.batch_size,
-                seed=config.seed,
-                start_step=first_step,
-                num_threads=config.data.threads,
+            step_of=steps_by_stage(
+                config, networks, spec, total_steps, resident=is_resident(config, records)
             ),
+            frozen=frozen,
+            batches=stream,
+            per_call=config.compile.steps_per_dispatch,
             cadence=cadence_of(config, total_steps),
             recorder=recorder,
             call=Callbacks(
                 validate=with_alarms(config, workdir, recorder, validate),
-                save=lambda step, state: checkpoints.save(step, state, state.served, document),
-                inspect=make_inspector(records),
+                save=lambda step, state: on_first(
+                    lambda: checkpoints.save(step, state, state.served, document)
+                ),
+                inspect=make_inspector(
+                    records, batch_size=config.data.batch_size, seed=config.seed
+                ),
                 stop=lambda: request.name is not None,
             ),
         )
-        checkpoints.close()
-        best.close()
+        on_first(lambda: (checkpoints.close(), best.close()))
     tell_end(workdir, done, total_steps, request.name)
+
+
+def steps_to_take(config: ConfigDict, records: Records, workdir: Path) -> int:
+    """Steps in all, of a config that can run here on these records."""
+    total_steps = planned_steps(config, len(records))
+    check_sizes(config, records)
+    check_computing(config, records, total_steps)
+    use_compile_cache(config, workdir)
+    return total_steps
+
+
+def recorder_of(
+    workdir: Path, spec: MapSpec, first_step: int, total_steps: int
+) -> Recorder | Silence:
+    """What the first process records; the others are silent."""
+    if not is_first():
+        return Silence()
+    title = f"{spec.label} on {jax.device_count()} x {jax.devices()[0].device_kind}"
+    return Recorder(workdir, first_step=first_step, total_steps=total_steps, title=title)
 
 
 def cadence_of(config: ConfigDict, total_steps: int) -> Cadence:
@@ -156,24 +213,21 @@ def cadence_of(config: ConfigDict, total_steps: int) -> Cadence:
 def tell_end(workdir: Path, done: int, total_steps: int, signal_name: str | None) -> None:
     """Says how a run ended; one that was stopped early ends with :data:`STOPPED`."""
     if done < total_steps:
-        print(
-            f"{workdir}: stopped by {signal_name} after step {done} of {total_steps}, which is "
-            "saved; the same command goes on"
+        say(
+            f"{workdir}: stopped by {signal_name or 'a signal to another process'} after step "
+            f"{done} of {total_steps}, which is saved; the same command goes on"
         )
         raise SystemExit(STOPPED)
-    print(f"{workdir}: trained to step {total_steps}")
+    say(f"{workdir}: trained to step {total_steps}")
 
 
 def start_state(
     networks: Networks,
     records: Records,
     config: ConfigDict,
-    checkpoints: Checkpoints,
-    document: dict[str, Any],
-    *,
-    strict: bool,
+    older: Callable[[GanState], tuple[GanState, int]],
 ) -> tuple[GanState, int]:
-    """A fresh state, or the newest whole checkpoint's; placed on all devices."""
+    """A fresh state, or the newest whole checkpoint's; process 0's, on all devices of all."""
 
     def fresh() -> GanState:
         return init_state(
@@ -183,93 +237,58 @@ def start_state(
             averaged=config.average.decay > 0.0,
         )
 
+    state = replicate(jax.jit(fresh)())
+    found = on_first(lambda: older(state))
+    state, step = from_first((state, 0) if found is None else found)
+    return replicate(state), int(step)
+
+
+def newest_state(
+    checkpoints: Checkpoints,
+    document: dict[str, Any],
+    claim: Claim,
+    state: GanState,
+    *,
+    strict: bool,
+) -> tuple[GanState, int]:
+    """The newest whole checkpoint's state and step, or ``state`` and 0 if there is none."""
     for told in checkpoints.set_damaged_aside(strict=strict):
         print(told)
-    state = replicate(jax.jit(fresh)())
     if checkpoints.newest_step is None:
         return state, 0
     step, state, found = checkpoints.restore(state)
-    if found["data_fingerprint"] != document["data_fingerprint"]:
-        raise CheckpointError(
-            f"the checkpoint was trained on data {found['data_fingerprint'][:12]}…, --data_dir "
-            f"holds {document['data_fingerprint'][:12]}…; use another --workdir"
-        )
-    print(
-        f"goes on after step {step}, {how_exactly(found['environment'], document['environment'])}"
-    )
+    changes = adopt(claim, found, document, step=step)
+    how = how_exactly(found["environment"], document["environment"])
+    new = f"; changed and allowed: {', '.join(changes)}" if changes else ""
+    print(f"goes on after step {step}, {how}{new}")
     return state, step
 
 
-def how_exactly(then: dict[str, Any], now: dict[str, Any]) -> str:
-    """What a resumed run may promise, from where it ran and where it runs."""
-    changed = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
-    if not changed:
-        return "bit for bit"
-    return f"within rounding only: {', '.join(changed)} differ from when it was saved"
+def open_workdir(
+    workdir: Path, config: ConfigDict, allowed: Collection[str]
+) -> tuple[Checkpoints, Claim]:
+    """The checkpoints of a workdir that belongs to this config, or to none yet."""
+    checkpoints = Checkpoints(workdir, keep=config.cadence.keep)
+    begun = checkpoints.newest_step is not None
+    return checkpoints, claim_workdir(workdir, config, begun=begun, allowed=allowed)
 
 
-def claim_workdir(workdir: Path, config: ConfigDict, *, begun: bool) -> None:
-    """Writes the config into a workdir; refuses one in which another config has begun."""
-    path, mine = workdir / "config.json", flatten(config)
-    if begun and path.exists():
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-        for key in sorted(mine.keys() | theirs.keys()):
-            if mine.get(key) != theirs.get(key):
-                raise ConfigError(
-                    f"{workdir} belongs to a run with {key} = {theirs.get(key)!r}, this config "
-                    f"says {mine.get(key)!r}; use another --workdir or the same config"
-                )
-        return
-    workdir.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(mine, indent=1), encoding="utf-8")
-    temporary.replace(path)
+def leave(ending: SystemExit) -> NoReturn:
+    """Ends the process with its status; after an error at once.
 
-
-def tell_status(
-    workdir: Path, config: ConfigDict, total_steps: int, document: dict[str, Any]
-) -> None:
-    """Leaves what ``launch.status`` cannot know from the log."""
-    run = {
-        "map": config.map,
-        "total_steps": total_steps,
-        "batch_size": config.data.batch_size,
-        "data_fingerprint": document["data_fingerprint"],
-        "environment": document["environment"],
-    }
-    (workdir / RUN_JSON).write_text(json.dumps(run, indent=1), encoding="utf-8")
-
-
-def describe(config: ConfigDict, spec: MapSpec, records: Records) -> dict[str, Any]:
-    """The checkpoint's document: what its numbers mean and where they come from."""
-    return {
-        "map": spec.name,
-        "unit": spec.unit,
-        "network_max": spec.network_max,
-        "scale": records.scale,
-        "grid_alignment": records.grid_alignment,
-        "lr_shape": list(records.lr_shape),
-        "lr_spacing_mm": list(records.lr_spacing_mm),
-        "generator": config.generator.to_dict(),
-        "config": flatten(config),
-        "data_fingerprint": records.fingerprint,
-        "train_slices": len(records),
-        "notes": [describe_features(config)],
-        "environment": {
-            "python": platform.python_version(),
-            "devices": [device.device_kind for device in jax.devices()],
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
-            "xla_flags": os.environ.get("XLA_FLAGS", ""),
-            "qsr_jax": __version__,
-            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        },
-    }
+    Orbax's threads of a save that failed wait minutes for each other, and the process for them.
+    """
+    if not isinstance(ending.code, str):
+        raise ending
+    print(ending.code, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 if __name__ == "__main__":
+    sys.unraisablehook = _tell_but_for_cut_saves
     try:
         main()
-    except SystemExit:
-        # A save that was cut short leaves coroutines behind, which complain as the process ends.
-        sys.unraisablehook = lambda _: None
-        raise
+    except SystemExit as ending:
+        leave(ending)

@@ -9,12 +9,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from qsr_jax.checkpoint import BEST, Checkpoints, DamageError, load_document
-from qsr_jax.data.pipeline import in_order
+from qsr_jax.data.pipeline import batch_ids, in_order
 from qsr_jax.data.records import Records
 from qsr_jax.maps import MapSpec, from_network, to_network
 from qsr_jax.ops.resample import upsample
 from qsr_jax.train.best import merit_of
 from qsr_jax.train.guard import bias_drift, check_finite, saturation
+from qsr_jax.train.processes import is_first, on_first
 from qsr_jax.train.record import Recorder, read_metrics
 from qsr_jax.train.state import GanState, Networks
 from qsr_jax.train.validate import make_scorer, validation_scores
@@ -59,9 +60,12 @@ def make_validator(
     spec: MapSpec,
     records: Records,
     recorder: Recorder,
-    best: BestCheckpoint,
+    best: BestCheckpoint | None,
 ) -> Validate:
-    """A callback that scores the generator on validation people, beside bicubic interpolation."""
+    """A callback that scores the generator on validation people, beside bicubic interpolation.
+
+    Every process scores its share of the slices; the first offers the state to ``best``.
+    """
     if len(records) == 0:
         return lambda *_: None
 
@@ -74,7 +78,12 @@ def make_validator(
         return networks.generator.apply(variables, lr, train=False)
 
     def score(upsampler: Callable, variables: Any) -> dict[str, float]:
-        one_pass = in_order(records, batch_size=config.data.batch_size)
+        one_pass = in_order(
+            records,
+            batch_size=config.data.batch_size,
+            part=jax.process_index(),
+            parts=jax.process_count(),
+        )
         return validation_scores(make_scorer(upsampler, spec), variables, one_pass, spec)
 
     baseline = {f"bicubic_{name}": value for name, value in score(bicubic, {}).items()}
@@ -83,7 +92,9 @@ def make_validator(
     def validate(step: int, state: GanState) -> None:
         scores = score(network, state.served)
         recorder.scalars(step, "validation", scores | baseline)
-        best.offer(step, state, scores)
+        on_first(lambda: best.offer(step, state, scores))
+        if not is_first():
+            return
         lr = to_network(middle["lr"][None] * np.float32(spec.slope), spec)
         sr = from_network(network(state.served, lr)[0, ..., 0], spec)
         coarse = np.kron(middle["lr"][..., 0] * spec.slope, np.ones((records.scale,) * 2))
@@ -98,6 +109,8 @@ def with_alarms(config: ConfigDict, workdir: Path, recorder: Recorder, then: Val
 
     def validate(step: int, state: GanState) -> None:
         then(step, state)
+        if not is_first():
+            return
         alarms = config.alarms
         told = (
             saturation(read_metrics(workdir, "train"), share=alarms.certain, window=alarms.window),
@@ -110,11 +123,20 @@ def with_alarms(config: ConfigDict, workdir: Path, recorder: Recorder, then: Val
     return validate
 
 
-def make_inspector(records: Records) -> Callable[[int, Mapping[str, float], Sequence[int]], None]:
-    """The guard of the loop, which names records by pseudonym and slice."""
+def make_inspector(
+    records: Records, *, batch_size: int, seed: int
+) -> Callable[[int, Mapping[str, float], Sequence[int]], None]:
+    """The guard of the loop, which names records by pseudonym and slice.
+
+    It names those of the whole batch, of which the loop of one process knows its part.
+    """
 
     def describe(index: int) -> str:
         record = records[index]
         return f"{record['person']} slice {record['slice_index']}"
 
-    return lambda done, metrics, ids: check_finite(done, metrics, ids, describe)
+    def inspect(done: int, metrics: Mapping[str, float], _: Sequence[int]) -> None:
+        ids = batch_ids(len(records), batch_size=batch_size, seed=seed, step=done - 1)
+        check_finite(done, metrics, ids, describe)
+
+    return inspect

@@ -19,7 +19,7 @@ from qsr_jax.checkpoint.document import REQUIRED
 from qsr_jax.checkpoint.errors import CheckpointError, DamageError
 from qsr_jax.checkpoint.reading import load_document, load_generator
 from qsr_jax.checkpoint.seal import sealed_steps
-from qsr_jax.checkpoint.store import BEST, DAMAGED, LATEST, Checkpoints
+from qsr_jax.checkpoint.store import BEST, DAMAGED, LATEST, Checkpoints, finishing
 
 # Orbax logs every step of every save, and a page of traceback for an error that it also raises.
 for _name in ("absl", "asyncio"):
@@ -33,6 +33,7 @@ __all__ = [
     "CheckpointError",
     "Checkpoints",
     "DamageError",
+    "finishing",
     "load_document",
     "load_generator",
     "sealed_steps",

@@ -10,6 +10,9 @@ from qsr_jax.checkpoint.document import check_document
 from qsr_jax.checkpoint.errors import CheckpointError, first_line
 from qsr_jax.checkpoint.seal import check_seal, sealed_steps
 
+ON_ITS_OWN = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
+"""Orbax would wait for all processes of a run at every step; process 0 reads and writes alone."""
+
 
 def load_document(workdir: Path, *, which: str = "latest") -> tuple[int, dict[str, Any]]:
     """Returns (step, document) of the newest finished checkpoint without touching any array.
@@ -33,9 +36,9 @@ def load_document(workdir: Path, *, which: str = "latest") -> tuple[int, dict[st
     step = steps[0]
     check_seal(folder / str(step))
     try:
-        document = ocp.Checkpointer(ocp.JsonCheckpointHandler()).restore(
-            folder / str(step) / "document"
-        )
+        document = ocp.Checkpointer(
+            ocp.JsonCheckpointHandler(), multiprocessing_options=ON_ITS_OWN
+        ).restore(folder / str(step) / "document")
     except (ValueError, FileNotFoundError) as error:
         raise CheckpointError(f"{folder}/{step}: document is missing or damaged: {error}") from None
     check_document(document, where=f"{folder}/{step}")
@@ -60,7 +63,8 @@ def load_generator(workdir: Path, step: int, target: Any, *, which: str = "lates
     )
     folder = workdir.absolute() / which / str(step) / "generator"
     try:
-        return ocp.StandardCheckpointer().restore(folder, abstract)
+        reader = ocp.StandardCheckpointer(multiprocessing_options=ON_ITS_OWN)
+        return reader.restore(folder, abstract)
     except (ValueError, KeyError, FileNotFoundError) as error:
         raise CheckpointError(
             f"{folder}: the weights do not fit their document ({first_line(error)})"

@@ -1,4 +1,9 @@
-"""The checkpoints of a workdir: saved in the background, sealed, restored only when whole."""
+"""The checkpoints of a workdir: saved in the background, sealed, restored only when whole.
+
+Of several processes, process 0 alone opens them: every process holds the whole state, so one copy
+of it is the checkpoint, and none can be mixed of two. It hands to the others what it restored
+(:mod:`qsr_jax.train.processes`).
+"""
 
 import contextlib
 import shutil
@@ -8,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from qsr_jax.checkpoint.document import check_document
 from qsr_jax.checkpoint.errors import CheckpointError, DamageError, first_line
+from qsr_jax.checkpoint.reading import ON_ITS_OWN
 from qsr_jax.checkpoint.seal import check_seal, is_sealed, write_seal
 
 LATEST, BEST, DAMAGED = "latest", "best", "damaged"
@@ -27,11 +34,15 @@ class Checkpoints:
         """Opens (and creates) ``workdir/<which>``, keeping the newest ``keep`` steps."""
         self._workdir = workdir.absolute()
         self._folder = self._workdir / which
+        self._folder.mkdir(parents=True, exist_ok=True)
         policy = ocp.checkpoint_managers.LatestN(keep)
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=policy, cleanup_tmp_directories=True
+                preservation_policy=policy,
+                cleanup_tmp_directories=True,
+                create=False,
+                multiprocessing_options=ON_ITS_OWN,
             ),
         )
         self._sealer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seal")
@@ -50,6 +61,7 @@ class Checkpoints:
                 or the save before it could not be written.
         """
         check_document(document, where=f"checkpoint of step {step}")
+        state, generator = _storable((state, generator))
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state),
             generator=ocp.args.StandardSave(generator),
@@ -165,6 +177,26 @@ class Checkpoints:
                 f"{self._folder}: a checkpoint could not be written ({first_line(error)}); check "
                 "free disk space and quota. Complete checkpoints are untouched"
             ) from error
+
+
+@contextlib.contextmanager
+def finishing(checkpoints: Checkpoints | None) -> Iterator[None]:
+    """Lets a run that fails finish the save it had begun: the last good step is not lost.
+
+    The error of the run goes on; whether that save could be written is no longer asked.
+    """
+    try:
+        yield
+    except Exception:
+        if checkpoints is not None:
+            with contextlib.suppress(CheckpointError):
+                checkpoints.wait()
+        raise
+
+
+def _storable(tree: Any) -> Any:
+    """Arrays as Orbax takes them: of several processes it wants host arrays, and copies of them."""
+    return tree if jax.process_count() == 1 else jax.tree.map(np.array, tree)
 
 
 def _what_is_wrong(step_folder: Path) -> str | None:

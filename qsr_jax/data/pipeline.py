@@ -31,6 +31,20 @@ def batch_ids(length: int, *, batch_size: int, seed: int, step: int) -> np.ndarr
     return order[place * batch_size : (place + 1) * batch_size].astype(np.int32)
 
 
+def part_of(ids: np.ndarray, *, part: int, parts: int) -> np.ndarray:
+    """The ``part``-th of ``parts`` equal pieces, in order: what one of several processes reads.
+
+    Raises:
+        ValueError: the batch does not divide by the number of processes.
+    """
+    size, rest = divmod(len(ids), parts)
+    if rest:
+        raise ValueError(
+            f"a batch of {len(ids)} does not divide by {parts} processes; set data.batch_size"
+        )
+    return ids[part * size : (part + 1) * size]
+
+
 def load_batch(records: Records, ids: np.ndarray) -> Batch:
     """Reads the records ``ids`` as arrays; see :data:`qsr_jax.types.Batch`."""
     images: dict[str, np.ndarray] = {}
@@ -45,7 +59,14 @@ def load_batch(records: Records, ids: np.ndarray) -> Batch:
 
 
 def batches(
-    records: Records, *, batch_size: int, seed: int, start_step: int, num_threads: int = 2
+    records: Records,
+    *,
+    batch_size: int,
+    seed: int,
+    start_step: int,
+    num_threads: int = 2,
+    part: int = 0,
+    parts: int = 1,
 ) -> Iterator[Batch]:
     """Batches ``start_step``, ``start_step + 1``, ... without end, read ahead by threads.
 
@@ -53,17 +74,20 @@ def batches(
 
     Args:
         records: one split of one map.
-        batch_size: records per batch.
+        batch_size: records per batch, of all parts together.
         seed: of the order.
         start_step: first batch to give.
         num_threads: threads that read; as many batches wait ready.
+        part: which piece of every batch to read, see :func:`part_of`.
+        parts: number of pieces, one per process.
     """
 
     def batch_at(step: int) -> Mapping[str, Any]:
         ids = batch_ids(len(records), batch_size=batch_size, seed=seed, step=step)
-        return load_batch(records, ids)
+        return load_batch(records, part_of(ids, part=part, parts=parts))
 
-    batch_ids(len(records), batch_size=batch_size, seed=seed, step=start_step)
+    first = batch_ids(len(records), batch_size=batch_size, seed=seed, step=start_step)
+    part_of(first, part=part, parts=parts)
     _keep_freed_memory()
     steps = grain.MapDataset.range(start_step, sys.maxsize).map(batch_at)
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_threads)
@@ -79,7 +103,16 @@ def _keep_freed_memory() -> None:
     np.empty(LARGE_BLOCK_BYTES, np.uint8)
 
 
-def in_order(records: Records, *, batch_size: int) -> Iterator[Batch]:
-    """Every record once, in the order of the records; the last batch may be smaller."""
-    for start in range(0, len(records), batch_size):
+def in_order(
+    records: Records, *, batch_size: int, part: int = 0, parts: int = 1
+) -> Iterator[Batch]:
+    """Every record once, in the order of the records; the last batch may be smaller.
+
+    Args:
+        records: what to read.
+        batch_size: records per batch.
+        part: of several processes, this one: it gets batches ``part``, ``part + parts``, …
+        parts: number of processes.
+    """
+    for start in range(part * batch_size, len(records), parts * batch_size):
         yield load_batch(records, np.arange(start, min(start + batch_size, len(records))))

@@ -10,9 +10,13 @@ Dense(1024) on a 512 x 512 image alone would hold 537 million weights).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
+
+from qsr_jax.models.convolution import halving_convolution
+from qsr_jax.models.precision import restored
 
 
 class Discriminator(nn.Module):
@@ -22,23 +26,37 @@ class Discriminator(nn.Module):
         features: widths of the convolutions; every second one halves the image.
         norm_momentum: share of the old value kept by the running statistics of batch norm.
         axis_name: device axis over which batch statistics are shared, or None.
+        polyphase: whether the input gradient of the halving convolutions leaves out the zeros, see
+            :mod:`qsr_jax.models.convolution`; the same sums in another order.
+        dtype: in which convolutions compute, None: as their inputs; parameters, statistics and
+            logits stay float32.
     """
 
     features: Sequence[int]
     norm_momentum: float
     axis_name: str | None = None
+    polyphase: bool = False
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Runs the network; ``train`` chooses batch or running statistics."""
         for index, width in enumerate(self.features):
             stride = 1 + index % 2
-            x = nn.Conv(width, (3, 3), strides=(stride, stride), use_bias=index == 0)(x)
+            x = nn.Conv(
+                width,
+                (3, 3),
+                strides=(stride, stride),
+                use_bias=index == 0,
+                dtype=self.dtype,
+                conv_general_dilated=halving_convolution if self.polyphase else None,
+            )(x)
             if index > 0:
                 x = nn.BatchNorm(
                     use_running_average=not train,
                     momentum=self.norm_momentum,
                     axis_name=self.axis_name if train else None,
+                    dtype=self.dtype,
                 )(x)
             x = nn.leaky_relu(x, 0.2)
-        return nn.Dense(1)(x.mean(axis=(1, 2)))[:, 0]
+        return nn.Dense(1)(restored(x).mean(axis=(1, 2)))[:, 0]

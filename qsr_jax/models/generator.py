@@ -8,8 +8,12 @@ Where the paper is silent: 64 features, the long skip around the block trunk and
 its closing convolution are SRGAN's; nothing follows the shuffle, so that tanh is the last layer.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
+
+from qsr_jax.models.precision import lowered, restored
 
 
 def pixel_shuffle(x: jax.Array, scale: int) -> jax.Array:
@@ -29,18 +33,21 @@ class ResidualBlock(nn.Module):
     features: int
     norm_momentum: float
     axis_name: str | None
+    dtype: Any
+    train: bool
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps (n, h, w, features) to the same shape."""
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps (n, h, w, features) to the same shape; ``train`` as in :class:`Generator`."""
         y = x
         for index in range(2):
             # A bias before batch norm is cancelled by it, and Adam would blow up its rounding.
-            y = nn.Conv(self.features, (3, 3), use_bias=False)(y)
+            y = nn.Conv(self.features, (3, 3), use_bias=False, dtype=self.dtype)(y)
             y = nn.BatchNorm(
-                use_running_average=not train,
+                use_running_average=not self.train,
                 momentum=self.norm_momentum,
-                axis_name=self.axis_name if train else None,
+                axis_name=self.axis_name if self.train else None,
+                dtype=self.dtype,
             )(y)
             y = nn.relu(y) if index == 0 else y
         return x + y
@@ -55,6 +62,9 @@ class Generator(nn.Module):
         scale: factor between the grids (paper: 2).
         norm_momentum: share of the old value kept by the running statistics of batch norm.
         axis_name: device axis over which batch statistics are shared, or None.
+        dtype: in which the trunk computes, None: as its inputs; the first and the last convolution
+            see values of the map itself and stay float32, as do parameters and statistics.
+        remat: whether the backward pass computes each block again instead of keeping it.
     """
 
     features: int
@@ -62,20 +72,31 @@ class Generator(nn.Module):
     scale: int
     norm_momentum: float
     axis_name: str | None = None
+    dtype: Any = None
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Runs the network; ``train`` chooses batch or running statistics."""
-        x = nn.relu(nn.Conv(self.features, (9, 9))(x))  # (n, h, w, features)
+        x = lowered(nn.relu(nn.Conv(self.features, (9, 9))(x)), self.dtype)  # (n, h, w, features)
         y = x
-        for _ in range(self.blocks):
-            y = ResidualBlock(self.features, self.norm_momentum, self.axis_name)(y, train=train)
-        y = nn.Conv(self.features, (3, 3), use_bias=False)(y)
+        block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
+        for index in range(self.blocks):
+            y = block(
+                self.features,
+                self.norm_momentum,
+                self.axis_name,
+                self.dtype,
+                train,
+                name=f"ResidualBlock_{index}",
+            )(y)
+        y = nn.Conv(self.features, (3, 3), use_bias=False, dtype=self.dtype)(y)
         y = nn.BatchNorm(
             use_running_average=not train,
             momentum=self.norm_momentum,
             axis_name=self.axis_name if train else None,
+            dtype=self.dtype,
         )(y)
-        y = nn.relu(x + y)
+        y = restored(nn.relu(x + y))
         y = nn.Conv(self.scale**2, (1, 1))(y)  # (n, h, w, scale^2)
         return nn.tanh(pixel_shuffle(y, self.scale))

@@ -45,23 +45,23 @@ class Board:
 
     def flush(self) -> None:
         """Hands what was recorded to the operating system."""
-        with self._told():
+        with naming(self._folder):
             self._events.flush()
 
     def close(self) -> None:
         """Flushes and closes the file."""
-        with self._told():
+        with naming(self._folder):
             self._events.close()
 
     def _write(self, step: int, **content: Any) -> None:
-        with self._told():
+        with naming(self._folder):
             self._events.write_event(Event(wall_time=time.time(), step=step, **content))
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OSError(
-                error.errno, f"{error.strerror}, while recording", str(self._folder)
-            ) from error
+
+@contextlib.contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Adds the path to an OSError of writing, which does not know it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}, while recording", str(path)) from error

@@ -11,9 +11,19 @@ import jax.numpy as jnp
 from qsr_jax.maps import MapSpec, to_network
 from qsr_jax.types import Batch
 
+FLIP = 1
+"""Sets the draw that mirrors a sample apart from the one that places its crop."""
+
 
 def prepare(
-    batch: Batch, *, spec: MapSpec, scale: int, crop: int, seed: int, step: jax.Array
+    batch: Batch,
+    *,
+    spec: MapSpec,
+    scale: int,
+    crop: int,
+    seed: int,
+    step: jax.Array,
+    flip: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """Returns (lr, hr) in network scale.
 
@@ -25,20 +35,29 @@ def prepare(
             whole slices.
         seed: experiment seed.
         step: number of finished steps, int32.
+        flip: whether half of the samples are mirrored, left to right. Only for grids that share
+            their outer edge ("corner"): mirrored, a "sample" grid would lie elsewhere.
 
     Returns:
         lr (n, crop, crop, 1) and hr (n, scale*crop, scale*crop, 1), float32; the same region of
         the head for either grid alignment, because both map coarse pixel i to fine pixel scale*i.
     """
     lr, hr = batch["lr"], batch["hr"]
+    base = jax.random.fold_in(jax.random.key(seed), step)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(base, batch["sample_id"])
     if crop:
-        base = jax.random.fold_in(jax.random.key(seed), step)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(base, batch["sample_id"])
         coarse_mask = batch["mask"][:, ::scale, ::scale, 0]
         origins = jax.vmap(lambda k, m: _crop_origin(k, m, crop))(keys, coarse_mask)
         lr, hr = _cut(lr, origins, crop), _cut(hr, origins * scale, crop * scale)
-    to_physical = jnp.float32(spec.slope)
-    return tuple(to_network(x.astype(jnp.float32) * to_physical, spec) for x in (lr, hr))
+    if flip:
+        chosen = jax.vmap(lambda k: jax.random.bernoulli(jax.random.fold_in(k, FLIP)))(keys)
+        lr, hr = (jnp.where(chosen[:, None, None, None], x[:, :, ::-1], x) for x in (lr, hr))
+    return to_scale(lr, spec), to_scale(hr, spec)
+
+
+def to_scale(stored: jax.Array, spec: MapSpec) -> jax.Array:
+    """Stored values to network scale, float32."""
+    return to_network(stored.astype(jnp.float32) * jnp.float32(spec.slope), spec)
 
 
 def _crop_origin(key: jax.Array, mask: jax.Array, crop: int) -> jax.Array:

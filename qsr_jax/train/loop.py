@@ -7,7 +7,9 @@ from typing import Any
 
 import jax
 
-from qsr_jax.train.parallel import split_over_devices
+from qsr_jax.train.dispatch import one_by_one, together
+from qsr_jax.train.parallel import ASKED, split_over_devices, with_wish
+from qsr_jax.train.processes import alone
 from qsr_jax.train.record import Recorder
 from qsr_jax.train.state import GanState
 from qsr_jax.train.steps import Metrics, Step
@@ -37,7 +39,7 @@ class Callbacks:
         save: (done, state), when due or asked to stop; never before the metrics of all finished
             steps have been inspected.
         inspect: (done, metrics, sample ids) of every step; raises to end the run.
-        stop: whether somebody asked the run to stop; it then saves and returns.
+        stop: whether somebody asked this process to stop; all of them then save and return.
     """
 
     validate: Callable[[int, GanState], None]
@@ -56,35 +58,42 @@ def fit(
     cadence: Cadence,
     recorder: Recorder,
     call: Callbacks,
+    per_call: int = 1,
 ) -> tuple[GanState, int]:
     """Takes steps ``first_step`` … ``cadence.total_steps - 1``, fewer when asked to stop.
 
     The metrics of a step are read after the next one has been dispatched, so that the device does
-    not wait for the host between two checkpoints.
+    not wait for the host between two checkpoints. Several processes learn from these metrics
+    whether one of them was asked to stop, and stop together, two steps later at most.
 
     Args:
         state: after ``first_step`` steps, replicated over the devices.
         first_step: number of steps already taken.
         step_of: the compiled step to use at a step number (warm-up or adversarial).
         frozen: parameters of the frozen feature network.
-        batches: the batches from ``first_step`` on.
+        batches: this process' part of the batches from ``first_step`` on.
         cadence: when to do what.
         recorder: where metrics go.
         call: what to do then.
+        per_call: steps that one call of the compiled step takes, see
+            :mod:`qsr_jax.train.dispatch`; everything due must be a multiple of it.
 
     Returns:
         The last state and the number of steps it has taken.
     """
     ledger = _Ledger(cadence, recorder, call.inspect)
     done = first_step
-    for number in range(first_step, cadence.total_steps):
+    for number in range(first_step, cadence.total_steps, per_call):
         with ledger.pace.waiting():
-            batch = next(batches)
-        state, metrics = step_of(number)(state, frozen, split_over_devices(batch))
+            taken = [next(batches) for _ in range(per_call)]
+        parts = together([split_over_devices(batch) for batch in taken])
+        if not alone():
+            parts = with_wish(parts, asked=call.stop())
+        state, metrics = step_of(number)(state, frozen, parts)
         ledger.settle()
-        done = number + 1
-        ledger.note(done, metrics, batch["sample_id"])
-        stopping = call.stop()
+        done = number + per_call
+        ledger.note(done, metrics, [batch["sample_id"] for batch in taken])
+        stopping = call.stop() if alone() else ledger.asked
         if cadence.due(done, cadence.validate_every) and not stopping:
             ledger.settle()
             call.validate(done, state)
@@ -104,21 +113,27 @@ class _Ledger:
     def __init__(self, cadence: Cadence, recorder: Recorder, inspect: Callable) -> None:
         self.pace = _Pace()
         self._cadence, self._recorder, self._inspect = cadence, recorder, inspect
-        self._unread: tuple[int, Metrics, Sequence[int]] | None = None
+        self._unread: tuple[int, Metrics, Sequence[Sequence[int]]] | None = None
+        self.asked = False
 
-    def note(self, done: int, metrics: Metrics, sample_ids: Sequence[int]) -> None:
+    def note(self, done: int, metrics: Metrics, sample_ids: Sequence[Sequence[int]]) -> None:
+        """Of one call: the steps after it, and the sample ids of each of its steps."""
         self._unread = (done, metrics, sample_ids)
-        self.pace.count(len(sample_ids))
+        self.pace.count(sum(map(len, sample_ids)) * jax.process_count())
 
     def settle(self) -> None:
         if self._unread is None:
             return
-        done, metrics, sample_ids = self._unread
-        self._unread, values = None, jax.device_get(metrics)
-        self._inspect(done, values, sample_ids)
-        if self._cadence.due(done, self._cadence.log_every):
-            self._recorder.scalars(done, "train", values | self.pace.report())
-        self._recorder.advance()
+        last, metrics, sample_ids = self._unread
+        self._unread, fetched = None, jax.device_get(metrics)
+        self.asked = bool(fetched.pop(ASKED, 0))
+        steps = one_by_one(fetched, len(sample_ids))
+        first = last - len(steps) + 1
+        for done, (values, ids) in enumerate(zip(steps, sample_ids, strict=True), start=first):
+            self._inspect(done, values, ids)
+            if self._cadence.due(done, self._cadence.log_every):
+                self._recorder.scalars(done, "train", values | self.pace.report())
+            self._recorder.advance()
 
 
 class _Pace:

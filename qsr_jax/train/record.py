@@ -5,12 +5,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from tqdm import tqdm
 
-from qsr_jax.train.board import Board
+from qsr_jax.train.board import Board, naming
 
 
 class Recorder:
@@ -48,8 +48,7 @@ class Recorder:
     def scalars(self, step: int, group: str, values: Mapping[str, float]) -> None:
         """Records ``values`` of a step under ``group`` ("train", "validation")."""
         line = {"step": step, "group": group} | {k: float(v) for k, v in values.items()}
-        self._lines.write(json.dumps(line) + "\n")
-        self._lines.flush()
+        self._write(line)
         for name, value in values.items():
             self._board.scalar(step, f"{group}/{name}", float(value))
         self._board.flush()
@@ -58,10 +57,14 @@ class Recorder:
 
     def alarm(self, step: int, text: str) -> None:
         """Records and prints something a person should know; the run goes on."""
-        self._lines.write(json.dumps({"step": step, "group": "alarm", "text": text}) + "\n")
-        self._lines.flush()
+        self._write({"step": step, "group": "alarm", "text": text})
         self._board.text(step, "alarm", text)
         tqdm.write(f"step {step}: {text}")
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        with naming(self._lines.name):
+            self._lines.write(json.dumps(line) + "\n")
+            self._lines.flush()
 
     def picture(self, step: int, name: str, panels: np.ndarray) -> None:
         """Records a grey picture (rows, columns) with values in 0..1 to TensorBoard."""

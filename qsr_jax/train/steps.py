@@ -6,11 +6,15 @@ The generator runs forward once; both updates come from that one image:
 2. D is updated on (hr, sr);
 3. the gradient of equation 4 at sr, with the updated D, goes back through the kept pull-back.
 
+A batch taken in parts keeps nothing: each part's image is computed again for 3, after D has been
+updated on all of them.
+
 Reduction over the batch is global: every term is a sum over all samples of all devices, divided
 where the paper says mean. So N devices do what one does with the same global batch.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,32 +22,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from qsr_jax import losses
 from qsr_jax.maps import MapSpec
+from qsr_jax.train.computing import PLAIN, Computing
 from qsr_jax.train.inputs import prepare
 from qsr_jax.train.state import GanState, Networks, Variables
+from qsr_jax.train.terms import (
+    LossWeights,
+    Metrics,
+    Reduction,
+    discriminator_shares,
+    paper_terms,
+    pixel_terms,
+)
 from qsr_jax.types import Batch
 
-Metrics = dict[str, jax.Array]
 Step = Callable[[GanState, Any, Batch], tuple[GanState, Metrics]]
-
-
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """Equation 4: weights of its terms, and how equation 2 reduces over samples ("sum"/"mean")."""
-
-    mae: float
-    gan: float
-    vgg: float
-    gan_reduction: str
-
-    def __post_init__(self) -> None:
-        """Refuses a reduction that does not exist."""
-        if self.gan_reduction not in ("sum", "mean"):
-            raise ValueError(
-                f"loss.gan_reduction is {self.gan_reduction!r}; expected 'sum' (equation 2 as "
-                "printed) or 'mean'"
-            )
 
 
 def make_step(
@@ -58,6 +51,8 @@ def make_step(
     frozen_norm: bool,
     average_decay: float,
     axis_name: str | None,
+    flip: bool = False,
+    computing: Computing = PLAIN,
 ) -> Step:
     """Builds ``step(state, features_params, batch) -> (state, metrics)``.
 
@@ -73,145 +68,136 @@ def make_step(
             that what is trained is what predicts.
         average_decay: of the running average of the generator; 0 keeps none.
         axis_name: device axis of :mod:`qsr_jax.train.parallel`, or None for one device.
+        flip: whether half of the samples are mirrored, left to right.
+        computing: precision and memory.
 
     Returns:
         The step. Its metrics are scalars of the global batch: every term raw and ``*_weighted``,
         ``total``, and for the adversarial stage ``discriminator``, ``p_real``, ``p_fake``; norms
         of the gradients, and of everything that the state holds of the networks after the step.
     """
-    over = _Reduction(batch_size, axis_name)
+    work = _Work(
+        networks=computing.applied_to(networks),
+        over=Reduction(batch_size, axis_name),
+        weights=weights,
+        computing=computing,
+        adversarial=adversarial,
+        frozen_norm=frozen_norm,
+    )
+    load = functools.partial(
+        prepare, spec=spec, scale=networks.generator.scale, crop=crop, flip=flip, seed=seed
+    )
 
     def step(state: GanState, features_params: Any, batch: Batch) -> tuple[GanState, Metrics]:
-        lr, hr = prepare(
-            batch, spec=spec, scale=networks.generator.scale, crop=crop, seed=seed, step=state.step
-        )
-        sr, pull_back, generator_stats = _forward(networks, state.generator, lr, frozen_norm)
-        if adversarial:
-            state, metrics, gradient_norm = _update_discriminator(networks, over, state, hr, sr)
-            terms = _paper_terms(networks, over, weights, state, features_params, hr)
-        else:
-            metrics, gradient_norm, terms = {}, {}, _pixel_terms(over, weights, hr)
-        sr_gradient, generator_metrics = jax.grad(terms, has_aux=True)(sr)
-        gradients = over.total(pull_back(sr_gradient)[0])
-        params, opt = _apply(networks.optimizer, gradients, state.generator, state.generator_opt)
-        generator = {"params": params, "batch_stats": generator_stats}
-        state = state.replace(
-            step=state.step + 1,
-            generator=generator,
-            generator_opt=opt,
-            average=_follow(state.average, generator, average_decay, state.step),
-        )
+        how = work.whole if computing.parts == 1 else work.in_parts
+        with jax.default_matmul_precision(computing.matmul):
+            images = functools.partial(load, step=state.step)
+            state, gradients, statistics, metrics = how(state, features_params, batch, images)
+        state = _improved(networks.optimizer, state, gradients, statistics, average_decay)
         norms = {"generator_gradient_norm": optax.tree.norm(gradients)} | _sizes(state)
-        return state, over.total(metrics | generator_metrics) | gradient_norm | norms
+        return state, metrics | norms
 
     return step
 
 
 @dataclasses.dataclass(frozen=True)
-class _Reduction:
-    """Local shares of global sums and means; :meth:`total` adds the shares up."""
+class _Work:
+    """Both ways to the generator's gradients.
 
-    batch_size: int
-    axis_name: str | None
+    Each returns the state with D updated, G's global gradients and new statistics, and metrics.
+    """
 
-    def mean(self, per_sample: jax.Array) -> jax.Array:
-        return per_sample.sum() / self.batch_size
+    networks: Networks
+    over: Reduction
+    weights: LossWeights
+    computing: Computing
+    adversarial: bool
+    frozen_norm: bool
 
-    def total(self, tree: Any) -> Any:
-        return tree if self.axis_name is None else jax.lax.psum(tree, self.axis_name)
+    def whole(self, state: GanState, features_params: Any, batch: Batch, load: Callable) -> tuple:
+        """One generator pass serves both updates."""
+        lr, hr = load(batch)
+        sr, pull_back, statistics = self._forward(state.generator, lr)
+        metrics, norm = {}, {}
+        if self.adversarial:
+            shares = discriminator_shares(self.networks, self.over, state.discriminator, hr, sr)
+            state, metrics, norm = self._judged(state, *shares)
+        sr_gradient, more = self._improve(state, features_params, sr, hr, batch)
+        gradients = self.over.total(pull_back(sr_gradient)[0])
+        return state, gradients, statistics, self.over.total(metrics | more) | norm
 
+    def in_parts(
+        self, state: GanState, features_params: Any, batch: Batch, load: Callable
+    ) -> tuple:
+        """Piece by piece, twice: for D, then with the updated D for G."""
 
-def _forward(networks: Networks, generator: Variables, lr: jax.Array, frozen_norm: bool) -> tuple:
-    """G(lr), its pull-back to the parameters, and its new running statistics."""
-    statistics = generator["batch_stats"]
+        def judge(part: Batch) -> tuple:
+            lr, hr = load(part)
+            sr = self._forward(state.generator, lr)[0]
+            return discriminator_shares(self.networks, self.over, state.discriminator, hr, sr)
 
-    def run(params: Any) -> tuple[jax.Array, Any]:
-        variables = {"params": params, "batch_stats": statistics}
-        if frozen_norm:
-            return networks.generator.apply(variables, lr, train=False), statistics
-        sr, updates = networks.generator.apply(variables, lr, train=True, mutable=["batch_stats"])
-        return sr, updates["batch_stats"]
+        metrics, norm, judged = {}, {}, state
+        if self.adversarial:
+            gradients, stats, metrics = self.computing.summed(judge, batch)
+            judged, metrics, norm = self._judged(state, gradients, self._mean(stats), metrics)
 
-    return jax.vjp(run, generator["params"], has_aux=True)
+        def improve(part: Batch) -> tuple:
+            lr, hr = load(part)
+            sr, pull_back, statistics = self._forward(state.generator, lr)
+            sr_gradient, more = self._improve(judged, features_params, sr, hr, part)
+            return pull_back(sr_gradient)[0], statistics, more
 
-
-def _judge(networks: Networks, params: Any, stats: Any, images: jax.Array) -> tuple:
-    """Logits of D in training mode, and its new running statistics."""
-    logits, updates = networks.discriminator.apply(
-        {"params": params, "batch_stats": stats}, images, train=True, mutable=["batch_stats"]
-    )
-    return logits, updates["batch_stats"]
-
-
-def _update_discriminator(
-    networks: Networks, over: _Reduction, state: GanState, hr: jax.Array, sr: jax.Array
-) -> tuple[GanState, Metrics, Metrics]:
-    """New state, this device's shares of the metrics, and the norm of the global gradient."""
-
-    def loss(params: Any) -> tuple:
-        real, stats = _judge(networks, params, state.discriminator["batch_stats"], hr)
-        fake, stats = _judge(networks, params, stats, sr)
-        value = over.mean(losses.discriminator(real, fake))
-        probabilities = {
-            "p_real": over.mean(jax.nn.sigmoid(real)),
-            "p_fake": over.mean(jax.nn.sigmoid(fake)),
-        }
-        return value, (stats, {"discriminator": value} | probabilities)
-
-    gradients, (stats, metrics) = jax.grad(loss, has_aux=True)(state.discriminator["params"])
-    gradients = over.total(gradients)
-    params, opt = _apply(
-        networks.optimizer, gradients, state.discriminator, state.discriminator_opt
-    )
-    discriminator = {"params": params, "batch_stats": stats}
-    norm = {"discriminator_gradient_norm": optax.tree.norm(gradients)}
-    return state.replace(discriminator=discriminator, discriminator_opt=opt), metrics, norm
-
-
-def _pixel_terms(over: _Reduction, weights: LossWeights, hr: jax.Array) -> Callable:
-    def terms(sr: jax.Array) -> tuple[jax.Array, Metrics]:
-        return _weigh({"mae": (over.mean(losses.mae(sr, hr)), weights.mae)})
-
-    return terms
-
-
-def _paper_terms(
-    networks: Networks,
-    over: _Reduction,
-    weights: LossWeights,
-    state: GanState,
-    features_params: Any,
-    hr: jax.Array,
-) -> Callable:
-    """Equation 4 as a function of sr."""
-    features_hr = networks.features.apply({"params": features_params}, hr)
-
-    def terms(sr: jax.Array) -> tuple[jax.Array, Metrics]:
-        logits, _ = _judge(
-            networks, state.discriminator["params"], state.discriminator["batch_stats"], sr
-        )
-        gan = losses.adversarial(logits)
-        features_sr = networks.features.apply({"params": features_params}, sr)
-        return _weigh(
-            {
-                "mae": (over.mean(losses.mae(sr, hr)), weights.mae),
-                "gan": (
-                    gan.sum() if weights.gan_reduction == "sum" else over.mean(gan),
-                    weights.gan,
-                ),
-                "vgg": (over.mean(losses.content(features_sr, features_hr)), weights.vgg),
-            }
+        gradients, statistics, more = self.computing.summed(improve, batch)
+        unchanged = state.generator["batch_stats"]
+        statistics = unchanged if self.frozen_norm else self._mean(statistics)
+        return (
+            judged,
+            self.over.total(gradients),
+            statistics,
+            self.over.total(metrics | more) | norm,
         )
 
-    return terms
+    def _forward(self, generator: Variables, lr: jax.Array) -> tuple:
+        """G(lr), its pull-back to the parameters, and its new running statistics."""
+        statistics, network = generator["batch_stats"], self.networks.generator
 
+        def run(params: Any) -> tuple[jax.Array, Any]:
+            variables = {"params": params, "batch_stats": statistics}
+            if self.frozen_norm:
+                return network.apply(variables, lr, train=False), statistics
+            sr, updates = network.apply(variables, lr, train=True, mutable=["batch_stats"])
+            return sr, updates["batch_stats"]
 
-def _weigh(terms: dict[str, tuple[jax.Array, float]]) -> tuple[jax.Array, Metrics]:
-    """Weighted total, and every term raw and weighted."""
-    weighted = {f"{name}_weighted": value * weight for name, (value, weight) in terms.items()}
-    total = jnp.stack(list(weighted.values())).sum()
-    raw = {name: value for name, (value, _) in terms.items()}
-    return total, raw | weighted | {"total": total}
+        return jax.vjp(run, generator["params"], has_aux=True)
+
+    def _judged(self, state: GanState, gradients: Any, stats: Any, metrics: Metrics) -> tuple:
+        """State with an updated D, this device's shares of the metrics, the gradient's norm."""
+        gradients = self.over.total(gradients)
+        optimizer = self.networks.optimizer
+        params, opt = _apply(optimizer, gradients, state.discriminator, state.discriminator_opt)
+        discriminator = {"params": params, "batch_stats": stats}
+        norm = {"discriminator_gradient_norm": optax.tree.norm(gradients)}
+        return state.replace(discriminator=discriminator, discriminator_opt=opt), metrics, norm
+
+    def _improve(
+        self, state: GanState, features_params: Any, sr: jax.Array, hr: jax.Array, batch: Batch
+    ) -> tuple[jax.Array, Metrics]:
+        """Gradient of the loss at sr, and this device's shares of its terms."""
+        terms = pixel_terms(self.over, self.weights, hr)
+        if self.adversarial:
+            terms = paper_terms(
+                self.networks,
+                self.over,
+                self.weights,
+                state.discriminator,
+                features_params,
+                hr,
+                batch,
+            )
+        return jax.grad(terms, has_aux=True)(sr)
+
+    def _mean(self, summed: Any) -> Any:
+        return jax.tree.map(lambda x: x / self.computing.parts, summed)
 
 
 def _apply(
@@ -219,6 +205,24 @@ def _apply(
 ) -> tuple:
     updates, opt = optimizer.update(gradients, opt, network["params"])
     return optax.apply_updates(network["params"], updates), opt
+
+
+def _improved(
+    optimizer: optax.GradientTransformation,
+    state: GanState,
+    gradients: Any,
+    statistics: Any,
+    average_decay: float,
+) -> GanState:
+    """The state after the generator's update, one step further."""
+    params, opt = _apply(optimizer, gradients, state.generator, state.generator_opt)
+    generator = {"params": params, "batch_stats": statistics}
+    return state.replace(
+        step=state.step + 1,
+        generator=generator,
+        generator_opt=opt,
+        average=_follow(state.average, generator, average_decay, state.step),
+    )
 
 
 def _follow(average: Variables, generator: Variables, decay: float, step: jax.Array) -> Variables:

@@ -7,11 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.maps import MapSpec, from_network, to_network
+from qsr_jax.train.processes import in_turn
 from qsr_jax.train.state import Variables
 from qsr_jax.types import Batch
 
 Upsampler = Callable[[Variables, jax.Array], jax.Array]
 """(variables, lr in network scale) to hr in network scale."""
+
+
+SUMS = 5
+"""How many sums a scorer makes of a batch."""
 
 
 def make_scorer(upsampler: Upsampler, spec: MapSpec) -> Callable[[Variables, Batch], jax.Array]:
@@ -41,12 +46,20 @@ def validation_scores(
 ) -> dict[str, float]:
     """Masked error over all validation voxels, from sums and one count.
 
+    Args:
+        score: of :func:`make_scorer`.
+        variables: of the generator.
+        batches: this process' share of the batches, dealt in turn; the scores are those of all.
+        spec: the map.
+
     Returns:
         ``mae`` and ``bias`` in the unit of the map (named so: ``mae_ms``, ``mae_percent``),
         ``relative_bias_percent`` of the reference's mean, and ``psnr_db`` inside the mask with
         ``spec.scanner_max`` as data range.
     """
-    totals = sum(np.asarray(score(variables, batch), np.float64) for batch in batches)
+    rows = [np.asarray(score(variables, batch)) for batch in batches]
+    everyone = in_turn(np.asarray(rows, np.float32).reshape(-1, SUMS))
+    totals = sum(row.astype(np.float64) for row in everyone)
     voxels, absolute, signed, squared, reference = totals
     unit = {"ms": "ms", "%": "percent"}[spec.unit]
     return {

@@ -135,21 +135,28 @@ def acquisition(person: str, number: int = 1, **changes) -> dicom.Acquisition:
 
 
 def write_person(
-    folder: Path, *, seed: int, alignment: str = CORNER, skip=(), change=None, person: str = ""
+    folder: Path,
+    *,
+    seed: int,
+    alignment: str = CORNER,
+    skip=(),
+    change=None,
+    person: str = "",
+    side: int = 32,
 ) -> Path:
-    """Six series of one person; ``change(side, name, volume, acquisition)`` may replace both."""
-    low = fast_geometry()
+    """Six series of one person; ``change(scan, name, volume, acquisition)`` may replace both."""
+    low = fast_geometry(side)
     centres = {"fast": 0.5, "routine": 0.5 if alignment == CORNER else 1.0}
-    for side, geometry in (("fast", low), ("routine", low.refined(2, alignment))):
-        maps = head_maps(geometry.shape, seed, centres[side])
+    for scan, geometry in (("fast", low), ("routine", low.refined(2, alignment))):
+        maps = head_maps(geometry.shape, seed, centres[scan])
         for number, (name, values) in enumerate(maps.items(), start=1):
-            series = f"{side}_{name}"
+            series = f"{scan}_{name}"
             if series in skip:
                 continue
             volume = Volume(values[..., None], (name,), geometry)
             header = acquisition(person or folder.name, number)
             if change:
-                volume, header = change(side, name, volume, header)
+                volume, header = change(scan, name, volume, header)
             uid_seed = f"{folder.name}/{series}"
             dicom.write_acquired(volume, folder / series, acquisition=header, uid_seed=uid_seed)
     return folder

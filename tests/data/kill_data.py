@@ -37,6 +37,15 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
+    """What is missing, extra or changed, by name."""
+    told = {name: "missing" for name in expected.keys() - found.keys()}
+    told |= {name: "extra" for name in found.keys() - expected.keys()}
+    told |= {name: "changed" for name in found.keys() & expected.keys()
+             if found[name] != expected[name]}  # fmt: skip
+    return [f"{name} {what}" for name, what in sorted(told.items())]
+
+
 def material(folder: Path) -> Path:
     """Four people and their manifest."""
     from dicom_factory import write_person
@@ -105,7 +114,8 @@ def kill_builds(kills: int, seed: int, folder: Path) -> Counter:
         found = check_build(target, expected)
         seen[f"{found} of 3 maps, {'killed' if cut else 'ended'}"] += 1
         build(manifest, target)
-        assert digests(target) == expected, "a repeated build differs"
+        differing = differences(digests(target), expected)
+        assert not differing, f"a repeated build differs: {differing}"
         shutil.rmtree(target)
     return seen
 
@@ -119,13 +129,14 @@ def check_build(target: Path, expected: dict[str, str]) -> int:
     for name in MAPS:
         folder = dataset_folder(target, name)
         if folder.exists():
-            inside = digests(folder)
             prefix = folder.relative_to(target).as_posix()
-            assert inside == {
+            whole = {
                 key.removeprefix(f"{prefix}/"): value
                 for key, value in expected.items()
                 if key.startswith(f"{prefix}/")
-            }, f"{folder}: half a dataset"
+            }
+            differing = differences(digests(folder), whole)
+            assert not differing, f"{folder}: half a dataset: {differing}"
             assert len(open_records(target, name, "train"))
             count += 1
             continue

@@ -1,15 +1,8 @@
 """A few of the kills that ``kill_data.py`` does by the fifty, and builds that must be equal."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from dicom_factory import write_person
+from build_matrix import CIRCUMSTANCES, DAMAGES, built, check_refused, cohort
 from kill_data import digests, kill_builds, kill_writers
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_killed_writers_leave_nothing_or_everything(tmp_path):
@@ -20,41 +13,21 @@ def test_killed_builds_leave_nothing_or_everything(tmp_path):
     assert sum(kill_builds(1, 1, tmp_path).values()) == 1
 
 
-BUILD = """
-import os, random, sys
-from data_tools import build_dataset, pair_studies
-whole = os.walk
-def shuffled(top, **more):  # the order in which a file system lists
-    for name, folders, files in whole(top, **more):
-        random.Random(int(sys.argv[2])).shuffle(folders)
-        random.Random(int(sys.argv[2])).shuffle(files)
-        yield name, folders, files
-os.walk = shuffled
-out = sys.argv[3]
-pair_studies.main(["--dicom", sys.argv[1], "--out", f"{out}/m.json", "--salt-file", sys.argv[4]])
-build_dataset.main(["--manifest", f"{out}/m.json", "--data_dir", f"{out}/d", "--workers", "1"])
-"""
-
-
-def test_bytes_do_not_depend_on_listing_zone_locale_or_hash_seed(tmp_path):
-    for seed in range(3):
-        write_person(tmp_path / "tree" / f"p{seed}", seed=seed)
-    (tmp_path / "salt").write_text("ab" * 32)
-    found = []
-    for seed, zone, locale, hashing in ((1, "UTC", "C", "0"), (2, "Asia/Kolkata", "C.UTF-8", "77")):
-        out = tmp_path / f"out{seed}"
-        out.mkdir()
-        changed = {"TZ": zone, "LC_ALL": locale, "PYTHONHASHSEED": hashing}
-        subprocess.run(
-            [sys.executable, "-c", BUILD, str(tmp_path / "tree"), str(seed), str(out),
-             str(tmp_path / "salt")],
-            env=os.environ | changed | {"PYTHONPATH": str(ROOT)},
-            check=True,
-            capture_output=True,
-        )  # fmt: skip
-        found.append(digests(out / "d"))
+def test_bytes_do_not_depend_on_listing_zone_locale_umask_or_hash_seed(tmp_path):
+    """Two of the twelve circumstances of ``build_matrix.py``."""
+    tree, salt = cohort(tmp_path, people=3)
+    found = [
+        built(tree, salt, tmp_path / f"out{number}", workers=1, **around)
+        for number, around in enumerate(CIRCUMSTANCES[:2])
+    ]
     assert found[0] == found[1]
     assert len(found[0]) > 20
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_damage_to_any_shard_is_refused_by_its_name(damage, data_dir, rng):
+    for _ in range(2):
+        check_refused(damage, data_dir, rng)
 
 
 def test_bytes_do_not_depend_on_the_number_of_workers(data_dir, manifest_path, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from data_tools.calibrate_simulator import TISSUES, as_markdown, compare, main, measure_person
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.truth import read_truth
-from qsr_jax.evaluate.published import TABLE_1
+from qsr_jax.evaluate.tables.published import TABLE_1
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.protocol import FAST_ECHO_SPACING_MS
 

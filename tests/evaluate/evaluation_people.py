@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 
 from qsr_jax.data.cases import Case, Truth
-from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.examples import Shown, example_slice
-from qsr_jax.evaluate.interpolate import interpolator
-from qsr_jax.evaluate.measure import measure
-from qsr_jax.evaluate.report import About, Model, Training
+from qsr_jax.evaluate.measure.examples import Shown, example_slice
+from qsr_jax.evaluate.measure.person import measure
+from qsr_jax.evaluate.predictors.interpolate import interpolator
+from qsr_jax.evaluate.report.page import About, Model, Training
+from qsr_jax.evaluate.tables.cohort import Cohort
 from qsr_jax.types import CORNER, Geometry, Prediction, Volume
 
 NAMES = ("t1", "t2", "pd")
@@ -119,6 +119,7 @@ def make_about(**changes):
         slices={"train": 32, "test": 16},
         refused=2,
         measured=4,
+        labels="the truth of simulated people",
         trainings=(Training("1", "1", 0, "f" * 64, 4, MODELS),),
         versions={"qsr_jax": "0.1.0", "jax": "0.10.2"},
         hardware="2 CPU cores",

@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from qsr_jax.evaluate import agreement
-from qsr_jax.evaluate.published import TABLE_3, TABLE_3_P_PAIRED
+from qsr_jax.evaluate.tables.published import TABLE_3, TABLE_3_P_PAIRED
 
 TWO = {
     "paired_t": agreement.paired_t,

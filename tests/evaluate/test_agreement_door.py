@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from launch import agreement as door
-from qsr_jax.evaluate import agreement, agreement_report
-from qsr_jax.evaluate.agreement_tables import leaves
+from qsr_jax.evaluate import agreement
+from qsr_jax.evaluate.agreement.report import write as agreement_report
+from qsr_jax.evaluate.agreement.report.tables import leaves
 from qsr_jax.evaluate.outputs import replaced_folder
 
 PERSONS = 9

@@ -9,7 +9,7 @@ import pytest
 
 from qsr_jax.evaluate import agreement
 from qsr_jax.evaluate.agreement import Plan, Subject
-from qsr_jax.evaluate.agreement_tables import leaves, unit_of
+from qsr_jax.evaluate.agreement.report.tables import leaves, unit_of
 
 PLAN = Plan(
     alpha=0.05,

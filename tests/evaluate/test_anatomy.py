@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from qsr_jax.data.nifti import write_nifti
-from qsr_jax.evaluate.anatomy import brain_in_head, find_anatomy
-from qsr_jax.evaluate.atlas import Atlas
-from qsr_jax.evaluate.register import Template, mni_coordinates, read_template
+from qsr_jax.evaluate.regions.anatomy import brain_in_head, find_anatomy
+from qsr_jax.evaluate.regions.atlas import Atlas
+from qsr_jax.evaluate.regions.register import Template, mni_coordinates, read_template
+from qsr_jax.evaluate.regions.sources import AtlasFiles
 from qsr_jax.physics.regions import GREY, REGION_NAMES, WHITE
 from qsr_jax.types import Geometry, Volume
 
@@ -76,9 +77,7 @@ def test_a_bent_person_is_found_in_mni_space(template, person):
     found = find_anatomy(
         volume,
         template=template,
-        grey_atlas=box_atlas(GREY, "frontal", 1),
-        white_atlas=box_atlas(WHITE, "external_capsule", -1),
-        erode_pixels=0,
+        source=AtlasFiles(box_atlas(GREY, "frontal", 1), box_atlas(WHITE, "external_capsule", -1)),
     )
     brain = tissue > 1
     error = np.linalg.norm(found.mni_lps_mm - to_mni(points_of(SCAN)), axis=-1)[brain]
@@ -102,11 +101,10 @@ def test_a_bent_person_is_found_in_mni_space(template, person):
     ],
 )
 def test_an_incomplete_scan_is_refused(change, match, template, person):
-    atlases = {"grey_atlas": box_atlas(GREY, "frontal", 1),
-               "white_atlas": box_atlas(WHITE, "external_capsule", 1)}  # fmt: skip
+    source = AtlasFiles(box_atlas(GREY, "frontal", 1), box_atlas(WHITE, "external_capsule", 1))
     volume = dataclasses.replace(person[1], **change)
     with pytest.raises(ValueError, match=match):
-        find_anatomy(volume, template=template, **atlases, erode_pixels=0)
+        find_anatomy(volume, template=template, source=source)
 
 
 def test_no_white_matter_is_refused(template, person):

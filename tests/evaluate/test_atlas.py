@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from qsr_jax.data.nifti import write_nifti
-from qsr_jax.evaluate.atlas import AAL, JHU, AtlasError, label_regions_by, read_aal, read_jhu
+from qsr_jax.evaluate.regions.atlas import (
+    AAL,
+    JHU,
+    AtlasError,
+    label_regions_by,
+    read_aal,
+    read_jhu,
+)
 from qsr_jax.physics.regions import GREY, REGION_NAMES, WHITE
 from qsr_jax.types import Geometry
 

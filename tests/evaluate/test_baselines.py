@@ -9,7 +9,7 @@ from evaluation_people import make_case
 
 from qsr_jax.data.cases import load_case
 from qsr_jax.data.manifest import Manifest
-from qsr_jax.evaluate.baselines import (
+from qsr_jax.evaluate.predictors.baselines import (
     BASELINES,
     CALIBRATED,
     Line,
@@ -17,8 +17,8 @@ from qsr_jax.evaluate.baselines import (
     calibrated,
     fit_calibration,
 )
-from qsr_jax.evaluate.interpolate import interpolator
-from qsr_jax.evaluate.rescan import as_prediction, read_repeat
+from qsr_jax.evaluate.predictors.interpolate import interpolator
+from qsr_jax.evaluate.predictors.rescan import as_prediction, read_repeat
 from qsr_jax.types import CORNER, SAMPLE
 
 GRID = {"scale": 2, "alignment": CORNER}

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from evaluation_people import NAMES, make_case, make_predictions
 
-from qsr_jax.evaluate.bins import EDGES, MIN_VOXELS, bin_name, calibration_rows
-from qsr_jax.evaluate.image_rows import brain_box
-from qsr_jax.evaluate.metrics import METRICS
-from qsr_jax.evaluate.synthetic import DATA_RANGE_PERCENT, SHOWN, weighted_images, weighted_rows
+from qsr_jax.evaluate.measure.bins import EDGES, MIN_VOXELS, bin_name, calibration_rows
+from qsr_jax.evaluate.measure.image_rows import brain_box
+from qsr_jax.evaluate.measure.synthetic import (
+    DATA_RANGE_PERCENT,
+    SHOWN,
+    weighted_images,
+    weighted_rows,
+)
+from qsr_jax.evaluate.metrics.table import METRICS
 
 
 def test_an_injected_slope_is_the_calibration_curve(rng):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from evaluation_people import LEVELS, make_labels
 
-from qsr_jax.evaluate.atlas_extra import MissingExtraError, needs_atlas_extra
-from qsr_jax.evaluate.classify import classify_tissue, eroded
+from qsr_jax.evaluate.regions.atlas_extra import MissingExtraError, needs_atlas_extra
+from qsr_jax.evaluate.regions.classify import classify_tissue, eroded
 
 SPACING = (5.0, 1.0, 1.0)
 

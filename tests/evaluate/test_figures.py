@@ -7,7 +7,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from qsr_jax.evaluate import figures
+from qsr_jax.evaluate.report import figures
 
 
 def picture(example, name):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qsr_jax.evaluate.interpolate import METHODS, interpolator
+from qsr_jax.evaluate.predictors.interpolate import METHODS, interpolator
 from qsr_jax.types import ALIGNMENTS, CORNER, Geometry, Volume
 
 N = 24

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qsr_jax.evaluate.long_table import TableError, blocks_of, read_long_table
+from qsr_jax.evaluate.agreement.report.long_table import TableError, blocks_of, read_long_table
 
 HEAD = "person,region,map,unit,method,value"
 ROWS = [

@@ -10,8 +10,8 @@ from skimage.metrics import (
     structural_similarity,
 )
 
-from qsr_jax.evaluate.masked import crop_to
-from qsr_jax.evaluate.metrics import (
+from qsr_jax.evaluate.metrics.masked import crop_to
+from qsr_jax.evaluate.metrics.table import (
     BRAIN,
     METRICS,
     NORMALISERS,

@@ -1,14 +1,21 @@
 """Table 5: a model fitted on routine maps finds them natural, and interpolated maps less so."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
+from evaluation_house import arguments, make_manifest
 from evaluation_people import NAMES, make_case, make_predictions
 
-from qsr_jax.evaluate import naturalness
-from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.extras import naturalness_rows
-from qsr_jax.evaluate.measure import measure
-from qsr_jax.evaluate.naturalness import FITTED, fit_models, naturalness_values
+import launch.evaluate as door
+import launch.evaluation_people as people_module
+from qsr_jax.evaluate.measure import naturalness
+from qsr_jax.evaluate.measure.naturalness import FITTED, fit_models, naturalness_values
+from qsr_jax.evaluate.measure.person import measure
+from qsr_jax.evaluate.metrics.niqe import GREY_MAX, load_model, niqe, to_grey
+from qsr_jax.evaluate.tables.cohort import Cohort
+from qsr_jax.evaluate.tables.extras import naturalness_rows
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +73,30 @@ def test_too_little_to_fit_on_leaves_it_out(people):
     assert fit_models([small.routine]) == {}
     made = make_predictions(np.random.default_rng(0), small)
     assert not list(naturalness_values(small, made, None, {}, split="test", run="1"))
+
+
+@pytest.mark.parametrize("which", ["made here", "the published model"])
+def test_a_model_of_natural_images_goes_through_the_door(
+    which, house, tmp_path, test_data, monkeypatch
+):
+    """The digest of the file and the crop stand beside the numbers, and the numbers are its own."""
+    if which == "made here":
+        path = tmp_path / "model.npz"
+        np.savez(path, mean=np.linspace(0.5, 2.0, 36), covariance=0.2 * np.eye(36))
+    else:
+        path = test_data("niqe/niqe_pris_params.npz")
+    house.size = 192  # two blocks of 96 pixels on each side
+    house.manifests["manifest.json"] = make_manifest(["test", "train"])
+    cases = []
+    load = people_module.load_case
+    monkeypatch.setattr(people_module, "load_case", lambda *a: cases.append(load(*a)) or cases[-1])
+    out = tmp_path / "report"
+    door.main([*arguments(out, "t1"), "--niqe", str(path), "--baselines", "", "--workers", "1"])
+    (row,) = json.loads((out / "tables.json").read_text())["tables"]["naturalness"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert f"sha256 {digest[:8]}" in row["convention"]
+    assert "natural images" in row["convention"] and "96 pixel blocks, frame" in row["convention"]
+    assert row["convention"] in (out / "index.html").read_text("utf-8")
+    grey = to_grey(cases[-1].routine.maps[..., 0], grey_max=GREY_MAX["t1"])
+    expected = niqe(np.asarray(grey), np.ones(grey.shape, bool), load_model(path)).mean()
+    assert row["by_method"]["routine"]["mean"] == pytest.approx(expected, rel=1e-6)

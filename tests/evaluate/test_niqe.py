@@ -14,7 +14,7 @@ from scipy.io import savemat
 from scipy.special import gamma
 from skimage import data
 
-from qsr_jax.evaluate.niqe import (
+from qsr_jax.evaluate.metrics.niqe import (
     NiqeError,
     fit_model,
     load_fitted,
@@ -24,7 +24,7 @@ from qsr_jax.evaluate.niqe import (
     save_model,
     to_grey,
 )
-from qsr_jax.evaluate.niqe_features import block_features
+from qsr_jax.evaluate.metrics.niqe_features import block_features
 
 STORED = {"camera": data.camera, "brick": data.brick, "grass": data.grass}
 """Photographs of 512 x 512 that scikit-image ships."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qsr_jax.evaluate import published
+from qsr_jax.evaluate.tables import published
 from qsr_jax.physics.regions import REGION_NAMES
 
 

@@ -8,8 +8,8 @@ from evaluation_people import make_case
 from scipy import ndimage
 
 from qsr_jax.data.truth import Truth
-from qsr_jax.evaluate import reading
-from qsr_jax.evaluate.reading import contrasts, lesion_sites, reading_rows, sham_sites
+from qsr_jax.evaluate.measure import reading
+from qsr_jax.evaluate.measure.reading import contrasts, lesion_sites, reading_rows, sham_sites
 
 SPACING = (5.0, 1.0, 1.0)
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qsr_jax.evaluate.regions import label_means, nearest_on, same_grid
+from qsr_jax.evaluate.regions.means import label_means, nearest_on, same_grid
 from qsr_jax.types import CORNER, SAMPLE, Geometry, Volume
 
 COARSE = Geometry(

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.repeated import FoldSeed, run_rows, spread_rows
-from qsr_jax.evaluate.tables import compute_tables
+from qsr_jax.evaluate.tables.cohort import Cohort
+from qsr_jax.evaluate.tables.compute import compute_tables
+from qsr_jax.evaluate.tables.repeated import FoldSeed, run_rows, spread_rows
 
 FOLDS = {"1": FoldSeed("1/2", 0), "2": FoldSeed("1/2", 1), "3": FoldSeed("2/2", 0)}
 

@@ -7,20 +7,23 @@ import math
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from evaluation_people import make_about, make_case, make_cohort, make_predictions, make_shown
 
 from qsr_jax.data.staging import WriteError
-from qsr_jax.evaluate import published, report
-from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.examples import example_slice
-from qsr_jax.evaluate.measure import measure
-from qsr_jax.evaluate.report import FILES, check_target, write_report
-from qsr_jax.evaluate.saving import leaves
-from qsr_jax.evaluate.tables import compute_tables
-from qsr_jax.evaluate.wording import DIGITS, number
+from qsr_jax.evaluate.measure.examples import example_slice
+from qsr_jax.evaluate.measure.person import measure
+from qsr_jax.evaluate.outputs import replaced_folder
+from qsr_jax.evaluate.report import page as report
+from qsr_jax.evaluate.report.page import FILES, check_target, write_report
+from qsr_jax.evaluate.tables import published
+from qsr_jax.evaluate.tables.cohort import Cohort
+from qsr_jax.evaluate.tables.compute import compute_tables
+from qsr_jax.evaluate.tables.saving import leaves
+from qsr_jax.evaluate.tables.wording import DIGITS, number
 
 
 class Page(HTMLParser):
@@ -30,10 +33,15 @@ class Page(HTMLParser):
         super().__init__()
         self.links, self.numbers, self.words, self.tags = [], [], [], []
         self.marks, self._value, self._mark = [], None, None
+        self.cells, self.paragraph, self._where = [], "", None
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
+        if tag in ("td", "p"):
+            first = tag == "p" and dict(attributes).get("id") == "opening"
+            self._where = "opening" if first else tag
+            self.cells += [""] * (tag == "td")
         if tag == "g":
             self._mark = dict(attributes).get("data-v")
         elif tag == "title" and self._mark is not None:
@@ -48,6 +56,8 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):
         if tag == "title":
             self._mark = None
+        if tag in ("td", "p"):
+            self._where = None
 
     def handle_data(self, text):
         if self._value is not None:
@@ -56,6 +66,10 @@ class Page(HTMLParser):
         if self._mark is not None and self.marks:
             self.marks[-1][1] += text
         self.words.append(text)
+        if self._where == "opening":
+            self.paragraph += text
+        elif self._where == "td":
+            self.cells[-1] += text
 
 
 def numbers_of(node):
@@ -113,6 +127,28 @@ def test_every_number_of_the_page_is_in_the_json_and_the_csv(page, written):
             assert shown == pytest.approx(float(value), abs=0.5001 * 10**-digits)
 
 
+FIGURE = re.compile(r"(?<![\w.,])[+−]?(?:\d+\.?\d*|\.\d+)(?![\w.]*\w)")
+"""A number as people write it; "7b3f" and "2026-01-01" are none."""
+
+
+def test_every_number_people_read_is_in_the_csv(page, written):
+    """Cells and the first paragraph: what stands there is a value of the csv, rounded as it stands.
+
+    Left out: names of places and slices in the first column, and what the test's name already says.
+    """
+    with (written / "tables.csv").open() as file:
+        rows = [row["value"] for row in csv.DictReader(file)]
+    known = np.array([float(v) for v in rows if re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", v)])
+    opening = page.paragraph.replace("90 % intervals", "")
+    checked = 0
+    for text in [*page.cells, opening]:
+        for figure in FIGURE.findall(text):
+            value, digits = float(figure.replace("−", "-")), len(figure.partition(".")[2])
+            assert np.abs(known - value).min() <= 0.5001 * 10**-digits, (figure, text)
+            checked += 1
+    assert checked > 900
+
+
 def test_every_mark_of_a_plot_tells_numbers_that_are_in_the_csv(page, written):
     """What appears when pointing at a mark is what the csv holds, rounded."""
     with (written / "tables.csv").open() as file:
@@ -166,7 +202,7 @@ def test_values_csv_is_tidy(written, cohort_and_examples):
     assert len(rows) == len(cohort.values)
     assert {row["kind"] for row in rows} == {
         "image", "slice", "tissue", "region", "lesion", "calibration", "reading", "sham reading",
-        "weighted",
+        "weighted", "detail",
     }  # fmt: skip
     assert all(math.isfinite(float(row["value"])) and row["convention"] for row in rows)
     assert rows[0]["value"] == repr(cohort.values[0].value)
@@ -219,7 +255,10 @@ def test_two_healthy_persons_are_said_to_be_too_few(tmp_path, rng):
 
 FOREIGN = {
     "notes": {"notes.txt": "mine"},
-    "report with notes": {"tables.json": '{"format": "qsr_jax-report"}', "notes.txt": "mine"},
+    "report with notes": {
+        "tables.json": '{"format": "qsr_jax-report", "files": ["index.html"]}',
+        "notes.txt": "mine",
+    },
     "another tables.json": {"tables.json": '{"format": "else"}'},
     "broken tables.json": {"tables.json": "{"},
     "only an index": {"index.html": "mine"},
@@ -257,7 +296,7 @@ def test_a_failure_leaves_the_older_report(
     out = shutil.copytree(written, tmp_path / "report")
     before = (out / "index.html").read_bytes()
 
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(report, where, fail)
@@ -267,12 +306,20 @@ def test_a_failure_leaves_the_older_report(
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
 
-def test_a_failed_swap_puts_the_older_report_back(tmp_path):
+def test_a_failed_swap_puts_the_older_folder_back(tmp_path, monkeypatch):
     out = tmp_path / "report"
     out.mkdir()
     (out / "index.html").write_text("old")
-    with pytest.raises(FileNotFoundError):
-        report._replace(tmp_path / "absent", out)
+    rename = Path.rename
+
+    def fail(self, target):
+        if self.name == ".report.fresh":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    with pytest.raises(OSError, match="No space left"), replaced_folder(out) as folder:
+        (folder / "index.html").write_text("new")
+        monkeypatch.setattr(Path, "rename", fail)
     assert (out / "index.html").read_text() == "old"
 
 
@@ -280,7 +327,7 @@ def test_numbers_are_saved_before_anything_is_drawn(tmp_path, cohort_and_example
     cohort, examples = cohort_and_examples
     seen = []
 
-    def look(*_):
+    def look(*_, **__):
         (folder,) = (p for p in tmp_path.iterdir() if p.is_dir())
         seen.extend(sorted(p.name for p in folder.iterdir()))
         raise RuntimeError("stop")

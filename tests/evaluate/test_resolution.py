@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from qsr_jax.evaluate.resolution import (
+from qsr_jax.evaluate.metrics.resolution import (
     FRC_THRESHOLD,
     TRANSFER_HALF,
     resolution_mm,

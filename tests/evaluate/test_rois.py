@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qsr_jax.data.nifti import write_nifti
-from qsr_jax.evaluate import rois
-from qsr_jax.evaluate.rois import RoiError, read_rois
+from qsr_jax.evaluate.regions import rois
+from qsr_jax.evaluate.regions.rois import RoiError, read_rois
 from qsr_jax.types import Geometry
 
 GRID = Geometry((-20.0, -30.0, 5.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5.0, 2.0, 1.5), (4, 8, 6))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from qsr_jax.evaluate.masked import masked_median
-from qsr_jax.evaluate.sharpness import edge_sharpness, gradient_strength, noise_level
+from qsr_jax.evaluate.metrics.masked import masked_median
+from qsr_jax.evaluate.metrics.sharpness import edge_sharpness, gradient_strength, noise_level
 
 SINGLE = {"gradient": gradient_strength, "noise": noise_level}
 WHOLE = np.ones((2, 128, 128), bool)

@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from qsr_jax.evaluate import charts, curves, forest, svg
-from qsr_jax.evaluate.computing import POOLED
-from qsr_jax.evaluate.tables import compute_tables
+from qsr_jax.evaluate.report import charts, curves, forest, svg
+from qsr_jax.evaluate.tables.compute import compute_tables
+from qsr_jax.evaluate.tables.computing import POOLED
 
 PANEL = svg.Panel(svg.Scale(0, 10, 100, 200), svg.Scale(-5, 5, 80, 20), "title", "x", "y")
 

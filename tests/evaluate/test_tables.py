@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from evaluation_people import NAMES, make_case, make_cohort, make_predictions
 
-from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.computing import POOLED
-from qsr_jax.evaluate.examples import example_slice
-from qsr_jax.evaluate.measure import covered_maps, measure
-from qsr_jax.evaluate.metrics import psnr, whole_windows
-from qsr_jax.evaluate.tables import compute_tables
+from qsr_jax.evaluate.measure.examples import example_slice
+from qsr_jax.evaluate.measure.person import covered_maps, measure
+from qsr_jax.evaluate.metrics.table import psnr, whole_windows
+from qsr_jax.evaluate.tables.cohort import Cohort
+from qsr_jax.evaluate.tables.compute import compute_tables
+from qsr_jax.evaluate.tables.computing import POOLED
 from qsr_jax.types import SAMPLE
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from evaluation_people import make_cohort
 
-from qsr_jax.evaluate.tables import compute_tables
-from qsr_jax.evaluate.wording import joined, number, opening, p_value, plural
+from qsr_jax.evaluate.tables.compute import compute_tables
+from qsr_jax.evaluate.tables.wording import against, joined, number, opening, p_value, pair, plural
 
 QUIET, NOISY = (1.0, 0.1, 0.1), (3000.0, 300.0, 300.0)
 
@@ -24,6 +24,20 @@ def test_numbers():
     assert (plural(1, "person"), plural(2, "person")) == ("1 person", "2 persons")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (0.84, 4.83, "0.84 against 4.83 %"),
+        (0.5714, 0.5678, "0.571 against 0.568 %"),
+        (0.57141, 0.57139, "0.57141 against 0.57139 %"),
+        (0.5714, 0.5714, "equal, 0.57 %"),
+    ],
+)
+def test_compared_numbers_are_told_apart(first, second, told):
+    assert against(first, second, 2, "%") == told
+    assert len(set(pair(first, second, 2))) == (1 if first == second else 2)
+
+
 def test_both_sides_are_told(cohort_and_examples):
     text = paragraph(cohort_and_examples[0])
     assert "In 3 healthy persons and 1 patient" in text
@@ -40,9 +54,10 @@ def test_the_numbers_are_those_of_the_tables(cohort_and_examples):
     cohort, _ = cohort_and_examples
     text, tables = paragraph(cohort), compute_tables(cohort)
     for row in tables.verdict:
-        for method in ("trained", "bicubic"):
-            assert number(row.psnr[method].mean, 2) in text
-            assert number(row.bias_size_percent[method], 2) in text
+        psnr = [row.psnr[method].mean for method in ("trained", "bicubic")]
+        sizes = [row.bias_size_percent[method] for method in ("trained", "bicubic")]
+        assert against(*psnr, 2, "dB") in text
+        assert against(*sizes, 2, "%") in text
 
 
 def test_a_network_that_loses_everywhere_is_named(rng):

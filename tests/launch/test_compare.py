@@ -72,6 +72,16 @@ def test_the_mask_leaves_slices_out(files, capsys):
     assert line == ["MAE", "ms", "2", "10", *line[4:]]
 
 
+@pytest.mark.parametrize(("name", "largest"), [("t1", 6553.5), ("pd", 6553.5), ("t2", 6553.5)])
+def test_the_papers_range_has_a_name(files, capsys, name, largest, rng):
+    pair = [files(n, rng.uniform(0, 90, GRID.shape).astype(np.float32)) for n in ("a", "b")]
+    document = json.loads(run(capsys, *pair, "--map", name, "--data-range", "paper", "--json"))
+    assert document["data_range"] == pytest.approx(largest)
+    rows = {row["name"]: row["per_slice"] for row in document["rows"]}
+    expected = 20 * np.log10(largest / np.array(rows["rmse"]))
+    np.testing.assert_allclose(rows["psnr"], expected, rtol=1e-5)
+
+
 def test_niqe_says_its_model(files, capsys, tmp_path, rng):
     model = tmp_path / "model.npz"
     np.savez(model, mu_pris_param=np.ones((1, 36)), cov_pris_param=np.eye(36))

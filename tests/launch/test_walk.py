@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -191,6 +192,16 @@ def test_a_workdir_of_other_data_is_refused(trained, tiny_cohort, tmp_path):
         train.main(arguments("t1", tmp_path / "records", trained / "t1"))
 
 
+def test_a_longer_schedule_may_be_allowed(trained, tiny_data, tmp_path, capsys):
+    workdir = Path(shutil.copytree(trained / "pd", tmp_path / "pd"))
+    longer = arguments("pd", tiny_data, workdir, f"--config.schedule.steps={STEPS + 1}")
+    with pytest.raises(SystemExit, match=f"steps = {STEPS}, this config says {STEPS + 1}"):
+        train.main(longer)
+    train.main([*longer, "--allow-changed", "schedule.steps"])
+    assert "bit for bit; changed and allowed: schedule.steps" in capsys.readouterr().out
+    assert load_document(workdir)[0] == STEPS + 1
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
@@ -338,7 +349,8 @@ def test_a_full_disk_while_predicting_leaves_nothing(trained, patient, tmp_path)
 
 def test_a_full_disk_while_saving_is_told_and_leaves_no_checkpoint(tiny_data, tmp_path):
     workdir = tmp_path / "t1"
-    done = run_with_full_disk("train", arguments("t1", tiny_data, workdir))
+    only_saves = ("--config.cadence.log_every=12", "--config.cadence.validate_every=12")
+    done = run_with_full_disk("train", arguments("t1", tiny_data, workdir, *only_saves))
     assert done.returncode == 1
     assert re.search(
         rf"^error: {workdir}/{LATEST}: a checkpoint could not be written ",
@@ -347,6 +359,14 @@ def test_a_full_disk_while_saving_is_told_and_leaves_no_checkpoint(tiny_data, tm
     )
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")
     assert not [p for p in (workdir / LATEST).iterdir() if p.name.isdigit()]
+
+
+def test_a_full_disk_while_recording_is_told(tiny_data, tmp_path):
+    done = run_with_full_disk("train", arguments("t1", tiny_data, tmp_path / "t1"))
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert f"while recording: '{tmp_path}/t1/tensorboard'" in last
 
 
 # --- evaluation and benchmarks --------------------------------------------------------------------

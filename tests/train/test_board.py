@@ -1,6 +1,7 @@
 """TensorBoard events: what was recorded stands in the file, and a full disk is told at once."""
 
 import errno
+import io
 import struct
 
 import numpy as np
@@ -56,6 +57,21 @@ def test_a_full_disk_stops_the_run_and_names_the_folder(does, tmp_path, monkeypa
             for step in range(2, 40):
                 recorder.scalars(step, "validation", {"mae": 1.0})
         monkeypatch.undo()
+
+
+class FullFile(io.StringIO):
+    """A file on a full disk."""
+
+    name = "metrics.jsonl"
+    write = no_room
+
+
+def test_a_full_disk_under_the_metrics_names_the_file(tmp_path):
+    with Recorder(tmp_path, first_step=0, total_steps=99, title="full") as recorder:
+        recorder._lines.close()
+        recorder._lines = FullFile()
+        with pytest.raises(OSError, match=r"while recording: 'metrics.jsonl'"):
+            recorder.scalars(1, "validation", {"mae": 1.0})
 
 
 def test_the_first_failure_is_the_one_that_is_told(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Writes predictions back as a derived series of the scan they come from."""
 
+import copy
 import datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from qsr_jax.data.dicom.elements import (
     set_rescale,
 )
 from qsr_jax.data.dicom.frames import Frame
-from qsr_jax.data.dicom.header import Header, unquoted
+from qsr_jax.data.dicom.header import unquoted
 from qsr_jax.data.dicom.orientation import signs_towards, turned
 from qsr_jax.data.dicom.read import Series, read_series, slices_of
 from qsr_jax.data.dicom.validator import check_standard
@@ -33,8 +34,7 @@ GEOMETRY_TOLERANCE_MM = 1e-4
 FLOAT32_TOLERANCE = 1e-3
 """Physical units; a float32 of 6500 ms is exact to 5e-4."""
 
-# Kept from the source as they are; an allow-list, so private and stale attributes stay behind.
-_KEPT = (
+KEPT = (
     *("SpecificCharacterSet", "StudyDate", "StudyTime", "AccessionNumber", "StudyID"),
     *("StudyInstanceUID", "StudyDescription", "ReferringPhysicianName"),
     *("AcquisitionDate", "AcquisitionTime", "InstitutionName", "StationName"),
@@ -49,6 +49,7 @@ _KEPT = (
     *("FrameOfReferenceUID", "PositionReferenceIndicator"),
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
+"""Kept from the source as they are; an allow-list, so private and stale attributes stay behind."""
 FILLERS = {
     "BodyPartExamined": "BRAIN",
     "EchoTime": None,
@@ -105,13 +106,13 @@ def write_derived(
     stored, geometry, reversed_slices = turned(stored, prediction.geometry, flips)
     if reversed_slices:
         originals.reverse()
-    series = _series_header(originals[0].header, source, spec, geometry, derivation, software)
+    series = _series_header(originals[0], source, spec, geometry, derivation, software)
     with staged_folder(out) as folder:
         for index, (pixels, original) in enumerate(zip(stored, originals, strict=True)):
             dataset = Dataset(series)
             dataset.SOPInstanceUID = generate_uid(prefix=None)
             dataset.InstanceNumber = index + 1
-            dataset.SourceImageSequence = _reference(original)
+            dataset.SourceImageSequence = DicomSequence([reference_to(original)])
             set_plane(dataset, geometry, index)
             set_pixels(dataset, pixels)
             save(dataset, folder / f"{index + 1:03d}.dcm")
@@ -144,7 +145,7 @@ def _depths_mm(geometry: Geometry, normal: np.ndarray) -> np.ndarray:
 
 
 def _series_header(
-    original: Header,
+    original: Frame,
     source: Series,
     spec: MapSpec,
     geometry: Geometry,
@@ -152,7 +153,7 @@ def _series_header(
     software: str,
 ) -> Dataset:
     """What all images of the derived series share."""
-    dataset = _kept(original.dataset)
+    dataset = kept(original.header.dataset)
     dataset.ImageType = [spec.image_type if t == MAP else t for t in QSR.image_type]
     dataset.Modality = "MR"
     dataset.SeriesInstanceUID = generate_uid(prefix=None)
@@ -165,7 +166,7 @@ def _series_header(
         setattr(dataset, f"{event}Date", f"{now:%Y%m%d}")
         setattr(dataset, f"{event}Time", f"{now:%H%M%S}")
     if "SliceThickness" not in dataset:
-        dataset.SliceThickness = decimal(geometry.spacing_mm[0])
+        dataset.SliceThickness = decimal(thickness_mm(original, geometry.spacing_mm[0]))
     dataset.BurnedInAnnotation = "NO"
     set_rescale(dataset, spec)
     set_real_world_values(dataset, spec)
@@ -175,21 +176,27 @@ def _series_header(
     return dataset
 
 
-def _kept(original: Dataset) -> Dataset:
+def kept(original: Dataset) -> Dataset:
     """The attributes of the source that stay true, and fillers for those that must exist."""
     dataset = Dataset()
     with unquoted("ignore"):  # the source's own spelling is not ours to judge
-        for keyword in _KEPT:
+        for keyword in KEPT:
             if keyword in original:
-                dataset[keyword] = original[keyword]
+                dataset[keyword] = copy.deepcopy(original[keyword])
     for keyword, filler in FILLERS.items():
         if keyword not in dataset:
             setattr(dataset, keyword, filler)
     return dataset
 
 
-def _reference(original: Frame) -> DicomSequence:
-    """SourceImageSequence: the slice this slice was made from."""
+def thickness_mm(original: Frame, spacing_mm: float) -> float:
+    """SliceThickness of a slice, wherever its file keeps it; the slices' distance if nowhere."""
+    said = original.value("SliceThickness") is not None
+    return original.number("SliceThickness") if said else spacing_mm
+
+
+def reference_to(original: Frame) -> Dataset:
+    """Item of SourceImageSequence: the slice that a slice was made from."""
     item = Dataset()
     if original.index is not None:
         item.ReferencedFrameNumber = original.index + 1
@@ -199,7 +206,7 @@ def _reference(original: Frame) -> DicomSequence:
     item.PurposeOfReferenceCodeSequence = code(
         "121322", "DCM", "Source image for image processing operation"
     )
-    return DicomSequence([item])
+    return item
 
 
 def _equipment(software: str) -> DicomSequence:

@@ -15,14 +15,15 @@ from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from qsr_jax.data.dicom.derived import (
-    FILLERS,
     GEOMETRY_TOLERANCE_MM,
     SERIES_NUMBER_STEP,
     check_request,
+    thickness_mm,
 )
 from qsr_jax.data.dicom.elements import ZERO_PREAMBLE, code, decimals
 from qsr_jax.data.dicom.header import Header, unquoted
-from qsr_jax.data.dicom.read import Series
+from qsr_jax.data.dicom.read import Series, slices_of
+from qsr_jax.data.dicom.source_images import refer_to_frames, stand_in
 from qsr_jax.data.dicom.validator import check_standard
 from qsr_jax.data.staging import staged_folder
 from qsr_jax.maps import MapSpec, check
@@ -41,8 +42,9 @@ def write_parametric_map(
 ) -> None:
     """Writes ``prediction`` (one map) as the folder ``out`` with one multi-frame file.
 
-    Patient, study and frame of reference are the source's; series and image get new UIDs. The file
-    is read back before it appears: values equal, positions within 1e-4 mm.
+    Patient, study and frame of reference are the source's; series and image get new UIDs. Every
+    frame names the image, or the frame of a multi-frame source, that it was made from. The file is
+    read back before it appears: values equal, positions within 1e-4 mm.
 
     Args:
         prediction: one map, its slices at the places of the source's slices.
@@ -97,9 +99,10 @@ def _parametric_map(
     patient = highdicom.CoordinateSystemNames.PATIENT
     dz, dy, dx = geometry.spacing_mm
     positions = [decimals(p) for p in geometry.slice_positions_mm()]
-    sources = [_source(path) for path in source.files]
+    frames = slices_of(source)
+    sources = [stand_in(frame, spacing_mm=dz) for frame in frames]
     number = sources[0].get("SeriesNumber") or 0
-    return highdicom.pm.ParametricMap(
+    dataset = highdicom.pm.ParametricMap(
         source_images=sources,
         pixel_array=np.ascontiguousarray(prediction.mean[..., 0], np.float32),
         series_instance_uid=generate_uid(prefix=None),
@@ -112,7 +115,9 @@ def _parametric_map(
         device_serial_number="0",
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
-        pixel_measures=highdicom.PixelMeasuresSequence(decimals((dy, dx)), dz, dz),
+        pixel_measures=highdicom.PixelMeasuresSequence(
+            decimals((dy, dx)), thickness_mm(frames[0], dz), dz
+        ),
         plane_orientation=highdicom.PlaneOrientationSequence(
             patient, decimals((*geometry.row_dir, *geometry.col_dir))
         ),
@@ -125,14 +130,8 @@ def _parametric_map(
             highdicom.VOILUTTransformation(spec.scanner_max / 2, spec.scanner_max)
         ],
     )
-
-
-def _source(path: Path) -> Dataset:
-    """The header of a source image; what the standard wants is filled in where it is missing."""
-    dataset = Dataset(Header(path).dataset)
-    for keyword, filler in FILLERS.items():
-        if keyword not in dataset:
-            setattr(dataset, keyword, filler)
+    uids = [str(image.SOPInstanceUID) for image in sources]
+    refer_to_frames(dataset, dict(zip(uids, frames, strict=True)))
     return dataset
 
 

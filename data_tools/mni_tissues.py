@@ -1,0 +1,25 @@
+"""Tissue fractions of the average brain that nilearn's package carries (MNI152 2009, 1 mm)."""
+
+import numpy as np
+from nilearn.datasets import (
+    load_mni152_brain_mask,
+    load_mni152_gm_template,
+    load_mni152_wm_template,
+)
+
+
+def mni_tissues() -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Fractions of CSF, grey and white matter; needs no network.
+
+    Returns:
+        Three (z, y, x) float32 arrays, and the (4, 4) affine from index (z, y, x, 1) to LPS mm.
+    """
+    images = [
+        load(resolution=1)
+        for load in (load_mni152_gm_template, load_mni152_wm_template, load_mni152_brain_mask)
+    ]
+    grey, white, brain = (np.asarray(image.dataobj, np.float32).T for image in images)
+    csf = np.clip(brain - grey - white, 0.0, 1.0)
+    ras = images[0].affine
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ras
+    return (csf, grey, white), lps[:, [2, 1, 0, 3]]

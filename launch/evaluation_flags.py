@@ -1,0 +1,156 @@
+"""The flags of ``launch.evaluate``, and what they mean together."""
+
+import argparse
+import os
+from pathlib import Path
+
+from launch.evaluation_labels import GEOMETRY, REGIONS
+from launch.evaluation_runs import paths_of
+from qsr_jax.data.manifest import SPLITS
+from qsr_jax.evaluate.measure.person import BICUBIC
+from qsr_jax.evaluate.predictors.baselines import BASELINES
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """All flags."""
+    parser = argparse.ArgumentParser(prog="python -m launch.evaluate", description=description)
+    _add_trainings(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the report; an older report is replaced"
+    )
+    parser.add_argument(
+        "--split", choices=SPLITS, default="test", help="whom to measure (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--baselines",
+        default=",".join(BASELINES),
+        metavar="NAMES",
+        help=f"what to measure beside the models, of {', '.join(BASELINES)}; {BICUBIC} is always "
+        "there (default: all)",
+    )
+    parser.add_argument(
+        "--niqe",
+        type=Path,
+        metavar="FILE",
+        help="model of natural images (.mat or .npz) for the paper's NIQE; without it a model "
+        "fitted on routine maps of training people is used",
+    )
+    _add_labels(parser)
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps finished people for the next time (default: none)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="people measured at a time, about 2 GB each (default: %(default)s)",
+    )
+    return parser
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    """What lies where."""
+    labels = parser.add_argument_group("tissues, regions and lesions")
+    labels.add_argument(
+        "--regions",
+        choices=REGIONS,
+        help="where the labels of the tables come from (default: the truth of simulated people; "
+        "the atlas for people without truth if --atlas is given)",
+    )
+    labels.add_argument(
+        "--atlas",
+        metavar="FILE",
+        help="TOML page that names the atlas files aal, aal_names, jhu, jhu_names and, if not "
+        f"nilearn's MNI152, csf, grey, white; or {GEOMETRY!r} for ellipsoids that need no files. "
+        "On simulated people what is found so is compared with the truth. Takes about half a "
+        'minute of CPU time per person and pip install "qsr_jax[atlas]" (default: none)',
+    )
+    labels.add_argument(
+        "--rois",
+        type=Path,
+        metavar="DIR",
+        help="folder of lesions drawn on the routine scans: PERSON.nii.gz or PERSON.dcm "
+        "(DICOM-SEG), PERSON being a pseudonym or the name of the person's folder (default: the "
+        "lesions of the truth)",
+    )
+    labels.add_argument(
+        "--erode-pixels",
+        type=_from_zero,
+        default=0,
+        metavar="N",
+        help="leave out voxels this near to the border of their tissue or region: they may hold "
+        "another one, too (default: %(default)s)",
+    )
+
+
+def _add_trainings(parser: argparse.ArgumentParser) -> None:
+    """One training, or several."""
+    one = parser.add_argument_group("one training")
+    one.add_argument("--manifest", type=Path, help="made by data_tools.pair_studies")
+    one.add_argument(
+        "--workdir",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of a trained model; repeat it for several maps",
+    )
+    one.add_argument(
+        "--trained-on",
+        type=Path,
+        metavar="MANIFEST",
+        help="the manifest the models were trained with, if --manifest holds new people; nobody "
+        "they learned from may be among them",
+    )
+    several = parser.add_argument_group("several trainings")
+    several.add_argument(
+        "--run",
+        type=Path,
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a manifest and the workdirs trained on it, or a folder with manifest.json, t1, t2, "
+        "pd; repeat it for every fold and seed. Each person is measured by the trainings that test "
+        "on them and counts once, with the mean of these",
+    )
+
+
+def _from_zero(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 0 on")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1 on")
+    return int(text)
+
+
+def given_runs(arguments: argparse.Namespace) -> list[tuple[Path, list[Path]]]:
+    """Manifest and workdirs of every training that was asked for."""
+    single = arguments.manifest is not None or arguments.workdir or arguments.trained_on
+    if arguments.run and single:
+        raise ValueError("--run stands for --manifest, --workdir and --trained-on; give one kind")
+    if arguments.run:
+        return [paths_of(given) for given in arguments.run]
+    if arguments.manifest is None or not arguments.workdir:
+        raise ValueError("nothing to measure: give --manifest and --workdir, or --run")
+    return [(arguments.manifest, arguments.workdir)]
+
+
+def wanted_baselines(text: str) -> list[str]:
+    """The wanted baselines, bicubic among them, in their usual order."""
+    wanted = {BICUBIC, *filter(None, (name.strip() for name in text.split(",")))}
+    unknown = sorted(wanted - set(BASELINES))
+    if unknown:
+        raise ValueError(
+            f"--baselines {', '.join(unknown)}: not known; expected of {', '.join(BASELINES)}"
+        )
+    return [name for name in BASELINES if name in wanted]

@@ -1,0 +1,1 @@
+"""Agreement statistics of anybody's table of values; the door ``launch.agreement``."""

@@ -1,0 +1,163 @@
+"""Image metrics of every method against routine, per slice and averaged over slices."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qsr_jax.data.cases import Case
+from qsr_jax.data.manifest import FAST, ROUTINE
+from qsr_jax.evaluate.metrics.ssim import Prepared, prepare, ssim_against
+from qsr_jax.evaluate.metrics.table import BRAIN, METRICS, PAPER, Convention, whole_windows
+from qsr_jax.maps import spec_of
+
+BICUBIC, TRAINED, TRUTH = "bicubic", "trained", "truth"
+NEEDS_BOTH = (BICUBIC, TRAINED)
+
+SUMS = ("mae", "rmse", "bias", "psnr")
+"""Metrics that are made of sums over voxels and computed in one pass."""
+
+QUANTITIES = {BRAIN.place: (*SUMS, "ssim", "sharpness"), PAPER.place: (*SUMS, "ssim")}
+"""The metrics of the report, by the place they are taken in."""
+
+QUICK = ("nearest", "bilinear", "lanczos", "sinc")
+"""Interpolations that are measured by sums alone; structure and edges cost as much as all else."""
+
+BOX_STEP = 64
+"""Brains are cut out to whole steps of this many pixels: few shapes, few compilations."""
+
+SLICES = "slice"
+"""Kind of a value about one slice; its place is "slice 7", counted from 1."""
+
+
+def slice_index(place: str) -> int:
+    """The index from 0 of the place "slice 7"."""
+    return int(place.removeprefix("slice ")) - 1
+
+
+def image_rows(
+    case: Case, names: tuple[str, ...], sources: Mapping[str, np.ndarray]
+) -> Iterator[dict]:
+    """Metrics against routine: per slice, then the mean over slices that hold a whole window.
+
+    The fast map has no pixel where a routine pixel is, and is measured by its interpolations. The
+    whole frame, mostly air, is measured for what the paper measured there, and bicubic.
+    """
+    mask = case.routine.mask
+    usable = np.asarray(whole_windows(mask)).any((1, 2))
+    if not usable.any():
+        raise ValueError(f"person {case.person}: the mask holds no 11 x 11 window in any slice")
+    box = brain_box(mask)
+    brain = _against(sources[ROUTINE][box], mask[box], names, BRAIN)
+    frame = _against(sources[ROUTINE], np.ones_like(mask), names, PAPER)
+    for method, test in sources.items():
+        if method in (FAST, ROUTINE):
+            continue
+        found = _metrics_of(test[box], brain, whole=method not in QUICK)
+        yield from _metric_rows(found, method, names, BRAIN, mask, usable)
+        if method in NEEDS_BOTH:
+            found = _metrics_of(test, frame, whole=True)
+            yield from _metric_rows(found, method, names, PAPER, mask, usable)
+
+
+def brain_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """All slices, and the rows and columns that hold the mask: metrics are blind to the rest."""
+    box = [slice(None)]
+    for axis in (1, 2):
+        there = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        size = mask.shape[axis]
+        wanted = -(-(there[-1] + 1 - there[0]) // BOX_STEP) * BOX_STEP
+        start = max(0, min(there[0], size - wanted))
+        box.append(slice(start, min(size, start + wanted)))
+    return tuple(box)
+
+
+@jax.jit
+def _sums(
+    test: jax.Array, reference: jax.Array, mask: jax.Array, ranges: jax.Array
+) -> dict[str, jax.Array]:
+    """:data:`SUMS` of the same arrays, which are read once."""
+    return {
+        name: METRICS[name].compute(
+            test, reference, mask, **({"data_range": ranges} if METRICS[name].ranged else {})
+        )
+        for name in SUMS
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Against:
+    """A reference and all of it that does not depend on what is compared with it."""
+
+    convention: Convention
+    reference: jax.Array
+    mask: jax.Array
+    ranges: jax.Array
+    windows: Prepared
+
+
+def _against(
+    reference: np.ndarray, mask: np.ndarray, names: tuple[str, ...], convention: Convention
+) -> _Against:
+    ranges = jnp.array([convention.data_range(spec_of(name)) for name in names], jnp.float32)
+    arrays = jnp.asarray(reference), jnp.asarray(mask)
+    return _Against(convention, *arrays, ranges, prepare(*arrays))
+
+
+def _metrics_of(test: np.ndarray, against: _Against, *, whole: bool) -> dict[str, np.ndarray]:
+    """Quantity to (z, c), sums alone unless ``whole``.
+
+    All slices, chosen afterwards: one shape, one compilation.
+    """
+    pair = jnp.asarray(test), against.reference
+    found = dict(_sums(*pair, against.mask, against.ranges))
+    if whole:
+        windows, ranges = against.windows, against.ranges
+        found["ssim"] = ssim_against(pair[0], against.mask, windows, data_range=ranges)
+    if whole and "sharpness" in QUANTITIES[against.convention.place]:
+        found["sharpness"] = METRICS["sharpness"].compute(*pair, against.mask)
+    return {quantity: np.asarray(values, float) for quantity, values in found.items()}
+
+
+def _metric_rows(
+    found: Mapping[str, np.ndarray],
+    method: str,
+    names: tuple[str, ...],
+    convention: Convention,
+    mask: np.ndarray,
+    usable: np.ndarray,
+) -> Iterator[dict]:
+    """Means over usable slices, and of two methods in the brain some numbers of every slice."""
+    for quantity, per_slice in found.items():
+        unit = METRICS[quantity].unit
+        for spec, values in zip(map(spec_of, names), per_slice.T, strict=True):
+            row = {
+                "map": spec.name,
+                "quantity": quantity,
+                "unit": spec.unit if unit == "map" else unit,
+                "method": method,
+                "convention": convention.text(spec),
+            }
+            counted = usable & ~np.isnan(values)  # no edge in a slice, no sharpness
+            if counted.any():
+                mean, count = float(values[counted].mean()), int(counted.sum())
+                place = {"kind": "image", "place": convention.place}
+                yield row | place | {"value": mean, "count": count}
+            if convention is BRAIN and quantity in ("rmse", "bias"):
+                yield from _slice_rows(row, values, mask, usable)
+
+
+def _slice_rows(
+    row: dict, values: np.ndarray, mask: np.ndarray, usable: np.ndarray
+) -> Iterator[dict]:
+    """One value per slice, of the methods that are compared slice by slice."""
+    if row["method"] in NEEDS_BOTH:
+        for index in np.flatnonzero(usable).tolist():
+            yield row | {
+                "kind": SLICES,
+                "place": f"slice {index + 1}",
+                "value": float(values[index]),
+                "count": int(mask[index].sum()),
+            }

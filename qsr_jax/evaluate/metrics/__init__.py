@@ -1,0 +1,1 @@
+"""Numbers of images: errors, PSNR, SSIM, sharpness, noise, resolution, NIQE; door ``compare``."""

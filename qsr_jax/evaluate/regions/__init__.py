@@ -1,0 +1,1 @@
+"""What lies where: label means, tissues and atlas regions of scanned people, drawn lesions."""

@@ -1,0 +1,1 @@
+"""From tables to a page: figures, hover curves, templates."""

@@ -1,0 +1,1 @@
+"""From tidy values to tables: rows, how they are computed, worded and saved."""

@@ -1,0 +1,75 @@
+"""A second scan of a simulated person: the same truth, other noise, found by the evaluation."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from data_tools import repeat_scan
+from qsr_jax.data.cases import load_case
+from qsr_jax.data.manifest import Manifest
+from qsr_jax.data.nifti import read_nifti, write_nifti
+from qsr_jax.evaluate.predictors.rescan import read_repeat
+
+
+@pytest.fixture
+def cohort(tmp_path, tiny_cohort):
+    return shutil.copytree(tiny_cohort / "cohort", tmp_path / "cohort")
+
+
+def test_the_same_person_with_other_noise(cohort, tiny_cohort, capsys):
+    manifest = Manifest.load(tiny_cohort / "manifest.json")
+    (person,) = manifest.people(group="patient")
+    name = person.truth.split("/")[0]
+    repeat_scan.main(["--cohort", str(cohort), "--people", name])
+    repeat_scan.main(["--cohort", str(cohort), "--people", name])
+    assert capsys.readouterr().out.splitlines() == [
+        f"{cohort}: 1 people scanned again, 0 kept", f"{cohort}: 0 people scanned again, 1 kept"
+    ]  # fmt: skip
+    case = load_case(manifest, person)
+    object.__setattr__(manifest, "root", cohort)
+    again = read_repeat(manifest, person, case.routine)
+    brain = np.isin(case.truth.tissue, (2, 3))
+    first, second, true = (x[brain] for x in (case.routine.maps, again.maps, case.truth.maps))
+    for channel in range(3):
+        noise, errors = (second - first)[:, channel], (first - true)[:, channel]
+        assert 0.1 * errors.std() < noise.std() < 2.0 * errors.std()
+        assert abs(noise.mean()) < 0.02 * true[:, channel].mean()
+        assert np.corrcoef(first[:, channel], second[:, channel])[0, 1] > 0.8
+
+
+def test_whom_another_version_drew_is_refused(cohort):
+    path = cohort / "sub-001" / "truth" / "t1_ms.nii.gz"
+    geometry = load_geometry(cohort)
+    write_nifti(read_nifti(path)[0] + np.float32(1.0), geometry, path)
+    with pytest.raises(SystemExit, match="T1 of its truth is not what this version draws"):
+        repeat_scan.main(["--cohort", str(cohort), "--people", "sub-001"])
+    assert not list((cohort / "sub-001").glob("*routine2*"))
+
+
+def load_geometry(cohort):
+    from qsr_jax.data.dicom import read_series
+
+    return read_series(cohort / "sub-001" / "routine_t1").volume.geometry
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"protocol": "file"}, "made from files .a protocol."),
+        ({"labels": "brainweb"}, "made from files .labels."),
+        ({"regions_from": "else"}, "another version"),
+        ({"scanner": 3}, "not a cohort's settings"),
+    ],
+)
+def test_cohorts_that_cannot_be_repeated_are_refused(cohort, change, match):
+    path = cohort / "cohort.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(SystemExit, match=match):
+        repeat_scan.main(["--cohort", str(cohort)])
+
+
+def test_a_person_who_is_not_there_is_refused(cohort):
+    with pytest.raises(SystemExit, match="has no sub-099"):
+        repeat_scan.main(["--cohort", str(cohort), "--people", "sub-099"])
