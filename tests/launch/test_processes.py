@@ -148,8 +148,10 @@ def stand_ins(tmp_path):
     def launch(*plans: str, flags: tuple = ()) -> subprocess.Popen:
         for process, plan in enumerate(plans):
             (tmp_path / str(process)).write_text(plan + "\n")
+        # A background job of a script ignores SIGINT, and so would bash and all it starts.
+        bash = ["env", "--default-signal=INT", "bash", str(ROOT / "launch/multiprocess.sh")]
         return subprocess.Popen(
-            ["bash", str(ROOT / "launch/multiprocess.sh"), str(len(plans)), *flags, "--", "--x=1"],
+            [*bash, str(len(plans)), *flags, "--", "--x=1"],
             env=os.environ | {"VIRTUAL_ENV": str(tmp_path / "venv"), "CUDA_VISIBLE_DEVICES": ""},
             stderr=subprocess.PIPE,
             text=True,

@@ -1,4 +1,4 @@
-"""One of two processes, started by test_processes.py: asserts what every process must see."""
+"""One of two processes, started by test_peers.py: asserts what every process must see."""
 
 import itertools
 import sys

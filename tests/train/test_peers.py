@@ -176,7 +176,7 @@ def test_two_processes_agree_share_and_part():
 @pytest.mark.parametrize("victim", [0, 1])
 def test_when_a_peer_is_killed_the_other_ends_within_a_minute_and_not_with_0(victim):
     pair = two("for-ever")
-    assert pair[1 - victim].stdout.readline() == "running\n", pair[1 - victim].stderr.read()
+    assert "running\n" in pair[1 - victim].stdout  # Gloo greets there first
     pair[victim].kill()
     begun = time.monotonic()
     for one in pair:
