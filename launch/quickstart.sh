@@ -32,11 +32,37 @@ part "3/7 build the records"
 python -m data_tools.build_dataset --manifest "$out/manifest.json" --data_dir "$out/records" \
   --workers "$workers"
 
-for map in t1 t2 pd; do
-  part "4/7 train $map"
-  python -m launch.train --config configs/quickstart.py --config.map=$map \
-    --data_dir "$out/records" --workdir "$out/$map"
-done
+train() {
+  python -m launch.train --config configs/quickstart.py --config.map="$1" \
+    --data_dir "$out/records" --workdir "$out/$1"
+}
+if command -v nvidia-smi > /dev/null 2>&1; then
+  for map in t1 t2 pd; do
+    part "4/7 train $map"
+    train $map
+  done
+else # side by side: while one compiles on one core, the others train
+  part "4/7 train t1, t2 and pd; each writes what it says to $out/MAP.log"
+  trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
+  pids=()
+  for map in t1 t2 pd; do
+    train $map > "$out/$map.log" 2>&1 &
+    pids+=($!)
+  done
+  while [ -n "$(jobs -rp)" ]; do # share done, time taken < time left
+    for map in t1 t2 pd; do
+      printf '%s %-24.24s' "$map" \
+        "$(tr '\r' '\n' < "$out/$map.log" | tail -n 1 | sed 's/.*: *\([0-9]*%\).*\[\([^,]*\).*/\1 \2/')"
+    done
+    printf '\r'
+    sleep 2
+  done
+  echo
+  for pid in "${pids[@]}"; do
+    wait "$pid" || { status=$?; tail -n 3 "$out"/{t1,t2,pd}.log >&2; exit $status; }
+  done
+  tail -qn 1 "$out"/{t1,t2,pd}.log
+fi
 
 models=(--workdir "$out/t1" --workdir "$out/t2" --workdir "$out/pd")
 patient="sub-$(printf '%03d' $((subjects + 1)))"
