@@ -32,7 +32,17 @@ def shrunk(command: str) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.stem)
+LONG = pytest.mark.skipif(
+    "QSR_TEST_LONG" not in os.environ, reason="trains in folds for a minute: set QSR_TEST_LONG=1"
+)
+RUN = [
+    pytest.param(page, id=page.stem, marks=[LONG] if page.stem == "evaluation" else [])
+    for page in PAGES
+    if commands(page)
+]
+
+
+@pytest.mark.parametrize("page", RUN)
 def test_the_commands_of_a_page_run_in_order(page, tiny_cohort, tmp_path):
     (tmp_path / "my_scans").symlink_to(tiny_cohort / "cohort")
     (tmp_path / "configs").symlink_to(ROOT / "configs")

@@ -290,6 +290,9 @@ def peaceful(tiny_data, tmp_path_factory) -> Path:
     return workdir
 
 
+@pytest.mark.skipif(
+    "QSR_TEST_LONG" not in os.environ, reason="five trainings, a minute: set QSR_TEST_LONG=1"
+)
 def test_two_processes_stopped_by_a_signal_to_one_go_on_as_one(peaceful, tiny_data, tmp_path):
     """The same run on 2 x 2 and then 1 x 4 devices, against 1 x 4 undisturbed."""
     workdir, log = tmp_path / "t1", tmp_path / "log"
