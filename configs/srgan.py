@@ -113,5 +113,4 @@ def _add_computing(config: ConfigDict) -> None:
 
     config.compile = ConfigDict()
     config.compile.steps_per_dispatch = 1  # steps in one call of the compiled program
-    config.compile.polyphase = False  # gradient of the discriminator's strides, zeros left out
     config.compile.cache_dir = "auto"  # of compiled programs: a folder, "none", "auto": docs/speed

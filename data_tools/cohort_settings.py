@@ -8,15 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from nilearn.datasets import (
-    load_mni152_brain_mask,
-    load_mni152_gm_template,
-    load_mni152_wm_template,
-)
-
 from data_tools import anatomy_files
 from data_tools.atlas_files import atlas_labeller
+from data_tools.mni_tissues import mni_volumes
 from data_tools.protocol_file import load_protocols
 from qsr_jax.physics.body import Anatomy
 from qsr_jax.physics.lesions import SHARE, LesionPlan
@@ -193,10 +187,6 @@ def _anatomy(head: Path | None, labels: str | None) -> Anatomy:
 
 @functools.cache
 def load_template() -> Template:
-    """The MNI152 tissue templates that nilearn's package carries, 1 mm; needs no network."""
-    grey, white, brain = (
-        load(resolution=1)
-        for load in (load_mni152_gm_template, load_mni152_wm_template, load_mni152_brain_mask)
-    )
-    arrays = [np.asarray(image.dataobj, np.float32) for image in (grey, white, brain)]
-    return make_template(*arrays, grey.affine)
+    """The MNI152 tissue templates that nilearn's package carries, 1 mm."""
+    volumes, affine = mni_volumes()
+    return make_template(*volumes, affine)

@@ -8,18 +8,25 @@ from nilearn.datasets import (
 )
 
 
+def mni_volumes() -> tuple[list[np.ndarray], np.ndarray]:
+    """Grey and white matter and the brain; needs no network.
+
+    Returns:
+        Three (i, j, k) float32 arrays of shares, and the (4, 4) affine from index to RAS mm.
+    """
+    loads = (load_mni152_gm_template, load_mni152_wm_template, load_mni152_brain_mask)
+    images = [load(resolution=1) for load in loads]
+    return [np.asarray(image.dataobj, np.float32) for image in images], images[0].affine
+
+
 def mni_tissues() -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Fractions of CSF, grey and white matter; needs no network.
+    """Fractions of CSF, grey and white matter.
 
     Returns:
         Three (z, y, x) float32 arrays, and the (4, 4) affine from index (z, y, x, 1) to LPS mm.
     """
-    images = [
-        load(resolution=1)
-        for load in (load_mni152_gm_template, load_mni152_wm_template, load_mni152_brain_mask)
-    ]
-    grey, white, brain = (np.asarray(image.dataobj, np.float32).T for image in images)
+    volumes, ras = mni_volumes()
+    grey, white, brain = (volume.T for volume in volumes)
     csf = np.clip(brain - grey - white, 0.0, 1.0)
-    ras = images[0].affine
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ras
     return (csf, grey, white), lps[:, [2, 1, 0, 3]]

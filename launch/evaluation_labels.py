@@ -10,11 +10,11 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from data_tools.atlas_files import atlas_labeller
 from qsr_jax.data.cases import Case
 from qsr_jax.data.manifest import ROUTINE, Person
 from qsr_jax.evaluate.measure.labels import Labels, found_labels, no_labels, true_labels
 from qsr_jax.evaluate.regions.anatomy import Anatomy, find_anatomy
-from qsr_jax.evaluate.regions.atlas import read_aal, read_jhu
 from qsr_jax.evaluate.regions.atlas_extra import needs_atlas_extra
 from qsr_jax.evaluate.regions.register import Template, make_template, read_template
 from qsr_jax.evaluate.regions.rois import read_rois
@@ -202,14 +202,14 @@ def read_source(atlas: str) -> AtlasSource:
         template = read_template(*(files[key] for key in TEMPLATE_KEYS))
     else:
         template = _mni_template()
-    grey, white = (read(files[a], files[f"{a}_names"]) for read, a in
-                   ((read_aal, "aal"), (read_jhu, "jhu")))  # fmt: skip
+    aal, jhu = ((files[name], files[f"{name}_names"]) for name in ("aal", "jhu"))
+    atlases, _ = atlas_labeller(aal, jhu)
     digest = hashlib.sha256()
     for key in sorted(files):
         digest.update(key.encode() + b"\0" + files[key].read_bytes())
     name = "nilearn's MNI152" if "csf" not in files else files["grey"].name
     said = f"{how} {name} with {files['aal'].name} and {files['jhu'].name}"
-    return AtlasSource(template, AtlasFiles(grey, white), said, digest.hexdigest())
+    return AtlasSource(template, AtlasFiles(atlases), said, digest.hexdigest())
 
 
 def _mni_template() -> Template:

@@ -46,7 +46,6 @@ def build_networks(config: ConfigDict, *, scale: int) -> Networks:
             features=tuple(config.discriminator.features),
             norm_momentum=config.discriminator.norm_momentum,
             axis_name=AXIS,
-            polyphase=config.compile.polyphase,
         ),
         features=Vgg19Features(config.vgg.layer, remat="vgg" in remat_of(config)),
         optimizer=staircase_adam(

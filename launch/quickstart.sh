@@ -43,7 +43,7 @@ if command -v nvidia-smi > /dev/null 2>&1; then
   done
 else # side by side: while one compiles on one core, the others train
   part "4/7 train t1, t2 and pd; each writes what it says to $out/MAP.log"
-  trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
+  trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT # they save, and may then be gone on with
   pids=()
   for map in t1 t2 pd; do
     train $map > "$out/$map.log" 2>&1 &

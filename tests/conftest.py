@@ -28,7 +28,7 @@ def test_data():
     """Finds a file of real material (not shipped); skips where there is none."""
 
     def find(name: str) -> Path:
-        path = Path(os.environ.get("QSR_TEST_DATA", "../shared/data")) / name
+        path = Path(os.environ.get("QSR_TEST_DATA", "../shared/data")).absolute() / name
         if not path.exists():
             pytest.skip(f"real test data absent: set QSR_TEST_DATA to a folder holding {name}")
         return path

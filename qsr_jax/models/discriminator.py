@@ -15,7 +15,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from qsr_jax.models.convolution import halving_convolution
 from qsr_jax.models.precision import restored
 
 
@@ -26,8 +25,6 @@ class Discriminator(nn.Module):
         features: widths of the convolutions; every second one halves the image.
         norm_momentum: share of the old value kept by the running statistics of batch norm.
         axis_name: device axis over which batch statistics are shared, or None.
-        polyphase: whether the input gradient of the halving convolutions leaves out the zeros, see
-            :mod:`qsr_jax.models.convolution`; the same sums in another order.
         dtype: in which convolutions compute, None: as their inputs; parameters, statistics and
             logits stay float32.
     """
@@ -35,7 +32,6 @@ class Discriminator(nn.Module):
     features: Sequence[int]
     norm_momentum: float
     axis_name: str | None = None
-    polyphase: bool = False
     dtype: Any = None
 
     @nn.compact
@@ -49,7 +45,6 @@ class Discriminator(nn.Module):
                 strides=(stride, stride),
                 use_bias=index == 0,
                 dtype=self.dtype,
-                conv_general_dilated=halving_convolution if self.polyphase else None,
             )(x)
             if index > 0:
                 x = nn.BatchNorm(

@@ -12,20 +12,29 @@ import numpy as np
 from qsr_jax.physics.regions import GREY, REGION_NAMES, WHITE
 
 AAL_PARTS: dict[str, tuple[str, ...]] = {
-    "frontal": ("Precentral", "Frontal_", "Rolandic_Oper", "Supp_Motor", "Olfactory", "Rectus",
-                "OFC"),
-    "temporal": ("Temporal_", "Heschl", "Fusiform", "ParaHippocampal"),
-    "parietal": ("Postcentral", "Parietal_", "SupraMarginal", "Angular", "Precuneus",
-                 "Paracentral"),
+    "frontal": (
+        "Precentral",
+        "Frontal_",
+        "Rolandic_Oper",
+        "Supp_Motor_Area",
+        "Olfactory",
+        "Rectus",
+        "OFC",
+        "Paracentral_Lobule",
+    ),
+    "temporal": ("Heschl", "Temporal_", "Fusiform"),
+    "parietal": ("Postcentral", "Parietal_", "SupraMarginal", "Angular", "Precuneus"),
     "occipital": ("Calcarine", "Cuneus", "Lingual", "Occipital_"),
     "insula": ("Insula",),
     "hippocampus": ("Hippocampus",),
     "caudate": ("Caudate",),
     "putamen": ("Putamen",),
     "pallidum": ("Pallidum",),
-    "thalamus": ("Thal",),
-}  # fmt: skip
-"""Region to the beginnings of its parts' names in AAL; cingulum and cerebellum belong to none."""
+    "thalamus": ("Thal_", "Thalamus"),
+}
+"""Region to the beginnings of its parts' names in AAL, AAL2 and AAL3 (Tzourio-Mazoyer 2002,
+doi:10.1006/nimg.2001.0978); the paper does not list its members. Ours: central gyri go to the lobe
+they bound, the fusiform gyrus is temporal; the limbic gyri and the cerebellum belong to none."""
 
 JHU_PARTS: dict[str, tuple[str, ...]] = {
     "middle_cerebellar_peduncle": ("Middle_cerebellar_peduncle",),

@@ -68,7 +68,7 @@ def discriminator_shares(
 
     Routine and generated images go through D one after the other, each normalised by statistics
     of its own, as SRGAN programs do; the paper does not say. (In one batch both would share their
-    statistics, which is another loss, and not a faster one: 1.02 to 1.06 of the time on a CPU.)
+    statistics, which is another loss.)
     """
 
     def loss(params: Any) -> tuple:

@@ -75,12 +75,11 @@ EIGEN = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 
 
 def jax_step(
-    material: Material, precision: str, *, polyphase: bool = False, options: dict | None = None
+    material: Material, precision: str, *, options: dict | None = None
 ) -> Callable[[], None]:
     networks = material.networks
-    judge = networks.discriminator.clone(polyphase=polyphase)
     step = make_step(
-        dataclasses.replace(networks, discriminator=judge),
+        networks,
         spec=SPEC,
         weights=LossWeights(mae=1.0, gan=1e-3, vgg=2e-6, gan_reduction="sum"),
         batch_size=len(material.batch["lr"]),
@@ -204,7 +203,6 @@ def main(argv: list[str] | None = None) -> None:
     if options.compile:
         programs["torch.compile"] = theirs(material, options.precision, compiled=True)
     if options.variants and not predicting:
-        programs["polyphase strides"] = jax_step(material, options.precision, polyphase=True)
         programs["Eigen convolutions"] = jax_step(material, options.precision, options=EIGEN)
     setting = {k: v for k, v in vars(options).items() if k not in ("rounds", "compile", "variants")}
     device = {"device": jax.devices()[0].device_kind, "torch": torch.__version__}

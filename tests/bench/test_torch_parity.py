@@ -26,7 +26,7 @@ def pair(vgg_parameters):
     """Both sides at a small width, with statistics that are not their first ones, and a batch."""
     networks = Networks(
         generator=Generator(features=8, blocks=1, scale=2, norm_momentum=0.9),
-        discriminator=Discriminator(features=(4, 4, 8, 8), norm_momentum=0.9, polyphase=True),
+        discriminator=Discriminator(features=(4, 4, 8, 8), norm_momentum=0.9),
         features=Vgg19Features(LAYER),
         optimizer=optax.adam(1e-3),
     )

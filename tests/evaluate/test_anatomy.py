@@ -7,9 +7,9 @@ import pytest
 
 from qsr_jax.data.nifti import write_nifti
 from qsr_jax.evaluate.regions.anatomy import brain_in_head, find_anatomy
-from qsr_jax.evaluate.regions.atlas import Atlas
 from qsr_jax.evaluate.regions.register import Template, mni_coordinates, read_template
 from qsr_jax.evaluate.regions.sources import AtlasFiles
+from qsr_jax.physics.atlas import Atlas, AtlasRegions
 from qsr_jax.physics.regions import GREY, REGION_NAMES, WHITE
 from qsr_jax.types import Geometry, Volume
 
@@ -63,11 +63,16 @@ def person():
     return tissue, Volume(maps, ("t1", "t2", "pd"), SCAN, mask=tissue > 0)
 
 
-def box_atlas(tissue, region, half):
-    """A region that is the half of MNI space where x has the sign of ``half``."""
+def box_atlas(region, half):
+    """A region that is the half of MNI space where x (to the left) has the sign of ``half``."""
     labels = np.zeros(MNI.shape, np.uint8)
     labels[points_of(MNI)[..., 0] * half > 0] = REGION_NAMES.index(region) + 1
-    return Atlas(labels, MNI.affine_lps(), tissue)
+    return Atlas(labels, np.diag([-1.0, -1.0, 1.0, 1.0]) @ MNI.affine_lps())
+
+
+def box_source(half):
+    """Grey matter of one half is frontal, white matter of the other the external capsule."""
+    return AtlasFiles(AtlasRegions(box_atlas("frontal", 1), box_atlas("external_capsule", half)))
 
 
 def test_a_bent_person_is_found_in_mni_space(template, person):
@@ -77,7 +82,7 @@ def test_a_bent_person_is_found_in_mni_space(template, person):
     found = find_anatomy(
         volume,
         template=template,
-        source=AtlasFiles(box_atlas(GREY, "frontal", 1), box_atlas(WHITE, "external_capsule", -1)),
+        source=box_source(-1),
     )
     brain = tissue > 1
     error = np.linalg.norm(found.mni_lps_mm - to_mni(points_of(SCAN)), axis=-1)[brain]
@@ -101,10 +106,9 @@ def test_a_bent_person_is_found_in_mni_space(template, person):
     ],
 )
 def test_an_incomplete_scan_is_refused(change, match, template, person):
-    source = AtlasFiles(box_atlas(GREY, "frontal", 1), box_atlas(WHITE, "external_capsule", 1))
     volume = dataclasses.replace(person[1], **change)
     with pytest.raises(ValueError, match=match):
-        find_anatomy(volume, template=template, source=source)
+        find_anatomy(volume, template=template, source=box_source(1))
 
 
 def test_no_white_matter_is_refused(template, person):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from qsr_jax.evaluate.regions.atlas import Atlas, label_regions_by
+from qsr_jax.physics.atlas import AtlasRegions
 from qsr_jax.physics.regions import ELLIPSOIDS, REGION_NAMES, label_regions
 
 NUCLEI = ("hippocampus", "caudate", "putamen", "pallidum", "thalamus")
@@ -30,17 +30,16 @@ class RegionSource(Protocol):
 class AtlasFiles:
     """Regions from atlas files in MNI space: AAL or AAL3 for grey matter, JHU for white."""
 
-    grey: Atlas
-    white: Atlas
+    atlases: AtlasRegions
 
     def in_nuclei(self, mni_lps_mm: np.ndarray) -> np.ndarray:
         """See :class:`RegionSource`."""
         codes = [REGION_NAMES.index(name) + 1 for name in NUCLEI]
-        return np.isin(self.grey.at(mni_lps_mm), codes)
+        return np.isin(self.atlases.grey.at(_ras(mni_lps_mm)), codes)
 
     def regions(self, mni_lps_mm: np.ndarray, tissue: np.ndarray) -> np.ndarray:
         """See :class:`RegionSource`."""
-        return label_regions_by((self.grey, self.white), mni_lps_mm, tissue)
+        return self.atlases(_ras(mni_lps_mm), tissue)
 
 
 @dataclasses.dataclass(frozen=True)
