@@ -1,7 +1,7 @@
 """Image metrics of every method against routine, per slice and averaged over slices."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,10 @@ QUICK = ("nearest", "bilinear", "lanczos", "sinc")
 
 BOX_STEP = 64
 """Brains are cut out to whole steps of this many pixels: few shapes, few compilations."""
+
+AT_ONCE = 2
+"""Slices that go through the metrics together: what is made of so few stays in a core's cache,
+which makes SSIM three times as fast on a CPU as with 24."""
 
 SLICES = "slice"
 """Kind of a value about one slice; its place is "slice 7", counted from 1."""
@@ -89,9 +93,10 @@ def _sums(
 
 @dataclasses.dataclass(frozen=True)
 class _Against:
-    """A reference and all of it that does not depend on what is compared with it."""
+    """Some slices of a reference and all that does not depend on what is compared with them."""
 
     convention: Convention
+    part: slice
     reference: jax.Array
     mask: jax.Array
     ranges: jax.Array
@@ -100,25 +105,36 @@ class _Against:
 
 def _against(
     reference: np.ndarray, mask: np.ndarray, names: tuple[str, ...], convention: Convention
-) -> _Against:
+) -> list[_Against]:
+    """All slices, :data:`AT_ONCE` in each part."""
     ranges = jnp.array([convention.data_range(spec_of(name)) for name in names], jnp.float32)
-    arrays = jnp.asarray(reference), jnp.asarray(mask)
-    return _Against(convention, *arrays, ranges, prepare(*arrays))
+    found = []
+    for start in range(0, len(mask), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        arrays = jnp.asarray(reference[part]), jnp.asarray(mask[part])
+        found.append(_Against(convention, part, *arrays, ranges, prepare(*arrays)))
+    return found
 
 
-def _metrics_of(test: np.ndarray, against: _Against, *, whole: bool) -> dict[str, np.ndarray]:
-    """Quantity to (z, c), sums alone unless ``whole``.
+def _metrics_of(
+    test: np.ndarray, against: Sequence[_Against], *, whole: bool
+) -> dict[str, np.ndarray]:
+    """Quantity to (z, c), sums alone unless ``whole``; slices are chosen afterwards."""
+    parts = [_metrics_of_part(jnp.asarray(test[a.part]), a, whole=whole) for a in against]
+    return {
+        quantity: np.concatenate([np.asarray(part[quantity], float) for part in parts])
+        for quantity in parts[0]
+    }
 
-    All slices, chosen afterwards: one shape, one compilation.
-    """
-    pair = jnp.asarray(test), against.reference
-    found = dict(_sums(*pair, against.mask, against.ranges))
+
+def _metrics_of_part(test: jax.Array, against: _Against, *, whole: bool) -> dict[str, jax.Array]:
+    pair, ranges = (test, against.reference), against.ranges
+    found = dict(_sums(*pair, against.mask, ranges))
     if whole:
-        windows, ranges = against.windows, against.ranges
-        found["ssim"] = ssim_against(pair[0], against.mask, windows, data_range=ranges)
+        found["ssim"] = ssim_against(test, against.mask, against.windows, data_range=ranges)
     if whole and "sharpness" in QUANTITIES[against.convention.place]:
         found["sharpness"] = METRICS["sharpness"].compute(*pair, against.mask)
-    return {quantity: np.asarray(values, float) for quantity, values in found.items()}
+    return found
 
 
 def _metric_rows(

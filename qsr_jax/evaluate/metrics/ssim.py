@@ -52,20 +52,31 @@ WINDOWS: dict[str, Window] = {
 what scikit-image computes unless told otherwise."""
 
 
-@functools.partial(jax.jit, static_argnames="weights")
 def _blur(x: jax.Array, weights: tuple[float, ...]) -> jax.Array:
     """Weighted means over whole windows, (n, y, x, c) -> (n, y - 2 r, x - 2 r, c)."""
+    n, height, _, c = x.shape
+    down = _blur_along(x.reshape(n, height, -1), weights, axis=1, step=1)
+    across = _blur_along(down, weights, axis=2, step=c)
+    return across.reshape(n, down.shape[1], -1, c)
+
+
+@functools.partial(jax.jit, static_argnames=("weights", "axis", "step"))
+def _blur_along(x: jax.Array, weights: tuple[float, ...], *, axis: int, step: int) -> jax.Array:
+    """Weighted means of pixels ``step`` apart along an axis of (n, y, x * c).
+
+    Maps share the last axis with x, and each direction is compiled by itself: two to three times
+    faster on a CPU, which would compute the first direction again for every pixel of the second.
+    """
     radius = len(weights) // 2
     *half, centre = weights[: radius + 1]
-    for axis in (1, 2):
-        size = x.shape[axis] - 2 * radius
-        cut = functools.partial(jax.lax.slice_in_dim, x, axis=axis)
-        # Folding the symmetric window in two makes this two to three times faster on a CPU.
-        x = centre * cut(radius, radius + size) + sum(
-            w * (cut(k, k + size) + cut(2 * radius - k, 2 * radius - k + size))
-            for k, w in enumerate(half)
-        )
-    return x
+    size = x.shape[axis] - 2 * radius * step
+
+    def cut(k: int) -> jax.Array:
+        return jax.lax.slice_in_dim(x, k * step, k * step + size, axis=axis)
+
+    # The window is symmetric: folded in two it costs half the products.
+    folded = (w * (cut(k) + cut(2 * radius - k)) for k, w in enumerate(half))
+    return centre * cut(radius) + sum(folded)
 
 
 @functools.partial(jax.jit, static_argnames="window")
