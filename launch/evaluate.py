@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             arguments.out,
             split=arguments.split,
             trained_on=arguments.trained_on,
+            which=arguments.checkpoint,
             names=wanted_baselines(arguments.baselines),
             natural=None if arguments.niqe is None else load_model(arguments.niqe),
             cache=ValueCache(arguments.cache),
@@ -59,6 +60,7 @@ def evaluate(
     *,
     split: str,
     trained_on: Path | None,
+    which: str,
     names: Sequence[str],
     natural: NiqeModel | None,
     cache: ValueCache,
@@ -73,7 +75,7 @@ def evaluate(
             complain about.
     """
     check_target(out)
-    runs = load_runs(given, split=split, trained_on=trained_on)
+    runs = load_runs(given, split=split, trained_on=trained_on, which=which)
     people = [one.person for one in tested_people(runs)]
     plan = make_plan(asked, people)
     options = Options(split=split, baselines=tuple(names), natural=natural, labels=plan)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from launch.evaluation_labels import GEOMETRY, REGIONS
 from launch.evaluation_runs import paths_of
+from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.data.manifest import SPLITS
 from qsr_jax.evaluate.measure.person import BICUBIC
 from qsr_jax.evaluate.predictors.baselines import BASELINES
@@ -89,6 +90,13 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 
 def _add_trainings(parser: argparse.ArgumentParser) -> None:
     """One training, or several."""
+    parser.add_argument(
+        "--checkpoint",
+        choices=(LATEST, BEST),
+        default=LATEST,
+        help="of each model the last one saved, or the one that did best on validation people "
+        "(default: %(default)s)",
+    )
     one = parser.add_argument_group("one training")
     one.add_argument("--manifest", type=Path, help="made by data_tools.pair_studies")
     one.add_argument(

@@ -74,7 +74,11 @@ def paths_of(given: Sequence[Path]) -> tuple[Path, list[Path]]:
 
 
 def load_runs(
-    given: Sequence[tuple[Path, Sequence[Path]]], *, split: str, trained_on: Path | None
+    given: Sequence[tuple[Path, Sequence[Path]]],
+    *,
+    split: str,
+    trained_on: Path | None,
+    which: str,
 ) -> list[Run]:
     """Loads every run and refuses those whose people may be known to their models.
 
@@ -82,6 +86,7 @@ def load_runs(
         given: manifest and workdirs of each run.
         split: whom to measure.
         trained_on: the manifest that all models were trained with, if not that of their run.
+        which: checkpoint of each model, "latest" or "best".
 
     Raises:
         LeakageError: see the module.
@@ -95,8 +100,8 @@ def load_runs(
     runs = []
     for index, (path, workdirs) in enumerate(given, 1):
         manifest = Manifest.load(path)
-        models = tuple(load_predictors(workdirs))
-        documents = [load_document(workdir)[1] for workdir in workdirs]
+        models = tuple(load_predictors(workdirs, which=which))
+        documents = [load_document(workdir, which=which)[1] for workdir in workdirs]
         fold, manifest = in_its_fold(manifest, documents)
         people = tuple(manifest.people(split=split))
         if not people:

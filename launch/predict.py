@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from launch.version import software_version
 from qsr_jax import __version__
+from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.data.bids_derivative import Derived, write_bids_derivative
 from qsr_jax.data.dicom import (
     DicomInputError,
@@ -47,6 +48,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, help="folder to make; must not exist yet"
     )
+    parser.add_argument(
+        "--checkpoint",
+        choices=(LATEST, BEST),
+        default=LATEST,
+        help="the last one saved, or the one that did best on validation people "
+        "(default: %(default)s)",
+    )
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(
         "--parametric-map", action="store_true", help="write Parametric Maps; needs highdicom"
@@ -63,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             arguments.workdir,
             arguments.input,
             arguments.output,
+            which=arguments.checkpoint,
             write=write,
             nifti_subject=arguments.nifti,
         ):
@@ -76,6 +85,7 @@ def predict(
     source: Path,
     output: Path,
     *,
+    which: str = LATEST,
     write: Callable[..., None] = write_derived,
     nifti_subject: str | None = None,
 ) -> list[Path]:
@@ -88,6 +98,7 @@ def predict(
         workdirs: one trained model each.
         source: the series, or the folder above several.
         output: folder to make.
+        which: checkpoint of each model, "latest" or "best".
         write: :func:`qsr_jax.data.dicom.write_derived` or ``write_parametric_map``.
         nifti_subject: label of the person in a BIDS derivative data set; None writes DICOM.
 
@@ -97,7 +108,7 @@ def predict(
         CheckpointError: a workdir holds no complete model.
         WriteError: the system refused the write; nothing is left at ``output``.
     """
-    models = load_predictors(workdirs)
+    models = load_predictors(workdirs, which=which)
     folders = _series_folders(source)
     jobs = [(model, _matching(model, folders, source)) for model in models]
     results = [

@@ -57,7 +57,7 @@ def scan(request, tmp_path):
 
 
 def predicted(scan, out, monkeypatch, *flags):
-    monkeypatch.setattr(predict, "load_predictors", lambda _: [Doubler()])
+    monkeypatch.setattr(predict, "load_predictors", lambda _, which: [Doubler()])
     predict.main(["--workdir", "a", "--input", str(scan), "--output", str(out), *flags])
     return Doubler()(read_series(scan).volume)
 

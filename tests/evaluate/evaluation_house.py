@@ -76,6 +76,7 @@ def build_house(monkeypatch):
         manifests={"manifest.json": make_manifest(["test"] * 4 + ["train"] * 2)},
         fingerprints={},
         measured=[],
+        checkpoints=set(),
         size=64,
         failing=None,
     )
@@ -101,7 +102,8 @@ def build_house(monkeypatch):
             lesions=lesions,
         )  # fmt: skip
 
-    def load_document(workdir):
+    def load_document(workdir, *, which):
+        place.checkpoints.add(which)
         default = place.manifests["manifest.json"].fingerprint
         found = place.fingerprints.get(workdir.parent.name, default)
         return 1, {"data_fingerprint": found, "config": {"seed": len(workdir.parent.name)}}
@@ -112,7 +114,9 @@ def build_house(monkeypatch):
     monkeypatch.setattr(runs, "load_document", load_document)
     digest = "{:0>64}".format
     monkeypatch.setattr(
-        predict, "load_predictor", lambda w: Linear(w.name, weights_sha256=digest(w.parent.name))
+        predict,
+        "load_predictor",
+        lambda w, which: Linear(w.name, weights_sha256=digest(w.parent.name)),
     )
     return place
 

@@ -38,6 +38,12 @@ def test_the_whole_walk(tmp_path, house, capsys):
     assert "4/4" in printed.err
 
 
+@pytest.mark.parametrize(("flags", "asked"), [([], "latest"), (["--checkpoint", "best"], "best")])
+def test_the_checkpoint_asked_for_is_measured(flags, asked, tmp_path, house):
+    door.main([*arguments(tmp_path / "report", "t1"), *flags])
+    assert house.checkpoints == {asked}
+
+
 def test_two_models_of_one_map_are_refused(tmp_path, house):
     with pytest.raises(SystemExit, match="error: .*t1, t1: two of the same map"):
         door.main(arguments(tmp_path / "r", "t1", "t1"))

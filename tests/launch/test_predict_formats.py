@@ -39,7 +39,7 @@ def scan(tmp_path_factory):
 
 def run(monkeypatch, scan, out, *flags):
     models = [Doubler("t1"), Doubler("pd")]
-    monkeypatch.setattr(predict, "load_predictors", lambda _: models)
+    monkeypatch.setattr(predict, "load_predictors", lambda _, which: models)
     predict.main(["--workdir", "a", "--workdir", "b", "--input", str(scan), "--output", str(out),
                   *flags])  # fmt: skip
 

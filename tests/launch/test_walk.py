@@ -270,6 +270,18 @@ def test_the_derived_series_says_where_it_comes_from(trained, patient, tmp_path)
     assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "%"
 
 
+def test_the_best_checkpoint_may_be_asked_for(trained, patient, tmp_path):
+    """In a workdir where nothing but the best is left."""
+    shutil.copytree(trained / "pd" / BEST, tmp_path / "pd" / BEST)
+    words = ["--workdir", str(tmp_path / "pd"), "--input", str(patient / "fast_pd")]
+    with pytest.raises(SystemExit, match="no complete checkpoint in latest/"):
+        predict.main([*words, "--output", str(tmp_path / "sr")])
+    predict.main([*words, "--output", str(tmp_path / "sr"), "--checkpoint", BEST])
+    said = pydicom.dcmread(tmp_path / "sr" / "001.dcm").DerivationDescription
+    step, _ = load_document(trained / "pd", which=BEST)
+    assert f"{step} training steps, chosen on validation people" in said
+
+
 @pytest.mark.parametrize(
     ("series", "match"),
     [

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.checkpoint import CheckpointError, load_document, load_generator
+from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, load_generator
 from qsr_jax.maps import MAPS, MapSpec, from_network, spec_of, to_network
 from qsr_jax.models import GENERATORS
 from qsr_jax.types import Prediction, Predictor, Volume
@@ -82,13 +82,17 @@ class NetworkPredictor:
             raise MismatchError(f"the model was trained on voxels of {spacing} mm, not {given} mm")
 
 
-def load_predictor(workdir: Path) -> NetworkPredictor:
+def load_predictor(workdir: Path, *, which: str = LATEST) -> NetworkPredictor:
     """Loads the newest checkpoint of a workdir.
+
+    Args:
+        workdir: folder given to training.
+        which: "latest", or "best": the one that did best on validation people.
 
     Raises:
         CheckpointError: no checkpoint, or one that lacks its normalisation.
     """
-    step, document = load_document(workdir)
+    step, document = load_document(workdir, which=which)
     spec = spec_of(document["map"])
     if document["network_max"] != spec.network_max or document["unit"] != spec.unit:
         raise CheckpointError(
@@ -98,10 +102,11 @@ def load_predictor(workdir: Path) -> NetworkPredictor:
     generator = build_generator(**document["generator"], scale=document["scale"])
     image = jnp.zeros((1, *document["lr_shape"], 1))
     target = jax.eval_shape(lambda key: generator.init(key, image, train=False), jax.random.key(0))
-    variables = load_generator(workdir, step, target)
+    variables = load_generator(workdir, step, target, which=which)
+    chosen = ", chosen on validation people" if which == BEST else ""
     return NetworkPredictor(
         map_name=spec.name,
-        description=f"{document['generator']['name']} {spec.label}, {step} training steps",
+        description=f"{document['generator']['name']} {spec.label}, {step} training steps{chosen}",
         weights_sha256=variables_sha256(variables),
         notes=tuple(document["notes"]),
         _document=document,
@@ -109,14 +114,14 @@ def load_predictor(workdir: Path) -> NetworkPredictor:
     )
 
 
-def load_predictors(workdirs: Sequence[Path]) -> list[NetworkPredictor]:
+def load_predictors(workdirs: Sequence[Path], *, which: str = LATEST) -> list[NetworkPredictor]:
     """Loads one model per map, in the order of :data:`qsr_jax.maps.MAPS`.
 
     Raises:
         MismatchError: two workdirs hold models of the same map.
         CheckpointError: see :func:`load_predictor`.
     """
-    models = [load_predictor(workdir) for workdir in workdirs]
+    models = [load_predictor(workdir, which=which) for workdir in workdirs]
     names = [model.map_name for model in models]
     if len(set(names)) < len(names):
         raise MismatchError(f"models of {', '.join(names)}: two of the same map; give one per map")
