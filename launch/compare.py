@@ -1,4 +1,4 @@
-"""Compares two volumes on one grid, slice by slice: errors, PSNR, SSIM, sharpness, noise.
+"""Compares two volumes on one grid, by slice: errors, PSNR, SSIM, sharpness, noise, resolution.
 
 TEST and REFERENCE are NIfTI files (.nii, .nii.gz) or folders of one DICOM map series each. Their
 geometry must agree. Nothing is scaled, clipped or registered.

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from launch import compare
 from qsr_jax.data.nifti import write_nifti
@@ -80,6 +81,32 @@ def test_the_papers_range_has_a_name(files, capsys, name, largest, rng):
     rows = {row["name"]: row["per_slice"] for row in document["rows"]}
     expected = 20 * np.log10(largest / np.array(rows["rmse"]))
     np.testing.assert_allclose(rows["psnr"], expected, rtol=1e-5)
+
+
+def test_resolution_of_a_known_blur(files, capsys, rng):
+    """A Gaussian of SD s pixels leaves half of a period of 5.336 s pixels, and correlates fully."""
+    grid = dataclasses.replace(GRID, shape=(3, 128, 128))
+    reference = rng.uniform(500, 1500, grid.shape).astype(np.float32)
+    blurred = ndimage.gaussian_filter(reference, (0, 1.5, 1.5), mode="wrap")
+    mask = np.ones(grid.shape, np.uint8)
+    mask[2] = 0
+    pair = files("blurred", blurred, grid), files("sharp", reference, grid)
+    text = run(capsys, *pair, "--map", "t1", "--mask", files("most", mask, grid), "--json")
+    rows = {row["name"]: row for row in json.loads(text)["rows"]}
+    found = rows["resolution_transfer"]
+    assert found["unit"] == "mm" and found["per_slice"][2] is None
+    np.testing.assert_allclose(found["per_slice"][:2], 5.336 * 1.5 * 2.0, rtol=0.06)
+    assert all(4.0 <= mm < 5.0 for mm in rows["resolution_frc"]["per_slice"][:2])  # of the grid
+
+
+def test_a_slice_without_detail_has_no_resolution(files, capsys, rng):
+    flat = files("flat", np.full(GRID.shape, 900, np.float32))
+    rows = json.loads(run(capsys, flat, flat, "--map", "t1", "--json"))["rows"]
+    none = [row["per_slice"] for row in rows if row["name"].startswith("resolution")]
+    assert none == [[None] * 3] * 2
+    tiny = dataclasses.replace(GRID, shape=(3, 7, 9))
+    small = files("small", rng.uniform(0, 9, tiny.shape).astype(np.float32), tiny)
+    assert "resolution" not in run(capsys, small, small, "--map", "t1")
 
 
 def test_niqe_says_its_model(files, capsys, tmp_path, rng):

@@ -9,6 +9,12 @@ import numpy as np
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.nifti import read_nifti
 from qsr_jax.evaluate.metrics.niqe import GREY_MAX, load_model, niqe, to_grey
+from qsr_jax.evaluate.metrics.resolution import (
+    FRC_THRESHOLD,
+    TRANSFER_HALF,
+    resolution_mm,
+    ring_sums,
+)
 from qsr_jax.evaluate.metrics.sharpness import gradient_strength, noise_level
 from qsr_jax.evaluate.metrics.ssim import WINDOWS
 from qsr_jax.evaluate.metrics.table import BRAIN, METRICS, PAPER
@@ -19,6 +25,17 @@ PAPER_RANGE = "paper"
 """Name of the paper's data range, 65 535 stored units."""
 ALONE = {"noise": noise_level, "gradient": gradient_strength}
 """What is measured of each volume by itself, in the unit of the map (gradient: per pixel)."""
+RESOLUTIONS = {
+    "resolution_transfer": (
+        f"resolution (share of the reference's detail {TRANSFER_HALF:g})",
+        TRANSFER_HALF,
+    ),
+    "resolution_frc": ("resolution (Fourier-ring correlation 1/7)", FRC_THRESHOLD),
+}
+"""Label and threshold. The first takes the reference for noise-free; the second takes both for
+scans of one person with noise of their own, and says nothing of an image made from the other."""
+LEAST_RINGS_SIDE = 8
+"""Smaller frames have no rings of frequency."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +123,8 @@ def compare(
     unit = "" if name is None else spec_of(name).unit
     rows = [*_pair_rows(first, second, inside, data_range, unit)]
     rows += _single_rows(first, second, inside, unit)
+    if min(inside.shape[1:]) >= LEAST_RINGS_SIDE:
+        rows += _resolution_rows(first, second, inside)
     if niqe_model is not None:
         rows += _niqe_rows(first, second, inside, niqe_model, data_range)
     where = "whole frame" if mask is None else str(mask)
@@ -216,6 +235,23 @@ def _single_rows(test: Image, reference: Image, mask: np.ndarray, unit: str) -> 
         for who, image in (("test", test), ("reference", reference))
         for values in [np.asarray(compute(image.values[..., None], mask), float)[:, 0]]
     ]
+
+
+def _resolution_rows(test: Image, reference: Image, mask: np.ndarray) -> list[Row]:
+    """Period in mm, within the slices; NaN where a slice has no mask or no detail."""
+    spacing_mm = np.linalg.norm(reference.affine[:3, 1:3], axis=0)
+    there = np.flatnonzero(mask.any((1, 2)))
+    pair = (image.values[there][..., None] for image in (test, reference))
+    sums = ring_sums(*pair, mask[there], spacing_mm=tuple(spacing_mm.tolist()))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a constant slice has no detail
+        curves = sums.transfer(), sums.correlation()
+    rows = []
+    for (name, (label, threshold)), curve in zip(RESOLUTIONS.items(), curves, strict=True):
+        values = np.full(len(mask), np.nan)
+        found = resolution_mm(curve, sums.frequency_per_mm, threshold=threshold)
+        values[there] = found[:, 0]
+        rows.append(Row(name, label, "mm", tuple(values.tolist())))
+    return rows
 
 
 def _niqe_rows(
