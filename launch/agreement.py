@@ -81,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     repeated("--column", _column, "NAME=COLUMN", "what the table calls one of our columns")
     repeated("--where", _pair, "COLUMN=TEXT", "keep only lines with this text in a column")
     parser.add_argument(
+        "--average",
+        metavar="COLUMN",
+        help="a person's values that differ in this column, such as the run of a model, become "
+        "their mean; without it they are refused",
+    )
+    parser.add_argument(
         "--out", type=Path, required=True, help="folder of the results; an older one is replaced"
     )
     parser.add_argument(
@@ -127,7 +133,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         check_target(arguments.out)
         table = read_long_table(
-            arguments.table, columns=dict(pairs["column"]), where=dict(pairs["where"])
+            arguments.table,
+            columns=dict(pairs["column"]),
+            where=dict(pairs["where"]),
+            average=arguments.average,
         )
         blocks = blocks_of(table, reference=arguments.reference)
         about = {"table": arguments.table.name, "software": f"qsr_jax {software_version()}"}

@@ -25,7 +25,7 @@ def save(tmp_path):
 
 
 def read(path, **options):
-    return read_long_table(path, **{"columns": {}, "where": {}, **options})
+    return read_long_table(path, **{"columns": {}, "where": {}, "average": None, **options})
 
 
 def test_a_table_becomes_comparisons(save):
@@ -62,6 +62,21 @@ def test_regions_of_other_persons_make_another_block(save):
     rows = [f"q{i},lesion,t1,ms,{m},{900 + i}" for i in range(3) for m in ("routine", "fast")]
     blocks = blocks_of(read(save(HEAD, *ROWS, *rows)), reference="routine")
     assert [block.persons for block in blocks] == [("p0", "p1", "p2", "p3"), ("q0", "q1", "q2")]
+
+
+def test_values_of_several_runs_become_their_mean(save):
+    again = [f"p{i},GM,t1,ms,trained,{1030.0 + i},2" for i in range(4)]
+    table = save(f"{HEAD},run", *(f"{row},1" for row in ROWS), *again)
+    with pytest.raises(
+        TableError, match="second value of t1, GM, trained .* --average takes means"
+    ):
+        read(table)
+    values = read(table, average="run").values
+    assert values["t1", "GM", "trained"] == {f"p{i}": 1020.0 + i for i in range(4)}
+    assert values["t1", "WM", "trained"]["p3"] == 1013.0
+    twice = save(f"{HEAD},run", *(f"{row},1" for row in ROWS), *again, again[0])
+    with pytest.raises(TableError, match="line 30: person p0 has a second value"):
+        read(twice, average="run")
 
 
 NUMBER = "expected a positive number"

@@ -15,6 +15,8 @@ from qsr_jax.evaluate.agreement import Subject
 from qsr_jax.evaluate.tables.wording import plural
 
 COLUMNS = ("person", "region", "map", "unit", "method", "value")
+AVERAGED = "averaged"
+"""Our name of the column over which values are averaged."""
 
 
 class TableError(ValueError):
@@ -54,7 +56,7 @@ class LongTable:
 
 
 def read_long_table(
-    path: Path, *, columns: Mapping[str, str], where: Mapping[str, str]
+    path: Path, *, columns: Mapping[str, str], where: Mapping[str, str], average: str | None
 ) -> LongTable:
     """Reads a csv file.
 
@@ -62,15 +64,19 @@ def read_long_table(
         path: UTF-8, comma-separated, one line of headings.
         columns: what the file calls a column of :data:`COLUMNS` that it names otherwise.
         where: keeps the lines whose column has this text.
+        average: column, such as the run of a model; a person's values that differ in it become
+            their mean. None: a person has one value.
 
     Raises:
         TableError: a missing column; a line with too few cells, an empty name, a value that is
             not a positive number, a second unit of a map or a second value of a person; no lines.
     """
-    values: dict[tuple[str, str, str], dict[str, float]] = {}
+    values: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     units: dict[str, str] = {}
     seen: dict[tuple[str, ...], int] = {}
-    for line, row in _rows(path, columns, where):
+    mine = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns)
+    mine |= {} if average is None else {AVERAGED: average}
+    for line, row in _rows(path, mine, where):
         place = f"{path}, line {line}"
         name, unit = row["map"], row["unit"]
         if units.setdefault(name, unit) != unit:
@@ -78,17 +84,20 @@ def read_long_table(
                 f"{place}: {name} in {unit!r} after {units[name]!r}; convert to one unit"
             )
         key = (name, row["region"], row["method"])
-        first = seen.setdefault((*key, row["person"]), line)
+        first = seen.setdefault((*key, row["person"], row.get(AVERAGED, "")), line)
         if first != line:
             raise TableError(
                 f"{place}: person {row['person']} has a second value of {', '.join(key)} (the "
-                f"first is in line {first}); a person counts once, average or filter before"
+                f"first is in line {first}); a person counts once: --where chooses lines, "
+                "--average takes means over a column such as the run"
             )
-        values.setdefault(key, {})[row["person"]] = _value(row["value"], place)
+        mean_of = values.setdefault(key, {}).setdefault(row["person"], [])
+        mean_of.append(_value(row["value"], place))
     if not values:
         kept = "".join(f" with {column} = {text}" for column, text in where.items())
         raise TableError(f"{path}: no lines{kept}")
-    return LongTable(path, values, units)
+    means = {key: {p: math.fsum(v) / len(v) for p, v in of.items()} for key, of in values.items()}
+    return LongTable(path, means, units)
 
 
 def _value(text: str, place: str) -> float:
@@ -104,10 +113,9 @@ def _value(text: str, place: str) -> float:
 
 
 def _rows(
-    path: Path, columns: Mapping[str, str], where: Mapping[str, str]
+    path: Path, mine: Mapping[str, str], where: Mapping[str, str]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, cells by our names) of the lines kept."""
-    mine = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns)
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, strict=True)
         try:
