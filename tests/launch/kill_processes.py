@@ -40,6 +40,8 @@ from qsr_jax.checkpoint import LATEST, sealed_steps
 from qsr_jax.train.stopping import STOPPED
 
 STEPS = 60
+TOO_LATE = 8
+"""Steps before the end of a part from which on a stop may find a training that has ended."""
 START_S, STOP_S, PEER_S = 300.0, 30.0, 60.0
 CONFIGS = (
     {},
@@ -119,7 +121,8 @@ def _disturbed(
         shutil.rmtree(workdir, ignore_errors=True)
         for turn in range(min(each, count - bar.n)):
             first = STEPS * turn // each
-            step = rng.randrange(first + 1, first + STEPS // each - 3)
+            # Far enough from the end: all agree to stop two steps after a signal at the latest.
+            step = rng.randrange(first + 1, first + STEPS // each - TOO_LATE)
             words = _words(data_dir, workdir)
             started = start(words, processes=2, devices=1, log=root / "log")
             if wait_for_step(workdir, step, timeout_s=START_S, alive=started):
