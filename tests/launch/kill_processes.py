@@ -1,6 +1,6 @@
 """Full counts of the faults of several processes; the suite runs one or two of each.
 
-    python tests/launch/kill_processes.py --stops 20 --peers 10 --pairs 5 --configs 3
+    python tests/launch/kill_processes.py --stops 20 --peers 10 --pairs 5 --configs 3 --shapes 2
 
 stops    SIGTERM or SIGINT to one of two processes at a random moment: both end with 75 at the same
          saved step within 30 s, nothing is lost, the resumed run ends in the bits of a run in peace
@@ -8,6 +8,8 @@ peers    SIGKILL to one of two processes at a random moment: the other ends with
          and the resumed run ends in the same bits
 pairs    a config run twice: the same bits
 configs  1 process x 2 devices against 2 processes x 1: the same bits
+shapes   a config unchanged on 1 process x 1 device, 1 x 4 and 2 x 2, and begun on 1 x 4 and
+         finished on 2 x 2: every number of the state within TOLERANCE after 30 steps
 
 Four stops, or five kills, fall on one training, which then has to end like an undisturbed one. A
 line of JSON per row; exit status 1 if anything failed. ``--data_dir`` takes ready records.
@@ -25,6 +27,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from processes_runs import (
+    TOLERANCE,
     arguments,
     end,
     largest_difference,
@@ -54,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    for row in ("stops", "peers", "pairs", "configs"):
+    for row in ("stops", "peers", "pairs", "configs", "shapes"):
         parser.add_argument(f"--{row}", type=int, default=0)
     parser.add_argument("--data_dir", type=Path)
     parser.add_argument("--seed", type=int, default=0)
@@ -68,6 +71,7 @@ def main() -> None:
             "peers": lambda: _disturbed(root, data_dir, asked.peers, 5, _kill, rng),
             "pairs": lambda: _pairs(root, data_dir, asked.pairs),
             "configs": lambda: _configs(root, data_dir, asked.configs),
+            "shapes": lambda: _shapes(root, data_dir, asked.shapes),
         }
         failed = 0
         for row, run in rows.items():
@@ -176,6 +180,28 @@ def _configs(root: Path, data_dir: Path, count: int) -> Iterator[str]:
                 yield f"{changes}: {processes} processes: {problem}"
         if not same_bits(one, two):
             yield f"{changes}: differs by {largest_difference(one, two)}"
+
+
+def _shapes(root: Path, data_dir: Path, count: int) -> Iterator[str]:
+    course = {"schedule.steps": 30, "optimizer.learning_rate": 1e-3, "cadence.validate_every": 15}
+    for seed in tqdm(range(count), desc="shapes"):
+        one, *others = (root / f"shape-{seed}{name}" for name in ("1x1", "1x4", "2x2", "1x4-2x2"))
+        words = [arguments(data_dir, w, seed=seed, **course) for w in (one, *others)]
+        early = start(words[3], processes=1, devices=4, log=root / "log")
+        wait_for_step(others[2], 5, timeout_s=START_S, alive=early)
+        early[0].send_signal(signal.SIGTERM)
+        if (codes := end(early, timeout_s=PEER_S)) != [STOPPED]:
+            yield f"seed {seed}: the run to be resumed ended with {codes}"
+        for given, (processes, devices) in zip(
+            words, ((1, 1), (1, 4), (2, 2), (2, 2)), strict=True
+        ):
+            if problem := _finish(root, given, processes=processes, devices=devices):
+                yield f"seed {seed}: {processes} x {devices}: {problem}"
+        for other in others:
+            apart = largest_difference(one, other)
+            tqdm.write(f"seed {seed}: {other.name} differs from {one.name} by {apart:.2g}")
+            if not apart < TOLERANCE:
+                yield f"seed {seed}: {other.name} differs by {apart}"
 
 
 if __name__ == "__main__":

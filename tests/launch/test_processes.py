@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from processes_runs import (
+    TOLERANCE,
     arguments,
     end,
     end_state,
@@ -273,8 +274,6 @@ def test_the_batch_script_outside_slurm_is_told():
 # --- the walk -------------------------------------------------------------------------------------
 
 STEPS = 30
-TOLERANCE = 1e-3
-"""Of any number in the state after 30 steps at learning rate 1e-3; sums differ in their order."""
 
 
 def words_of(data_dir: Path, workdir: Path) -> list[str]:
