@@ -22,9 +22,6 @@ SUMS = ("mae", "rmse", "bias", "psnr")
 QUANTITIES = {BRAIN.place: (*SUMS, "ssim", "sharpness"), PAPER.place: (*SUMS, "ssim")}
 """The metrics of the report, by the place they are taken in."""
 
-QUICK = ("nearest", "bilinear", "lanczos", "sinc")
-"""Interpolations that are measured by sums alone; structure and edges cost as much as all else."""
-
 BOX_STEP = 64
 """Brains are cut out to whole steps of this many pixels: few shapes, few compilations."""
 
@@ -59,10 +56,10 @@ def image_rows(
     for method, test in sources.items():
         if method in (FAST, ROUTINE):
             continue
-        found = _metrics_of(test[box], brain, whole=method not in QUICK)
+        found = _metrics_of(test[box], brain)
         yield from _metric_rows(found, method, names, BRAIN, mask, usable)
         if method in NEEDS_BOTH:
-            found = _metrics_of(test, frame, whole=True)
+            found = _metrics_of(test, frame)
             yield from _metric_rows(found, method, names, PAPER, mask, usable)
 
 
@@ -116,23 +113,20 @@ def _against(
     return found
 
 
-def _metrics_of(
-    test: np.ndarray, against: Sequence[_Against], *, whole: bool
-) -> dict[str, np.ndarray]:
-    """Quantity to (z, c), sums alone unless ``whole``; slices are chosen afterwards."""
-    parts = [_metrics_of_part(jnp.asarray(test[a.part]), a, whole=whole) for a in against]
+def _metrics_of(test: np.ndarray, against: Sequence[_Against]) -> dict[str, np.ndarray]:
+    """Quantity to (z, c); slices are chosen afterwards."""
+    parts = [_metrics_of_part(jnp.asarray(test[a.part]), a) for a in against]
     return {
         quantity: np.concatenate([np.asarray(part[quantity], float) for part in parts])
         for quantity in parts[0]
     }
 
 
-def _metrics_of_part(test: jax.Array, against: _Against, *, whole: bool) -> dict[str, jax.Array]:
+def _metrics_of_part(test: jax.Array, against: _Against) -> dict[str, jax.Array]:
     pair, ranges = (test, against.reference), against.ranges
     found = dict(_sums(*pair, against.mask, ranges))
-    if whole:
-        found["ssim"] = ssim_against(test, against.mask, against.windows, data_range=ranges)
-    if whole and "sharpness" in QUANTITIES[against.convention.place]:
+    found["ssim"] = ssim_against(test, against.mask, against.windows, data_range=ranges)
+    if "sharpness" in QUANTITIES[against.convention.place]:
         found["sharpness"] = METRICS["sharpness"].compute(*pair, against.mask)
     return found
 
