@@ -11,6 +11,7 @@ from qsr_jax.data.nifti import read_nifti
 from qsr_jax.evaluate.metrics.niqe import GREY_MAX, load_model, niqe, to_grey
 from qsr_jax.evaluate.metrics.resolution import (
     FRC_THRESHOLD,
+    LEAST_SIDE,
     TRANSFER_HALF,
     resolution_mm,
     ring_sums,
@@ -34,8 +35,6 @@ RESOLUTIONS = {
 }
 """Label and threshold. The first takes the reference for noise-free; the second takes both for
 scans of one person with noise of their own, and says nothing of an image made from the other."""
-LEAST_RINGS_SIDE = 8
-"""Smaller frames have no rings of frequency."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +122,7 @@ def compare(
     unit = "" if name is None else spec_of(name).unit
     rows = [*_pair_rows(first, second, inside, data_range, unit)]
     rows += _single_rows(first, second, inside, unit)
-    if min(inside.shape[1:]) >= LEAST_RINGS_SIDE:
+    if min(inside.shape[1:]) >= LEAST_SIDE:
         rows += _resolution_rows(first, second, inside)
     if niqe_model is not None:
         rows += _niqe_rows(first, second, inside, niqe_model, data_range)

@@ -20,6 +20,8 @@ FRC_THRESHOLD = 1.0 / 7.0
 (Rosenthal and Henderson 2003, doi:10.1016/j.jmb.2003.07.013)."""
 TRANSFER_HALF = 0.5
 """Share of detail at the frequency by which optics are named (MTF50)."""
+LEAST_SIDE = 8
+"""Frames of fewer pixels have no rings of frequency."""
 
 _TAPER_PARTS = 32
 """The edge of the mask is softened over this part of the frame on each side."""
@@ -70,8 +72,10 @@ def ring_sums(
         ValueError: the frame is too small to have rings.
     """
     shape = test.shape[1:3]
-    if min(shape) < 8:
-        raise ValueError(f"a frame of {shape} pixels has no rings of frequency; expected 8 or more")
+    if min(shape) < LEAST_SIDE:
+        raise ValueError(
+            f"a frame of {shape} pixels has no rings of frequency; expected {LEAST_SIDE} or more"
+        )
     index, weights, frequency = _rings(shape, spacing_mm)
     sums = _sums(test, reference, mask, index, weights, rings=len(frequency))
     return RingSums(frequency, *(np.asarray(x, np.float64) for x in sums))
