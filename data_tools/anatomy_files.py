@@ -1,4 +1,4 @@
-"""Reads what people can be made from: label maps, measured maps, lesion masks and atlases."""
+"""Reads what subjects can be made from: label maps, measured maps, lesion masks and atlases."""
 
 import hashlib
 import json
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qsr_jax.data.nifti import read_any
+from qsr_jax.data.nifti.files import read_any
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.label_maps import TABLES, LabelMap, label_map
-from qsr_jax.physics.lesions import LesionMask
-from qsr_jax.physics.measured import MeasuredMaps, measured_maps
+from qsr_jax.phantom.label_maps import TABLES, LabelMap, label_map
+from qsr_jax.phantom.lesions import LesionMask
+from qsr_jax.phantom.measured_maps import MeasuredMaps, measured_maps
 
 NIFTI = (".nii", ".nii.gz", ".nii.xz")
 UNITS = {"s": 1000.0, "ms": 1.0}

@@ -1,23 +1,23 @@
 """Builds sharded training records (tfds, array_record) of T1, T2 and PD from a manifest.
 
 Safe to run twice: a whole dataset of the same manifest is left alone, a half-written one is built
-again, one of another manifest is refused. Every person is in one split only, or nothing is built.
+again, one of another manifest is refused. Every subject is in one split only, or nothing is built.
 """
 
 import argparse
 import shutil
 from pathlib import Path
 
-from data_tools.qmri_pairs.person_slices import Run, workers
 from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Masks, build
-from qsr_jax.data.manifest import Manifest
-from qsr_jax.data.records import (
+from data_tools.qmri_pairs.subject_slices import Run, workers
+from qsr_jax.data.records.open import (
     DatasetError,
     dataset_folder,
     fingerprint_of,
     half_written,
     split_lengths,
 )
+from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.maps import MAPS
 
 

@@ -2,7 +2,7 @@
 
 Reads the cohort's DICOM maps and true labels as evaluation does and writes calibration.json, .csv
 and .md. Every line says whether it is within reach: routine means within one standard deviation of
-the paper's, fast minus routine within 1.5 percentage points, spread between people within a factor
+the paper's, fast minus routine within 1.5 percentage points, spread between subjects within a factor
 of 1.5. Nothing is adjusted here, and what the physics does not reach stays in the table.
 
 Means are taken over the true tissue labels without their outermost pixels, where the paper has the
@@ -21,20 +21,20 @@ import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
+from qsr_jax.anatomy.label_means import label_means, nearest_on
 from qsr_jax.data.dicom import read_series
-from qsr_jax.data.staging import staged_folder
-from qsr_jax.data.truth import TRUTH_JSON, read_truth
-from qsr_jax.evaluate.regions.means import label_means, nearest_on
-from qsr_jax.evaluate.tables.published import TABLE_1
+from qsr_jax.data.studies.truth import TRUTH_JSON, read_truth
+from qsr_jax.evaluate.sections.published import TABLE_1
+from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.protocol import FAST_ECHO_SPACING_MS, ROUTINE
+from qsr_jax.physics.mdme_protocol import FAST_ECHO_SPACING_MS, ROUTINE
 from qsr_jax.physics.scanner import SCANNER
 from qsr_jax.types import Volume
 
 TISSUES = {2: "GM", 3: "WM"}
 SCANS = ("routine", "fast")
 REACH_SD, REACH_POINTS, REACH_FACTOR = 1.0, 1.5, 1.5
-FEWEST_PEOPLE = 2
+FEWEST_SUBJECTS = 2
 
 FREE_PARAMETERS = {
     "protocol.FAST_ECHO_SPACING_MS": (
@@ -47,7 +47,10 @@ FREE_PARAMETERS = {
     "scanner.reference_lines": (SCANNER.reference_lines, "coil calibration; our choice"),
     "scanner.coil_radius_mm": (SCANNER.coil_radius_mm, "a head array; g-factors 1.05 and 1.46"),
     "scanner.coil_size_mm": (SCANNER.coil_size_mm, "likewise"),
-    "tissues.TISSUES": ("see qsr_jax/physics/tissues.py", "true means and spreads of tissues"),
+    "tissues.TISSUES": (
+        "see qsr_jax/phantom/tissue_values.py",
+        "true means and spreads of tissues",
+    ),
 }
 """What was chosen by us and not printed in the paper: value, and what it is or where it is from."""
 
@@ -68,7 +71,7 @@ were not tried.
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class CalibrationLine:
     """One comparison with the paper.
 
     Attributes:
@@ -98,12 +101,12 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the door; errors of the user's end in one line and exit status 1."""
     args = _parser().parse_args(argv)
     try:
-        people = _people(args.cohort)
-        bar = tqdm(people, desc="measuring", unit="person", mininterval=1)
-        means = np.stack([measure_person(folder, erode_px=args.erode_px) for folder in bar])
+        subjects = _subjects(args.cohort)
+        bar = tqdm(subjects, desc="measuring", unit="subject", mininterval=1)
+        means = np.stack([measure_subject(folder, erode_px=args.erode_px) for folder in bar])
         rows = compare(means)
         out = args.out or args.cohort.with_name(f"{args.cohort.name}_calibration")
-        _write(out, rows, means, people, args.cohort, args.erode_px)
+        _write(out, rows, means, subjects, args.cohort, args.erode_px)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     print(as_markdown(rows))
@@ -123,14 +126,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _people(cohort: Path) -> list[Path]:
-    """Folders of the people with truth, or ValueError where there are too few."""
-    people = sorted(path.parent.parent for path in cohort.glob(f"*/truth/{TRUTH_JSON}"))
-    healthy = [folder for folder in people if _group(folder) == "healthy"]
-    if len(healthy) < FEWEST_PEOPLE:
+def _subjects(cohort: Path) -> list[Path]:
+    """Folders of the subjects with truth, or ValueError where there are too few."""
+    subjects = sorted(path.parent.parent for path in cohort.glob(f"*/truth/{TRUTH_JSON}"))
+    healthy = [folder for folder in subjects if _group(folder) == "healthy"]
+    if len(healthy) < FEWEST_SUBJECTS:
         raise ValueError(
-            f"{cohort}: holds {len(healthy)} healthy simulated people, expected at least "
-            f"{FEWEST_PEOPLE}; make them with data_tools.simulate_cohort"
+            f"{cohort}: holds {len(healthy)} healthy simulated subjects, expected at least "
+            f"{FEWEST_SUBJECTS}; make them with data_tools.simulate_cohort"
         )
     return healthy
 
@@ -139,8 +142,8 @@ def _group(folder: Path) -> str:
     return json.loads((folder / "truth" / TRUTH_JSON).read_text())["group"]
 
 
-def measure_person(folder: Path, *, erode_px: int) -> np.ndarray:
-    """Means (scan, tissue, map) of one person, scans and tissues in the order of the constants.
+def measure_subject(folder: Path, *, erode_px: int) -> np.ndarray:
+    """Means (scan, tissue, map) of one subject, scans and tissues in the order of the constants.
 
     Raises:
         ValueError: a series or the truth cannot be read, or a tissue has no pixels left.
@@ -179,8 +182,8 @@ def _eroded(labels: np.ndarray, pixels: int) -> np.ndarray:
     return kept
 
 
-def compare(means: np.ndarray) -> list[Row]:
-    """All comparisons, from means (person, scan, tissue, map)."""
+def compare(means: np.ndarray) -> list[CalibrationLine]:
+    """All comparisons, from means (subject, scan, tissue, map)."""
     rows = []
     average, spread = means.mean(axis=0), means.std(axis=0, ddof=1)
     for t, tissue in enumerate(TISSUES.values()):
@@ -196,13 +199,15 @@ def compare(means: np.ndarray) -> list[Row]:
                 residue = ours - theirs
                 reached = bool(abs(residue) <= reach)
                 head = (quantity, tissue, name, unit)
-                rows.append(Row(*head, theirs, float(ours), float(residue), reach, reached))
+                rows.append(
+                    CalibrationLine(*head, theirs, float(ours), float(residue), reach, reached)
+                )
             for scan, theirs in (("routine", paper.routine.sd), ("fast", paper.fast.sd)):
                 ours = float(spread[SCANS.index(scan), t, m])
                 factor = ours / theirs
                 reached = 1 / REACH_FACTOR <= factor <= REACH_FACTOR
                 head = (f"{scan} spread", tissue, name, spec.unit)
-                rows.append(Row(*head, theirs, ours, factor, REACH_FACTOR, reached))
+                rows.append(CalibrationLine(*head, theirs, ours, factor, REACH_FACTOR, reached))
     return sorted(rows, key=lambda row: row.quantity, reverse=True)
 
 
@@ -210,7 +215,7 @@ def _percent(value: float, reference: float) -> float:
     return 100.0 * (value / reference - 1.0)
 
 
-def as_markdown(rows: Iterable[Row]) -> str:
+def as_markdown(rows: Iterable[CalibrationLine]) -> str:
     """The rows as a table."""
     lines = [
         "| quantity | tissue | map | paper | ours | residue | reach | |",
@@ -230,18 +235,18 @@ def as_markdown(rows: Iterable[Row]) -> str:
 
 def _write(
     out: Path,
-    rows: Sequence[Row],
+    rows: Sequence[CalibrationLine],
     means: np.ndarray,
-    people: Sequence[Path],
+    subjects: Sequence[Path],
     cohort: Path,
     erode_px: int,
 ) -> None:
     """Writes the three files, all or none."""
     document = {
         "cohort": json.loads((cohort / "cohort.json").read_text()),
-        "people": [folder.name for folder in people],
+        "subjects": [folder.name for folder in subjects],
         "erode_px": erode_px,
-        "axes": ["person", list(SCANS), list(TISSUES.values()), list(MAPS)],
+        "axes": ["subject", list(SCANS), list(TISSUES.values()), list(MAPS)],
         "means": means.tolist(),
         "free_parameters": FREE_PARAMETERS,
         "notes": NOTES,
@@ -252,7 +257,7 @@ def _write(
         (folder / "calibration.md").write_text(f"{as_markdown(rows)}\n\n{NOTES}")
         with (folder / "calibration.csv").open("w", newline="") as file:
             table = csv.writer(file)
-            table.writerow([field.name for field in dataclasses.fields(Row)])
+            table.writerow([field.name for field in dataclasses.fields(CalibrationLine)])
             table.writerows(dataclasses.astuple(row) for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""Everything that decides what the people of a simulated cohort look like."""
+"""Everything that decides what the subjects of a simulated cohort look like."""
 
 import dataclasses
 import functools
@@ -9,38 +9,38 @@ from pathlib import Path
 from typing import Any
 
 from data_tools import anatomy_files
-from data_tools.atlas_files import atlas_labeller
-from data_tools.mni_tissues import mni_volumes
 from data_tools.protocol_file import load_protocols
-from qsr_jax.physics.body import Anatomy
-from qsr_jax.physics.lesions import SHARE, LesionPlan
-from qsr_jax.physics.measured import scaled_protocols
-from qsr_jax.physics.phantom import Labeller
-from qsr_jax.physics.protocol import PROTOCOLS, Protocol
-from qsr_jax.physics.regions import label_regions
+from qsr_jax.anatomy.regions import label_regions
+from qsr_jax.data.nifti.atlas_files import atlas_labeller
+from qsr_jax.data.nifti.mni_tissues import mni_volumes
+from qsr_jax.phantom.anatomy import Anatomy
+from qsr_jax.phantom.lesions import SHARE, LesionPlan
+from qsr_jax.phantom.measured_maps import scaled_protocols
+from qsr_jax.phantom.mni_template import Template, make_template
+from qsr_jax.phantom.phantom import Labeller
+from qsr_jax.physics.mdme_protocol import PROTOCOLS, Protocol
 from qsr_jax.physics.scanner import Scanner
-from qsr_jax.physics.session import check_scans
-from qsr_jax.physics.template import Template, make_template
+from qsr_jax.simulate.scan import check_scans
 
 HEALTHY, PATIENT = "healthy", "patient"
 GEOMETRIC = "our geometric definitions in MNI space"
 
 
 @dataclasses.dataclass(frozen=True)
-class Cohort:
-    """Settings of a cohort; person k is a pure function of them and of k.
+class CohortSettings:
+    """Settings of a cohort; subject k is a pure function of them and of k.
 
     Attributes:
-        subjects: healthy people, the first numbers.
-        patients: people with lesions, the numbers after them.
+        subjects: healthy subjects, the first numbers.
+        patients: subjects with lesions, the numbers after them.
         seed: of the cohort.
-        protocol: key of :data:`qsr_jax.physics.protocol.PROTOCOLS`, or a protocol file.
+        protocol: key of :data:`qsr_jax.physics.mdme_protocol.PROTOCOLS`, or a protocol file.
         snr: of white matter in the routine scan.
         alignment: of the two reconstructed grids, see :mod:`qsr_jax.types`.
         scanner: coils, motion and the like.
         noiseless: whether the truth holds the noise-free routine fit, too.
         anatomy: folder of label maps, or None for the MNI152 templates.
-        labels: key of :data:`qsr_jax.physics.label_maps.TABLES`, with ``anatomy``.
+        labels: key of :data:`qsr_jax.phantom.label_maps.TABLES`, with ``anatomy``.
         measured: folder of measured maps, or None.
         lesions: kinds of lesions that patients get.
         specks: lesions at the edge of resolution per patient.
@@ -66,7 +66,7 @@ class Cohort:
     atlas_aal: tuple[Path, Path] | None
     atlas_jhu: tuple[Path, Path] | None
 
-    def people(self) -> dict[str, str]:
+    def groups(self) -> dict[str, str]:
         """Participant id to group, in order."""
         groups = [HEALTHY] * self.subjects + [PATIENT] * self.patients
         return {f"sub-{number:03d}": group for number, group in enumerate(groups, start=1)}
@@ -81,7 +81,7 @@ class Cohort:
             ("--subjects", self.subjects, 0),
             ("--patients", self.patients, 0),
             ("--seed", self.seed, 0),
-            ("--subjects plus --patients", len(self.people()), 1),
+            ("--subjects plus --patients", len(self.groups()), 1),
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}; got {value}")
@@ -102,7 +102,7 @@ class Cohort:
             if wrong:
                 raise ValueError(rule)
         if self.anatomy or self.measured:
-            for number in range(1, min(len(self.people()), len(self.heads())) + 1):
+            for number in range(1, min(len(self.groups()), len(self.heads())) + 1):
                 check_scans(self.protocols(number), self.scanner)
                 self.anatomy_of(number)
         check_scans(self.protocols(1), self.scanner)
@@ -110,22 +110,22 @@ class Cohort:
         self.labeller()
 
     def heads(self) -> list[Path]:
-        """Files or folders that people are made from; none for the templates."""
+        """Files or folders that subjects are made from; none for the templates."""
         if self.anatomy:
             return anatomy_files.nifti_files(self.anatomy)
         return anatomy_files.measured_heads(self.measured) if self.measured else []
 
     def head_of(self, number: int) -> Path | None:
-        """What one person is made from; heads are used in turn."""
+        """What one subject is made from; heads are used in turn."""
         heads = self.heads()
         return heads[(number - 1) % len(heads)] if heads else None
 
     def anatomy_of(self, number: int) -> Anatomy:
-        """What a person is made from; raises ValueError if it cannot be used."""
+        """What a subject is made from; raises ValueError if it cannot be used."""
         return _anatomy(self.head_of(number), self.labels)
 
     def protocols(self, number: int) -> tuple[Protocol, Protocol]:
-        """(routine, fast) of one person; measured heads have them scaled to their resolution."""
+        """(routine, fast) of one subject; measured heads have them scaled to their resolution."""
         known = self.protocol in PROTOCOLS
         pair = PROTOCOLS[self.protocol] if known else load_protocols(Path(self.protocol))
         return scaled_protocols(*pair, self.anatomy_of(number)) if self.measured else pair
@@ -170,7 +170,7 @@ class Cohort:
         return {str(p.relative_to(folder)): anatomy_files.digest(p) for p in files}
 
     def uid_seed(self, number: int) -> str:
-        """Text that makes a person's UIDs: everything but the size of the cohort."""
+        """Text that makes a subject's UIDs: everything but the size of the cohort."""
         rest = {k: v for k, v in self.settings().items() if k not in ("subjects", "patients")}
         text = json.dumps(rest, sort_keys=True)
         return f"{hashlib.sha256(text.encode()).hexdigest()}/{number}"

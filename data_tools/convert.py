@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from qsr_jax.data.dicom import DicomInputError, read_series
-from qsr_jax.data.nifti import write_nifti
-from qsr_jax.data.protocols import PROTOCOLS, ProtocolError, load_rows
-from qsr_jax.data.staging import WriteError
+from qsr_jax.data.dicom.series_rules import PROTOCOLS, ProtocolError, load_rows
+from qsr_jax.data.nifti.files import write_nifti
+from qsr_jax.files.staged import WriteError
 from qsr_jax.maps import MAPS, spec_of
 
 MS_PER_S = 1000.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qsr_jax.data.nifti import write_nifti
+from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.types import Geometry
 
 TURNS = {"none": 0, "quarter": 1, "half": 2, "three-quarters": 3}

@@ -1,4 +1,4 @@
-"""Copies a tree of DICOM series without the persons, so that the series still pair.
+"""Copies a tree of DICOM series without the subjects, so that the series still pair.
 
 PS3.15 basic profile by its table: names, numbers, dates, descriptions and private attributes go,
 UIDs and PatientIDs become salted hashes that agree between files. Pixels stay: the maps of a head
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from qsr_jax.data.anonymous_tree import Copied, copy_without_persons
-from qsr_jax.data.identity import load_salt, read_groups
-from qsr_jax.data.manifest import ManifestError
-from qsr_jax.data.studies import PARTICIPANTS
+from qsr_jax.data.dicom.deidentified_copy import Copied, copy_without_subjects
+from qsr_jax.data.studies.manifest import ManifestError
+from qsr_jax.data.studies.pair_tree import PARTICIPANTS
+from qsr_jax.data.studies.pseudonyms import load_salt, read_groups
 
 LEFT_OUT = 3
 
@@ -27,7 +27,9 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(f"error: {error}") from None
     for text in copied.refused:
         print(f"left out  {text}")
-    print(f"{args.output}: {copied.persons} persons, {copied.series} series, {copied.files} files")
+    print(
+        f"{args.output}: {copied.subjects} subjects, {copied.series} series, {copied.files} files"
+    )
     print(f"{len(copied.refused)} files left out, {copied.ignored} that are no images")
     if copied.refused:
         raise SystemExit(LEFT_OUT)
@@ -69,7 +71,7 @@ def _copy(args: argparse.Namespace) -> Copied:
     table = args.participants
     if table is None and (root / PARTICIPANTS).is_file():
         table = root / PARTICIPANTS
-    return copy_without_persons(
+    return copy_without_subjects(
         root,
         out,
         salt=load_salt(salt),

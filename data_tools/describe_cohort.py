@@ -11,9 +11,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data_tools.instrument_numbers import Sums, read_person, read_protocols
-from data_tools.instrument_page import context_of, render
-from qsr_jax.data.staging import staged_folder
+from data_tools.cohort_report.numbers import Sums, read_protocols, read_subject
+from data_tools.cohort_report.page import context_of, render
+from qsr_jax.files.staged import staged_folder
 
 PAGE = "index.html"
 
@@ -22,23 +22,23 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the door; errors of the user's end in one line and exit status 1."""
     args = _parser().parse_args(argv)
     try:
-        if args.people < 1:
-            raise ValueError(f"--people must be at least 1; got {args.people}")
+        if args.subjects < 1:
+            raise ValueError(f"--subjects must be at least 1; got {args.subjects}")
         if args.out.exists():
             raise ValueError(f"{args.out} exists; choose a new --out")
         settings = _read_json(args.cohort / "cohort.json")
         protocols = read_protocols(settings)
         calibration = args.calibration and _read_json(args.calibration)
-        folders = _chosen(args.cohort, args.people)
-        sums, examples, people = Sums(), [], []
-        for folder in tqdm(folders, desc="reading", unit="person", mininterval=1):
-            person = read_person(folder)
-            sums.add(person)
-            people.append((person.name, person.group, person.about["traits"]))
-            if person.group not in [one.group for one in examples]:
-                examples.append(person)
+        folders = _chosen(args.cohort, args.subjects)
+        sums, examples, subjects = Sums(), [], []
+        for folder in tqdm(folders, desc="reading", unit="subject", mininterval=1):
+            subject = read_subject(folder)
+            sums.add(subject)
+            subjects.append((subject.name, subject.group, subject.about["traits"]))
+            if subject.group not in [one.group for one in examples]:
+                examples.append(subject)
         context = context_of(
-            args.cohort.resolve().name, settings, examples, people, sums, protocols, calibration
+            args.cohort.resolve().name, settings, examples, subjects, sums, protocols, calibration
         )
         with staged_folder(args.out) as out:
             (out / PAGE).write_text(render(context), encoding="utf-8")
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cohort", type=Path, required=True, metavar="DIR", help="made by simulate_cohort")
     add("--out", type=Path, required=True, metavar="DIR", help="new folder for index.html")
     add("--calibration", type=Path, metavar="FILE", help="made by calibrate_simulator")
-    add("--people", type=int, default=10, help="most people to read, patients among them")
+    add("--subjects", type=int, default=10, help="most subjects to read, patients among them")
     return parser
 
 
@@ -72,10 +72,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _chosen(cohort: Path, most: int) -> list[Path]:
-    """Folders of people, healthy first; at least one patient if there are any."""
+    """Folders of subjects, healthy first; at least one patient if there are any."""
     found = sorted(path.parent.parent for path in cohort.glob("sub-*/truth/truth.json"))
     if not found:
-        raise ValueError(f"{cohort}: no finished people")
+        raise ValueError(f"{cohort}: no finished subjects")
     groups = {path: _read_json(path / "truth/truth.json")["group"] for path in found}
     sick = [path for path in found if groups[path] == "patient"]
     well = [path for path in found if groups[path] != "patient"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from qsr_jax.data.dicom import DicomInputError, Finding, survey
-from qsr_jax.data.protocols import PROTOCOLS, ProtocolError, load_rows
+from qsr_jax.data.dicom.series_rules import PROTOCOLS, ProtocolError, load_rows
 
 SOMETHING_REFUSED = 3
 PARTICIPANTS, TRUTH_FOLDER, COHORT = "participants.tsv", "truth", "cohort.json"
@@ -66,12 +66,12 @@ def _known(path: Path) -> str:
     if path.as_posix() == COHORT:
         return "settings of a simulated cohort"
     if TRUTH_FOLDER in path.parts[:-1]:
-        return "truth of a simulated person"
+        return "truth of a simulated subject"
     return ""
 
 
 def _table(findings: Sequence[Finding]) -> str:
-    """The findings for people: one line each, refusals with file and tag."""
+    """The findings for subjects: one line each, refusals with file and tag."""
     width = max((len(finding.path) for finding in findings), default=0)
     lines = [f"{f.status:<8}  {f.path:<{width}}  {_said(f)}".rstrip() for f in findings]
     counts = [

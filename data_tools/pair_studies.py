@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from qsr_jax.data.identity import load_salt, read_groups
-from qsr_jax.data.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest, ManifestError
-from qsr_jax.data.protocols import PROTOCOLS, Protocol, load_rows
-from qsr_jax.data.staging import WriteError
-from qsr_jax.data.studies import PARTICIPANTS, pair_studies
+from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule, load_rows
+from qsr_jax.data.studies.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest, ManifestError
+from qsr_jax.data.studies.pair_tree import PARTICIPANTS, pair_studies
+from qsr_jax.data.studies.pseudonyms import load_salt, read_groups
+from qsr_jax.files.staged import WriteError
 
 SCALE = 2
 
@@ -33,7 +33,7 @@ def _report(manifest: Manifest, out: Path) -> None:
     """Prints what was refused, what a person should look at, and the counts."""
     for item in manifest.refused:
         print(f"refused  {item['what']}: {item['reason']}")
-    pairs = [pair for person in manifest.persons for pair in person.maps.values()]
+    pairs = [pair for subject in manifest.subjects for pair in subject.maps.values()]
     for pair in pairs:
         for finding in pair.findings:
             print(f"{finding['verdict']:8} {pair.folders['fast']}: {finding['text']}")
@@ -41,8 +41,8 @@ def _report(manifest: Manifest, out: Path) -> None:
         f"{sum(pair.verdict == verdict for pair in pairs)} {verdict}" for verdict in VERDICTS
     )
     print(f"{len(pairs)} pairs: {verdicts}")
-    counts = ", ".join(f"{len(manifest.people(split=split))} {split}" for split in SPLITS)
-    print(f"{out}: {len(manifest.persons)} persons ({counts})")
+    counts = ", ".join(f"{len(manifest.subjects_of(split=split))} {split}" for split in SPLITS)
+    print(f"{out}: {len(manifest.subjects)} subjects ({counts})")
     print(f"{len(manifest.refused)} refused, {len(manifest.ignored)} other files ignored")
 
 
@@ -62,10 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         help="BIDS data set, sub-*/anat/*_acq-fast_T1map.nii.gz and so on, units in side-cars",
     )
     add("--out", type=Path, required=True, metavar="FILE", help="manifest (json) to write")
-    add("--test-fraction", type=float, default=0.24, help="share of all persons that test")
+    add("--test-fraction", type=float, default=0.24, help="share of all subjects that test")
     add("--validation-fraction", type=float, default=0.0, help="share set aside for validation")
-    add("--folds", type=int, default=0, help="also deal the healthy persons to N folds; 0 for none")
-    add("--seed", type=int, default=0, help="of the split by person")
+    add(
+        "--folds", type=int, default=0, help="also deal the healthy subjects to N folds; 0 for none"
+    )
+    add("--seed", type=int, default=0, help="of the split by subject")
     add(
         "--participants",
         type=Path,
@@ -89,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FOLDER:RULE",
-        help="use this person although the rule refuses it; kept in the manifest; may be repeated",
+        help="use this subject although the rule refuses it; kept in the manifest; may be repeated",
     )
     return parser
 
@@ -117,11 +119,11 @@ def _pair(args: argparse.Namespace) -> Manifest:
         accepted=args.accept,
         protocols=() if args.protocols is None else added_rows(args.protocols),
         salt=load_salt(salt_file),
-        progress=lambda persons: tqdm(persons, desc="pairing", unit="person", mininterval=1),
+        progress=lambda subjects: tqdm(subjects, desc="pairing", unit="subject", mininterval=1),
     )
 
 
-def added_rows(path: Path) -> tuple[Protocol, ...]:
+def added_rows(path: Path) -> tuple[SeriesRule, ...]:
     """The rows of a file, without the built-in ones."""
     return tuple(row for row in load_rows(path) if row not in PROTOCOLS)
 

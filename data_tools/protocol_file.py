@@ -1,7 +1,7 @@
 """Reads a pair of protocols that a user wrote, from a JSON or TOML file.
 
 The file has two tables, ``routine`` and ``fast``. Each names every attribute of
-:class:`qsr_jax.physics.protocol.Protocol` except ``name``, with ``played`` and ``angles`` as tables
+:class:`qsr_jax.physics.mdme_protocol.Protocol` except ``name``, with ``played`` and ``angles`` as tables
 of their own; nothing has a default and nothing else may stand there. :func:`as_document` writes the
 built-in pairs in that form, to start from.
 """
@@ -16,7 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.physics.protocol import Protocol, geometries
+from qsr_jax.physics.mdme_protocol import Protocol, geometries
 from qsr_jax.types import CORNER
 
 SCANS = ("routine", "fast")

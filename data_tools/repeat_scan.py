@@ -1,8 +1,8 @@
-"""Scans simulated people a second time with the routine protocol: the same person, other noise.
+"""Scans simulated subjects a second time with the routine protocol: the same subject, other noise.
 
 What differs between the two scans is the floor that no method can beat; ``launch.evaluate`` finds
 the series (``routine2_t1``, ...) beside the others and reports them as "routine, repeated". Pair
-first: a tree in which people have two routine scans of a map does not pair.
+first: a tree in which subjects have two routine scans of a map does not pair.
 
 Cohorts of simulate_cohort that were made from the MNI152 templates with a named protocol.
 """
@@ -15,23 +15,23 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_tools.cohort_settings import PATIENT, Cohort
+from data_tools.cohort_settings import PATIENT, CohortSettings
 from data_tools.simulate_cohort import SETTINGS
-from data_tools.simulated_person import write_scan
-from qsr_jax.data.nifti import read_nifti
-from qsr_jax.data.staging import staged_folder
-from qsr_jax.data.truth import MAP_FILES
-from qsr_jax.evaluate.predictors.rescan import REPEAT
+from data_tools.write_simulated_subject import write_scan
+from qsr_jax.data.nifti.files import read_nifti
+from qsr_jax.data.studies.truth import MAP_FILES
+from qsr_jax.evaluate.measure.repeated_scan import REPEAT
+from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.phantom import Phantom, draw_phantom, properties
-from qsr_jax.physics.protocol import PROTOCOLS, geometries
+from qsr_jax.phantom.phantom import Phantom, draw_phantom, properties
+from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.physics.scanner import Scanner
-from qsr_jax.physics.study import mixed_truth, scan
+from qsr_jax.simulate.simulate import mixed_truth, scan
 
 SECOND = 2
-"""Seeds the second scan, beside the cohort's seed and the person's number."""
+"""Seeds the second scan, beside the cohort's seed and the subject's number."""
 SAME_TRUTH = 1e-3
-"""Largest difference, in ms or percent, of a person's truth that is drawn anew."""
+"""Largest difference, in ms or percent, of a subject's truth that is drawn anew."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -39,16 +39,18 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     try:
         cohort = read_cohort(args.cohort)
-        people = args.people.split(",") if args.people else list(cohort.people())
-        unknown = [name for name in people if name not in cohort.people()]
+        subjects = args.subjects.split(",") if args.subjects else list(cohort.groups())
+        unknown = [name for name in subjects if name not in cohort.groups()]
         if unknown:
             raise ValueError(f"{args.cohort} has no {', '.join(unknown)}")
-        missing = [n for n in people if not (args.cohort / n / f"{REPEAT}_t1").exists()]
-        for name in tqdm(missing, desc="scanning again", unit="person", mininterval=1):
+        missing = [n for n in subjects if not (args.cohort / n / f"{REPEAT}_t1").exists()]
+        for name in tqdm(missing, desc="scanning again", unit="subject", mininterval=1):
             repeat_scan(cohort, name, args.cohort / name)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
-    print(f"{args.cohort}: {len(missing)} people scanned again, {len(people) - len(missing)} kept")
+    print(
+        f"{args.cohort}: {len(missing)} subjects scanned again, {len(subjects) - len(missing)} kept"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,11 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--cohort", type=Path, required=True, metavar="DIR", help="made by simulate_cohort")
-    add("--people", metavar="NAME,...", help="such as sub-001,sub-004 (default: everybody)")
+    add("--subjects", metavar="NAME,...", help="such as sub-001,sub-004 (default: everybody)")
     return parser
 
 
-def read_cohort(folder: Path) -> Cohort:
+def read_cohort(folder: Path) -> CohortSettings:
     """The settings a cohort was made with.
 
     Raises:
@@ -72,35 +74,35 @@ def read_cohort(folder: Path) -> Cohort:
     path = folder / SETTINGS
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        fields = {f.name: document[f.name] for f in dataclasses.fields(Cohort)}
+        fields = {f.name: document[f.name] for f in dataclasses.fields(CohortSettings)}
         scanner = Scanner(**fields["scanner"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a cohort's settings ({type(error).__name__})") from None
     from_files = [n for n in ("labels", "measured", "lesion_masks", "atlas_aal") if fields[n]]
     if from_files or fields["protocol"] not in PROTOCOLS:
         raise ValueError(
-            f"{path}: made from files ({', '.join(from_files) or 'a protocol'}); only people of "
+            f"{path}: made from files ({', '.join(from_files) or 'a protocol'}); only subjects of "
             "the MNI152 templates with a named protocol can be scanned again"
         )
     fields |= {"scanner": scanner, "lesions": tuple(fields["lesions"]), "anatomy": None}
-    cohort = Cohort(**fields)
+    cohort = CohortSettings(**fields)
     if cohort.settings() != document:
         raise ValueError(f"{path}: made by another version of this software; simulate it anew")
     return cohort
 
 
-def repeat_scan(cohort: Cohort, participant: str, home: Path) -> None:
-    """Writes ``routine2_t1``, ``_t2`` and ``_pd`` into the folder of one person.
+def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
+    """Writes ``routine2_t1``, ``_t2`` and ``_pd`` into the folder of one subject.
 
     Raises:
-        ValueError: the person is not whom this version draws.
+        ValueError: the subject is not whom this version draws.
         OSError: a folder could not be written.
     """
     number = int(participant.removeprefix("sub-"))
     routine, fast = cohort.protocols(number)
     geometry, _ = geometries(routine, fast, cohort.alignment)
     anatomy, _ = np.random.default_rng([cohort.seed, number]).spawn(2)
-    sick = cohort.people()[participant] == PATIENT
+    sick = cohort.groups()[participant] == PATIENT
     phantom = draw_phantom(
         anatomy,
         cohort.anatomy_of(number),
@@ -128,7 +130,7 @@ def repeat_scan(cohort: Cohort, participant: str, home: Path) -> None:
 
 
 def _check_same(home: Path, phantom: Phantom) -> None:
-    """Raises ValueError unless the truth in a person's folder is that of ``phantom``."""
+    """Raises ValueError unless the truth in a subject's folder is that of ``phantom``."""
     drawn = [mixed_truth(part, properties(phantom, i)) for i, part in enumerate(phantom.fractions)]
     for index, name in enumerate(MAPS):
         before, _ = read_nifti(home / "truth" / MAP_FILES[name])

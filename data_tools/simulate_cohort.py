@@ -1,11 +1,11 @@
-"""Simulates a cohort: people scanned fast and routine, as DICOM series with their truth beside.
+"""Simulates a cohort: subjects scanned fast and routine, as DICOM series with their truth beside.
 
-Every person is one folder sub-NNN with six series (fast and routine, T1, T2, PD) and truth/ (NIfTI
-maps, tissue, region and lesion labels). Healthy people come first, patients (with lesions) after
+Every subject is one folder sub-NNN with six series (fast and routine, T1, T2, PD) and truth/ (NIfTI
+maps, tissue, region and lesion labels). Healthy subjects come first, patients (with lesions) after
 them; participants.tsv says who is who, cohort.json holds everything that decides the data. A rerun
-keeps finished people and redoes half-written ones; it is refused with other settings.
+keeps finished subjects and redoes half-written ones; it is refused with other settings.
 
-People are bent from the MNI152 templates, or made from label maps (--anatomy), or are measured
+Subjects are bent from the MNI152 templates, or made from label maps (--anatomy), or are measured
 heads that are scanned again (--measured).
 """
 
@@ -19,11 +19,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_tools.cohort_settings import Cohort
-from data_tools.simulated_person import simulate_person
-from qsr_jax.physics.label_maps import TABLES
-from qsr_jax.physics.lesions import RADIUS_MM, SHARE, SPECKS
-from qsr_jax.physics.protocol import PROTOCOLS
+from data_tools.cohort_settings import CohortSettings
+from data_tools.write_simulated_subject import simulate_subject
+from qsr_jax.phantom.label_maps import TABLES
+from qsr_jax.phantom.lesions import RADIUS_MM, SHARE, SPECKS
+from qsr_jax.physics.mdme_protocol import PROTOCOLS
 from qsr_jax.physics.scanner import Scanner
 from qsr_jax.types import ALIGNMENTS, CORNER
 
@@ -49,16 +49,16 @@ def main(argv: list[str] | None = None) -> None:
             raise ValueError(f"--workers must be at least 1; got {args.workers}")
         cohort.check()
         _open_folder(args.out, cohort)
-        people = cohort.people()
-        missing = [name for name in people if not (args.out / name).exists()]
-        if len(missing) < len(people):
-            print(f"{args.out}: {len(people) - len(missing)} people found finished, kept")
+        subjects = cohort.groups()
+        missing = [name for name in subjects if not (args.out / name).exists()]
+        if len(missing) < len(subjects):
+            print(f"{args.out}: {len(subjects) - len(missing)} subjects found finished, kept")
         done = _simulate(cohort, missing, args.out, args.workers)
-        for _ in tqdm(done, desc="simulating", total=len(missing), unit="person", mininterval=1):
+        for _ in tqdm(done, desc="simulating", total=len(missing), unit="subject", mininterval=1):
             pass
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
-    print(f"{args.out}: {cohort.subjects} healthy people, {cohort.patients} patients")
+    print(f"{args.out}: {cohort.subjects} healthy subjects, {cohort.patients} patients")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,12 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="new folder, or one to continue")
-    add("--subjects", type=int, required=True, metavar="N", help="number of healthy people")
-    add("--patients", type=int, required=True, metavar="M", help="number of people with lesions")
-    add("--seed", type=int, default=0, help="person k depends on the seed and on k alone")
+    add("--subjects", type=int, required=True, metavar="N", help="number of healthy subjects")
+    add("--patients", type=int, required=True, metavar="M", help="number of subjects with lesions")
+    add("--seed", type=int, default=0, help="subject k depends on the seed and on k alone")
     add("--workers", type=int, default=1, help="processes; each takes up to 3 GB")
     _add_scan(parser.add_argument_group("scans"))
-    _add_people(parser.add_argument_group("people"))
+    _add_subjects(parser.add_argument_group("subjects"))
     return parser
 
 
@@ -106,7 +106,7 @@ def _add_scan(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_people(group: argparse._ArgumentGroup) -> None:
+def _add_subjects(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--anatomy", type=Path, metavar="DIR", help="NIfTI label maps, used in turn")
     add("--labels", choices=list(TABLES), help="codes of the label maps")
@@ -135,9 +135,9 @@ def _add_people(group: argparse._ArgumentGroup) -> None:
         )
 
 
-def _cohort(args: argparse.Namespace) -> Cohort:
+def _cohort(args: argparse.Namespace) -> CohortSettings:
     """The settings that the flags say; raises ValueError."""
-    names = {field.name for field in dataclasses.fields(Cohort)}
+    names = {field.name for field in dataclasses.fields(CohortSettings)}
     given = {name: value for name, value in vars(args).items() if name in names}
     given |= {
         "scanner": Scanner(**{name: getattr(args, name) for name in SCANNER}),
@@ -145,10 +145,10 @@ def _cohort(args: argparse.Namespace) -> Cohort:
         "atlas_aal": args.atlas_aal and tuple(args.atlas_aal),
         "atlas_jhu": args.atlas_jhu and tuple(args.atlas_jhu),
     }
-    return Cohort(**given)
+    return CohortSettings(**given)
 
 
-def _open_folder(out: Path, cohort: Cohort) -> None:
+def _open_folder(out: Path, cohort: CohortSettings) -> None:
     """Makes the folder, or checks that it holds this very cohort.
 
     Raises:
@@ -174,7 +174,7 @@ def _open_folder(out: Path, cohort: Cohort) -> None:
                 f"{out} holds a cohort with {where} {old}, asked for {new}; "
                 "use the same settings to continue it, or another --out"
             )
-    table = [f"{name}\t{group}\n" for name, group in cohort.people().items()]
+    table = [f"{name}\t{group}\n" for name, group in cohort.groups().items()]
     _write(out / PARTICIPANTS, "participant_id\tgroup\n" + "".join(table))
 
 
@@ -195,15 +195,15 @@ def _write(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _simulate(cohort: Cohort, names: list[str], out: Path, workers: int) -> Iterator[None]:
-    """Simulates the named people and yields after each."""
+def _simulate(cohort: CohortSettings, names: list[str], out: Path, workers: int) -> Iterator[None]:
+    """Simulates the named subjects and yields after each."""
     if workers == 1:
         for name in names:
-            yield simulate_person(cohort, name, out / name)
+            yield simulate_subject(cohort, name, out / name)
         return
     context = multiprocessing.get_context("spawn")  # a forked JAX would hang
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = [pool.submit(simulate_person, cohort, name, out / name) for name in names]
+        jobs = [pool.submit(simulate_subject, cohort, name, out / name) for name in names]
         for job in concurrent.futures.as_completed(jobs):
             yield job.result()
 

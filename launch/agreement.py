@@ -1,7 +1,7 @@
 """Agreement of methods with a reference, from anybody's table: tests, limits, lines, plots.
 
-The table is a csv file with the columns person, region, map, unit, method, value: one positive
-number per line, one line per person, region, map and method. The person is the unit of analysis.
+The table is a csv file with the columns subject, region, map, unit, method, value: one positive
+number per line, one line per subject, region, map and method. The subject is the unit of analysis.
 The report of launch.evaluate has its values in such a table too:
 
   python -m launch.agreement report/values.csv --reference routine --margin-percent 5 --out DIR
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from launch.version import software_version
-from qsr_jax.evaluate.agreement import BOOTSTRAPS, Comparison, Plan
-from qsr_jax.evaluate.agreement.report.figures import KINDS
-from qsr_jax.evaluate.agreement.report.long_table import COLUMNS, blocks_of, read_long_table
-from qsr_jax.evaluate.agreement.report.tables import digits_of
-from qsr_jax.evaluate.agreement.report.write import adjusted, check_target, write_agreement
-from qsr_jax.evaluate.tables.wording import number, p_value
+from qsr_jax.evaluate.agreement_report.figures import KINDS
+from qsr_jax.evaluate.agreement_report.long_table import COLUMNS, blocks_of, read_long_table
+from qsr_jax.evaluate.agreement_report.tables import digits_of
+from qsr_jax.evaluate.agreement_report.write import adjusted, check_target, write_agreement
+from qsr_jax.evaluate.report.opening import number, p_value
+from qsr_jax.provenance import software_version
+from qsr_jax.statistics import BOOTSTRAPS, Comparison, Plan
 
 CLAIM = """equivalence: shown where TOST's P, corrected by Holm over {} comparisons, is below alpha.
 Where it is open, neither a difference nor agreement follows, whatever the P of a t-test."""
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--average",
         metavar="COLUMN",
-        help="a person's values that differ in this column, such as the run of a model, become "
+        help="a subject's values that differ in this column, such as the run of a model, become "
         "their mean; without it they are refused",
     )
     parser.add_argument(
@@ -160,20 +160,22 @@ def summary(comparisons: Sequence[Comparison]) -> str:
     )
     lines = [head]
     for c, extra in zip(comparisons, adjusted(comparisons), strict=True):
-        subject, tost, relative = c.subject, c.equivalence_percent, c.bland_altman_percent
+        endpoint, tost, relative = c.endpoint, c.equivalence_percent, c.bland_altman_percent
         digits, units = digits_of(c.paired_t.sd), c.equivalence_units
         verdict = {
             name: "shown" if found["holm"] < tost.alpha else "open" for name, found in extra.items()
         }
         lines.append(
             (
-                *(subject.map, subject.region, subject.test, str(c.n)),
-                f"{number(tost.difference, digits, signed=True)} {subject.unit}",
+                *(endpoint.map, endpoint.region, endpoint.test, str(c.n)),
+                f"{number(tost.difference, digits, signed=True)} {endpoint.unit}",
                 _span(tost.interval.low, tost.interval.high, digits),
-                f"{number(tost.margin, digits)} {subject.unit}",
+                f"{number(tost.margin, digits)} {endpoint.unit}",
                 p_value(extra["equivalence_percent"]["holm"]),
                 verdict["equivalence_percent"],
-                f"{units.margin:g} {subject.unit}: {verdict['equivalence_units']}" if units else "",
+                f"{units.margin:g} {endpoint.unit}: {verdict['equivalence_units']}"
+                if units
+                else "",
                 _span(relative.low, relative.high, 2),
                 number(c.regression.slope, 3),
             )

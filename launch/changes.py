@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from launch.configuration import ConfigError
+from launch.config.page import ConfigError
 from qsr_jax.checkpoint import CheckpointError
 
 DATA, VERSION = "data", "version"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.evaluate.metrics.compare import PAPER_RANGE, Comparison, compare
+from qsr_jax.evaluate.compare_volumes import PAPER_RANGE, VolumeComparison, compare
 from qsr_jax.maps import MAPS
 
 
@@ -68,7 +68,7 @@ def _range(text: str) -> float | str:
         raise argparse.ArgumentTypeError(f"{text!r}; expected a number or {PAPER_RANGE}") from None
 
 
-def as_json(result: Comparison) -> dict[str, Any]:
+def as_json(result: VolumeComparison) -> dict[str, Any]:
     """The comparison as JSON: NaN becomes null, an infinite PSNR "inf"."""
     document = dataclasses.asdict(result)
     for row, entry in zip(result.rows, document["rows"], strict=True):
@@ -83,7 +83,7 @@ def _plain(value: float) -> float | str | None:
     return value if math.isfinite(value) else str(value)
 
 
-def table(result: Comparison) -> str:
+def table(result: VolumeComparison) -> str:
     """The comparison for a terminal."""
     unit = f" {result.unit}".rstrip()
     heading = [

@@ -16,18 +16,18 @@ from pathlib import Path
 import jax
 
 from launch.evaluation_flags import given_runs, make_parser, wanted_baselines
-from launch.evaluation_labels import Asked, make_plan
-from launch.evaluation_people import Options, measure_people, tested_people
-from launch.evaluation_runs import Run, load_runs
 from qsr_jax import __version__
-from qsr_jax.data.manifest import SPLITS
-from qsr_jax.evaluate.measure.cache import ValueCache
-from qsr_jax.evaluate.measure.person import BICUBIC, TRAINED
-from qsr_jax.evaluate.metrics.niqe import NiqeModel, load_model
+from qsr_jax.data.studies.manifest import SPLITS
+from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.label_plan import Asked, make_plan
+from qsr_jax.evaluate.measure.subject import BICUBIC, TRAINED
+from qsr_jax.evaluate.measure_cohort import Options, measure_subjects, tested_subjects
+from qsr_jax.evaluate.report.opening import number
 from qsr_jax.evaluate.report.page import About, Model, Training, check_target, write_report
-from qsr_jax.evaluate.tables.cohort import Cohort
 from qsr_jax.evaluate.tables.rows import Tables, VerdictRow
-from qsr_jax.evaluate.tables.wording import number
+from qsr_jax.evaluate.trainings import Run, load_runs
+from qsr_jax.evaluate.value_cache import ValueCache
+from qsr_jax.metrics.niqe import NiqeModel, load_model
 
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy")
 
@@ -70,36 +70,38 @@ def evaluate(
     """Measures everybody of a split and writes the report.
 
     Raises:
-        ValueError: nobody in the split, two models of one map, people whom a model may know,
+        ValueError: nobody in the split, two models of one map, subjects whom a model may know,
             ``out`` holds something else, or what the manifest, the scans or the models have to
             complain about.
     """
     check_target(out)
     runs = load_runs(given, split=split, trained_on=trained_on, which=which)
-    people = [one.person for one in tested_people(runs)]
-    plan = make_plan(asked, people)
+    subjects = [one.subject for one in tested_subjects(runs)]
+    plan = make_plan(asked, subjects)
     options = Options(split=split, baselines=tuple(names), natural=natural, labels=plan)
-    values, shown = measure_people(runs, options, cache, workers=workers)
+    values, shown = measure_subjects(runs, options, cache, workers=workers)
     folds = {run.name: run.where for run in runs}
-    about = describe(runs, people={v.person for v in values}, split=split, labels=plan.said(people))
+    about = describe(
+        runs, subjects={v.subject for v in values}, split=split, labels=plan.said(subjects)
+    )
     return write_report(out, cohort=Cohort(values), shown=shown, about=about, folds=folds)
 
 
-def describe(runs: Sequence[Run], *, people: set[str], split: str, labels: str) -> About:
+def describe(runs: Sequence[Run], *, subjects: set[str], split: str, labels: str) -> About:
     """What the report's header says."""
     first = runs[0].manifest
-    measured = [person for run in runs for person in run.people]
-    simulated = sum(person.truth is not None for person in measured)
-    kinds = {0: "scanned people", len(measured): "simulated people"}
-    everybody = {name: first.people(split=name) for name in SPLITS}
+    measured = [subject for run in runs for subject in run.subjects]
+    simulated = sum(subject.truth is not None for subject in measured)
+    kinds = {0: "scanned subjects", len(measured): "simulated subjects"}
+    everybody = {name: first.subjects_of(split=name) for name in SPLITS}
     return About(
-        data=kinds.get(simulated, f"people, {simulated} of {len(measured)} simulated"),
+        data=kinds.get(simulated, f"subjects, {simulated} of {len(measured)} simulated"),
         fingerprint=first.fingerprint,
         split=split,
-        persons={s: dict(Counter(p.group for p in group)) for s, group in everybody.items()},
+        subjects={s: dict(Counter(p.group for p in group)) for s, group in everybody.items()},
         refused=len(first.refused),
         slices={s: sum(p.fast_shape[0] for p in group) for s, group in everybody.items()},
-        measured=len(people),
+        measured=len(subjects),
         labels=labels,
         trainings=[_training(run) for run in runs],
         versions={"qsr_jax": __version__}
@@ -114,7 +116,12 @@ def _training(run: Run) -> Training:
         Model(m.map_name, m.description, m.weights_sha256, tuple(m.notes)) for m in run.models
     ]
     return Training(
-        run.name, run.where.fold, run.where.seed, run.manifest.fingerprint, len(run.people), models
+        run.name,
+        run.where.fold,
+        run.where.seed,
+        run.manifest.fingerprint,
+        len(run.subjects),
+        models,
     )
 
 

@@ -4,12 +4,12 @@ import argparse
 import os
 from pathlib import Path
 
-from launch.evaluation_labels import GEOMETRY, REGIONS
-from launch.evaluation_runs import paths_of
 from qsr_jax.checkpoint import BEST, LATEST
-from qsr_jax.data.manifest import SPLITS
-from qsr_jax.evaluate.measure.person import BICUBIC
-from qsr_jax.evaluate.predictors.baselines import BASELINES
+from qsr_jax.data.studies.manifest import SPLITS
+from qsr_jax.evaluate.label_plan import GEOMETRY, REGIONS
+from qsr_jax.evaluate.measure.subject import BICUBIC
+from qsr_jax.evaluate.trainings import paths_of
+from qsr_jax.predictors.baselines import BASELINES
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
@@ -34,21 +34,21 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="model of natural images (.mat or .npz) for the paper's NIQE; without it a model "
-        "fitted on routine maps of training people is used",
+        "fitted on routine maps of training subjects is used",
     )
     _add_labels(parser)
     parser.add_argument(
         "--cache",
         type=Path,
         metavar="DIR",
-        help="folder that keeps finished people for the next time (default: none)",
+        help="folder that keeps finished subjects for the next time (default: none)",
     )
     parser.add_argument(
         "--workers",
         type=_positive,
         default=min(2, os.cpu_count() or 1),
         metavar="N",
-        help="people measured at a time, about 2 GB each (default: %(default)s)",
+        help="subjects measured at a time, about 2 GB each (default: %(default)s)",
     )
     return parser
 
@@ -59,23 +59,23 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     labels.add_argument(
         "--regions",
         choices=REGIONS,
-        help="where the labels of the tables come from (default: the truth of simulated people; "
-        "the atlas for people without truth if --atlas is given)",
+        help="where the labels of the tables come from (default: the truth of simulated subjects; "
+        "the atlas for subjects without truth if --atlas is given)",
     )
     labels.add_argument(
         "--atlas",
         metavar="FILE",
         help="TOML page that names the atlas files aal, aal_names, jhu, jhu_names and, if not "
         f"nilearn's MNI152, csf, grey, white; or {GEOMETRY!r} for ellipsoids that need no files. "
-        "On simulated people what is found so is compared with the truth. Takes about half a "
-        'minute of CPU time per person and pip install "qsr_jax[atlas]" (default: none)',
+        "On simulated subjects what is found so is compared with the truth. Takes about half a "
+        'minute of CPU time per subject and pip install "qsr_jax[atlas]" (default: none)',
     )
     labels.add_argument(
         "--rois",
         type=Path,
         metavar="DIR",
-        help="folder of lesions drawn on the routine scans: PERSON.nii.gz or PERSON.dcm "
-        "(DICOM-SEG), PERSON being a pseudonym or the name of the person's folder (default: the "
+        help="folder of lesions drawn on the routine scans: SUBJECT.nii.gz or SUBJECT.dcm "
+        "(DICOM-SEG), SUBJECT being a pseudonym or the name of the subject's folder (default: the "
         "lesions of the truth)",
     )
     labels.add_argument(
@@ -94,7 +94,7 @@ def _add_trainings(parser: argparse.ArgumentParser) -> None:
         "--checkpoint",
         choices=(LATEST, BEST),
         default=LATEST,
-        help="of each model the last one saved, or the one that did best on validation people "
+        help="of each model the last one saved, or the one that did best on validation subjects "
         "(default: %(default)s)",
     )
     one = parser.add_argument_group("one training")
@@ -110,7 +110,7 @@ def _add_trainings(parser: argparse.ArgumentParser) -> None:
         "--trained-on",
         type=Path,
         metavar="MANIFEST",
-        help="the manifest the models were trained with, if --manifest holds new people; nobody "
+        help="the manifest the models were trained with, if --manifest holds new subjects; nobody "
         "they learned from may be among them",
     )
     several = parser.add_argument_group("several trainings")
@@ -122,7 +122,7 @@ def _add_trainings(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PATH",
         help="a manifest and the workdirs trained on it, or a folder with manifest.json, t1, t2, "
-        "pd; repeat it for every fold and seed. Each person is measured by the trainings that test "
+        "pd; repeat it for every fold and seed. Each subject is measured by the trainings that test "
         "on them and counts once, with the mean of these",
     )
 

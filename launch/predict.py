@@ -1,7 +1,7 @@
 """Super-resolves DICOM map series with trained models: DICOM in, DICOM out, physical units kept.
 
 With one --workdir the output folder becomes one series. With several (one model per map) the input
-is a folder that holds the fast series of one person, and the output gets one folder per map.
+is a folder that holds the fast series of one subject, and the output gets one folder per map.
 --parametric-map writes Parametric Maps (float) instead of classic series; --nifti writes one BIDS
 derivative data set, T1 and T2 in seconds.
 """
@@ -12,10 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from launch.version import software_version
 from qsr_jax import __version__
 from qsr_jax.checkpoint import BEST, LATEST
-from qsr_jax.data.bids_derivative import Derived, write_bids_derivative
 from qsr_jax.data.dicom import (
     DicomInputError,
     Series,
@@ -24,8 +22,10 @@ from qsr_jax.data.dicom import (
     write_derived,
     write_parametric_map,
 )
-from qsr_jax.data.staging import staged_folder
-from qsr_jax.evaluate.predictors.predict import MismatchError, NetworkPredictor, load_predictors
+from qsr_jax.data.nifti.bids_derivative import Derived, write_bids_derivative
+from qsr_jax.files.staged import staged_folder
+from qsr_jax.predictors.network import MismatchError, NetworkPredictor, load_predictors
+from qsr_jax.provenance import software_version
 from qsr_jax.types import Prediction
 
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--input",
         type=Path,
         required=True,
-        help="folder of one DICOM map series, or a folder above the series of one person",
+        help="folder of one DICOM map series, or a folder above the series of one subject",
     )
     parser.add_argument(
         "--output", type=Path, required=True, help="folder to make; must not exist yet"
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--checkpoint",
         choices=(LATEST, BEST),
         default=LATEST,
-        help="the last one saved, or the one that did best on validation people "
+        help="the last one saved, or the one that did best on validation subjects "
         "(default: %(default)s)",
     )
     kinds = parser.add_mutually_exclusive_group()
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     kinds.add_argument(
         "--nifti",
         metavar="SUBJECT",
-        help="write a BIDS derivative data set with this label for the person (never a name)",
+        help="write a BIDS derivative data set with this label for the subject (never a name)",
     )
     arguments = parser.parse_args(argv)
     write = write_parametric_map if arguments.parametric_map else write_derived
@@ -100,7 +100,7 @@ def predict(
         output: folder to make.
         which: checkpoint of each model, "latest" or "best".
         write: :func:`qsr_jax.data.dicom.write_derived` or ``write_parametric_map``.
-        nifti_subject: label of the person in a BIDS derivative data set; None writes DICOM.
+        nifti_subject: label of the subject in a BIDS derivative data set; None writes DICOM.
 
     Raises:
         MismatchError: no series, or more than one, fits a model.

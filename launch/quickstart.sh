@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to the paper's report on simulated people: simulate, pair, build, train T1, T2 and PD,
+# From nothing to the paper's report on simulated subjects: simulate, pair, build, train T1, T2 and PD,
 # predict, evaluate. Safe to run twice: finished parts are found and kept, a killed training goes on.
 #
 #   bash launch/quickstart.sh [FOLDER]      results go to FOLDER (default: quickstart)
@@ -20,11 +20,11 @@ part() { printf '\n== %s (%d:%02d since the start)\n' "$1" $(((SECONDS - started
 source launch/install.sh
 workers=$(python -c 'import os; print(min(4, os.cpu_count() or 1))') # up to 2 GB each
 
-part "1/7 simulate $subjects healthy people and $patients with lesions, each scanned fast and routine"
+part "1/7 simulate $subjects healthy subjects and $patients with lesions, each scanned fast and routine"
 python -m data_tools.simulate_cohort --out "$out/cohort" \
   --subjects $subjects --patients $patients --seed $seed --workers "$workers" --no-noiseless
 
-part "2/7 pair the studies and split them by person"
+part "2/7 pair the studies and split them by subject"
 python -m data_tools.pair_studies --dicom "$out/cohort" --out "$out/manifest.json" \
   --test-fraction 0.4 --validation-fraction 0.12 --seed $seed
 
@@ -74,7 +74,7 @@ else
     --output "$out/predicted/$patient"
 fi
 
-part "6/7 and 7/7 evaluate the test people and write the report"
+part "6/7 and 7/7 evaluate the test subjects and write the report"
 python -m launch.evaluate --manifest "$out/manifest.json" "${models[@]}" --out "$out/report" \
   --cache "$out/report.cache" --baselines bicubic,sinc # all of them take a minute more
 

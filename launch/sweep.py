@@ -27,7 +27,7 @@ from queue import SimpleQueue
 
 from tqdm import tqdm
 
-from launch.configuration import ConfigError, load_config
+from launch.config.page import ConfigError, load_config
 from launch.status import RUN_JSON, status
 from qsr_jax.train.stopping import STOPPED, StopRequest
 

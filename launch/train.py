@@ -14,30 +14,30 @@ import jax
 from ml_collections import ConfigDict
 
 from launch.changes import Claim
-from launch.computing import check_computing, feed, is_resident, use_compile_cache
-from launch.configuration import (
-    add_config_argument,
-    parse_with_config,
-)
-from launch.experiment import (
+from launch.config.build import (
     build_networks,
     check_sizes,
     features_parameters,
     planned_steps,
     steps_by_stage,
 )
+from launch.config.compute import check_computing, feed, is_resident, use_compile_cache
+from launch.config.page import (
+    add_config_argument,
+    parse_with_config,
+)
 from launch.processes import add_process_arguments, say, taking_part
-from launch.run_papers import adopt, claim_workdir, common, describe, how_exactly, tell_status
-from launch.validation import BestCheckpoint, make_inspector, make_validator, with_alarms
 from qsr_jax.checkpoint import Checkpoints, finishing
-from qsr_jax.data.records import Records, open_records
+from qsr_jax.data.records.open import Records, open_records
 from qsr_jax.maps import MapSpec, spec_of
 from qsr_jax.train.loop import Cadence, Callbacks, fit
+from qsr_jax.train.metric_log import Recorder, Silence
 from qsr_jax.train.parallel import replicate
 from qsr_jax.train.processes import check_same, from_first, is_first, on_first
-from qsr_jax.train.record import Recorder, Silence
 from qsr_jax.train.state import GanState, Networks, init_state
 from qsr_jax.train.stopping import STOPPED, StopRequest
+from qsr_jax.train.validation import BestCheckpoint, make_inspector, make_validator, with_alarms
+from qsr_jax.train.workdir import adopt, claim_workdir, common, describe, how_exactly, tell_status
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -152,8 +152,8 @@ def _train(
         finishing(checkpoints),
         recorder_of(workdir, spec, first_step, total_steps) as recorder,
     ):
-        people = open_records(data_dir, spec.name, "validation", fold=config.data.fold or None)
-        validate = make_validator(config, networks, spec, people, recorder, best)
+        subjects = open_records(data_dir, spec.name, "validation", fold=config.data.fold or None)
+        validate = make_validator(config, networks, spec, subjects, recorder, best)
         frozen, stream = feed(config, networks, spec, records, features, first_step=first_step)
         _, done = fit(
             state,

@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+pytest_plugins = ["data_fixtures", "evaluate_fixtures", "phantom_fixtures"]
+
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -69,15 +71,15 @@ def random_batch(rng) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def tiny_cohort(tmp_path_factory) -> Path:
-    """Six healthy people and a patient at the tiny protocol, through the real doors.
+    """Six healthy subjects and a patient at the tiny protocol, through the real doors.
 
     Holds ``cohort/`` (DICOM and truth), ``manifest.json`` and ``records/``.
     """
     from data_tools import build_dataset, pair_studies, simulate_cohort
 
     root = tmp_path_factory.mktemp("tiny")
-    people = ["--subjects", "6", "--patients", "1", "--seed", "0", "--protocol", "tiny"]
-    simulate_cohort.main(["--out", str(root / "cohort"), *people])
+    subjects = ["--subjects", "6", "--patients", "1", "--seed", "0", "--protocol", "tiny"]
+    simulate_cohort.main(["--out", str(root / "cohort"), *subjects])
     split = ["--test-fraction", "0.5", "--validation-fraction", "0.16"]
     manifest = str(root / "manifest.json")
     pair_studies.main(["--dicom", str(root / "cohort"), "--out", manifest, *split])

@@ -1,4 +1,4 @@
-"""The dataset card: how many, what values, how good the pairs are; for people and programs."""
+"""The dataset card: how many, what values, how good the pairs are; for subjects and programs."""
 
 import json
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qsr_jax.data.manifest import GROUPS, SPLITS, VERDICTS, Manifest
+from qsr_jax.data.studies.manifest import GROUPS, SPLITS, VERDICTS, Manifest
 from qsr_jax.maps import MapSpec, spec_of
 
 BINS = 20
@@ -50,14 +50,14 @@ def write_card(folder: Path, manifest: Manifest, tally: Tally, metadata: Mapping
 
 def card_of(manifest: Manifest, tally: Tally, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The card's content; medians and extremes of the pairs' numbers, counts of all else."""
-    pairs = [person.maps[tally.spec.name] for person in manifest.persons]
+    pairs = [subject.maps[tally.spec.name] for subject in manifest.subjects]
     numbers = {key: [pair.qc[key] for pair in pairs] for key in SUMMARISED}
     return {
         "map": tally.spec.name,
         "unit": tally.spec.unit,
         "metadata": dict(metadata),
-        "persons": {
-            split: {group: len(manifest.people(split=split, group=group)) for group in GROUPS}
+        "subjects": {
+            split: {group: len(manifest.subjects_of(split=split, group=group)) for group in GROUPS}
             for split in SPLITS
         },
         "slices": {split: tally.slices[split] for split in SPLITS},
@@ -80,7 +80,7 @@ def _page(card: Mapping[str, Any]) -> str:
     """The card as Markdown."""
     rows = [
         f"| {split} | {groups['healthy']} | {groups['patient']} | {card['slices'][split]} |"
-        for split, groups in card["persons"].items()
+        for split, groups in card["subjects"].items()
     ]
     quality = [
         f"| {key} | {v['least']:.4g} | {v['median']:.4g} | {v['most']:.4g} |"
@@ -99,11 +99,11 @@ def _page(card: Mapping[str, Any]) -> str:
     return "\n".join([
         f"# {card['map']} in {card['unit']}: fast and routine pairs",
         "",
-        "Made by `python -m data_tools.build_dataset`; persons are salted hashes. The numbers of",
+        "Made by `python -m data_tools.build_dataset`; subjects are salted hashes. The numbers of",
         "each pair stand in the manifest it was built from, "
         f"fingerprint `{card['metadata']['fingerprint'][:16]}`.",
         "",
-        "| split | healthy persons | patients | slices |", "|---|---|---|---|", *rows,
+        "| split | healthy subjects | patients | slices |", "|---|---|---|---|", *rows,
         "",
         f"Pairs: {verdicts}; rules not passed cleanly: {findings}; refusals overruled by a person: "
         f"{card['overruled']}; not used: {card['refused']}.",

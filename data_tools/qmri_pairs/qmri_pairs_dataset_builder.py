@@ -1,4 +1,4 @@
-"""tfds builder: manifest in, one record per slice, one shard per person. No TensorFlow."""
+"""tfds builder: manifest in, one record per slice, one shard per subject. No TensorFlow."""
 
 import contextlib
 import dataclasses
@@ -14,11 +14,11 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from data_tools.qmri_pairs.card import Tally, write_card
-from data_tools.qmri_pairs.person_slices import Run, Slices, in_order, person_slices, workers
 from data_tools.qmri_pairs.shard_writer import PlainWriter
-from qsr_jax.data import records
-from qsr_jax.data.manifest import SPLITS, Manifest, ManifestError, Person
-from qsr_jax.data.seal import write_seal
+from data_tools.qmri_pairs.subject_slices import Run, Slices, in_order, subject_slices, workers
+from qsr_jax.data.records import open as records
+from qsr_jax.data.records.seal import write_seal
+from qsr_jax.data.studies.manifest import SPLITS, Manifest, ManifestError, Subject
 from qsr_jax.maps import MAPS, spec_of
 
 MANIFEST_NAME = "manifest.json"
@@ -26,10 +26,10 @@ SPACING_TOLERANCE = 0.01
 USUAL_FOLDS = 5
 """Folds that ``tfds build`` knows by name; our own door builds any."""
 READ_AHEAD = 2
-"""Persons that wait, read, for each process: some 25 MB each."""
+"""Subjects that wait, read, for each process: some 25 MB each."""
 
 Masks = dict[str, np.ndarray]
-"""Person to the packed bits of the tissue mask: made once, used by the builders of all maps."""
+"""Subject to the packed bits of the tissue mask: made once, used by the builders of all maps."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -98,7 +98,7 @@ class Builder(tfds.core.ShardBasedBuilder):
             "hr": image(np.uint16),
             "mask": image(np.uint8),
             "slope": np.float32,
-            "person": tfds.features.Text(),
+            "subject": tfds.features.Text(),
             "slice_index": np.int32,
             "slice_mm": np.float32,
             "spacing_mm": tfds.features.Tensor(shape=(3,), dtype=np.float32),
@@ -137,8 +137,8 @@ class Builder(tfds.core.ShardBasedBuilder):
             metadata=metadata,
             features=self.info.features.to_json(),
             inputs={
-                person.person: dict(person.maps[config.map_name].sha256)
-                for person in self._manifest.persons
+                subject.subject: dict(subject.maps[config.map_name].sha256)
+                for subject in self._manifest.subjects
             },
             shards=self._shards(),
         )
@@ -146,52 +146,55 @@ class Builder(tfds.core.ShardBasedBuilder):
     def _shard_iterators_per_split(
         self, dl_manager: tfds.download.DownloadManager
     ) -> Mapping[str, Sequence[Callable[[], Iterator]]]:
-        """One shard per person; tfds asks for them one after the other, in this order."""
+        """One shard per subject; tfds asks for them one after the other, in this order."""
         del dl_manager  # nothing is downloaded
         name = self.builder_config.map_name
-        people = {split: self._manifest.people(split=split) for split in SPLITS}
-        people = {split: some for split, some in people.items() if some}
+        subjects = {split: self._manifest.subjects_of(split=split) for split in SPLITS}
+        subjects = {split: some for split, some in subjects.items() if some}
         run, count = self._calls
         calls = [
-            (person_slices, self._manifest, person, name, self._masks.get(person.person))
-            for some in people.values()
-            for person in some
+            (subject_slices, self._manifest, subject, name, self._masks.get(subject.subject))
+            for some in subjects.values()
+            for subject in some
         ]
-        bar = functools.partial(tqdm, total=len(calls), desc=name, unit="person", mininterval=1)
+        bar = functools.partial(tqdm, total=len(calls), desc=name, unit="subject", mininterval=1)
         results = iter(bar(in_order(run, calls, ahead=count * READ_AHEAD if count > 1 else 1)))
         return {
-            split: [functools.partial(self._shard, split, person, results) for person in some]
-            for split, some in people.items()
+            split: [functools.partial(self._shard, split, subject, results) for subject in some]
+            for split, some in subjects.items()
         }
 
     def _shard(
-        self, split: str, person: Person, results: Iterator[Slices]
+        self, split: str, subject: Subject, results: Iterator[Slices]
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The records of the next person."""
+        """The records of the next subject."""
         slices = next(results)
         for owner in slices.owners:
-            self._check_owner(owner, person)
-        self._masks[person.person] = slices.mask
+            self._check_owner(owner, subject)
+        self._masks[subject.subject] = slices.mask
         for index, record in enumerate(slices.records):
             self._tally.add(split, record)
             yield index, record
 
-    def _check_owner(self, patient_id: str, person: Person) -> None:
-        """Refuses one PatientID under two persons: they could be in two splits."""
-        owner = self._owners.setdefault(patient_id, person.person)
-        if owner != person.person:
+    def _check_owner(self, patient_id: str, subject: Subject) -> None:
+        """Refuses one PatientID under two subjects: they could be in two splits."""
+        owner = self._owners.setdefault(patient_id, subject.subject)
+        if owner != subject.subject:
             raise ManifestError(
-                f"persons {owner} and {person.person} have the same PatientID, which would leak "
+                f"subjects {owner} and {subject.subject} have the same PatientID, which would leak "
                 "between splits; pair the studies again"
             )
 
     def _shards(self) -> dict[str, dict[str, Any]]:
-        """File name to split, person and number of records."""
+        """File name to split, subject and number of records."""
         return {
-            Path(path).name: {"split": split, "person": person.person, "records": length}
+            Path(path).name: {"split": split, "subject": subject.subject, "records": length}
             for split, info in self.info.splits.items()
-            for path, length, person in zip(
-                info.filepaths, info.shard_lengths, self._manifest.people(split=split), strict=True
+            for path, length, subject in zip(
+                info.filepaths,
+                info.shard_lengths,
+                self._manifest.subjects_of(split=split),
+                strict=True,
             )
         }
 
@@ -213,13 +216,13 @@ def build(
         map_name: "t1", "t2" or "pd".
         fold: such as "3/5", or None for the manifest's own split.
         masks: filled on the first map, reused by the next ones.
-        run: see :func:`data_tools.qmri_pairs.person_slices.workers`, and their number.
+        run: see :func:`data_tools.qmri_pairs.subject_slices.workers`, and their number.
 
     Raises:
         DatasetError: the records could not be written.
         ManifestError, DicomInputError, BidsError: the manifest or a series cannot be used.
     """
-    tfds.disable_progress_bar()  # ours knows how many persons are left
+    tfds.disable_progress_bar()  # ours knows how many subjects are left
     config: str | MapConfig = records.config_name(map_name, fold)
     if config not in Builder.builder_configs:
         config = config_of(map_name, fold)
@@ -238,15 +241,15 @@ def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dic
     """What is kept beside the records.
 
     Raises:
-        ManifestError: nobody to train on, or persons on different grids; one dataset has one.
+        ManifestError: nobody to train on, or subjects on different grids; one dataset has one.
     """
-    if not manifest.people(split="train"):
+    if not manifest.subjects_of(split="train"):
         raise ManifestError("nobody is in the train split; pair with a smaller --test-fraction")
-    first = manifest.persons[0]
-    for other in manifest.persons:
+    first = manifest.subjects[0]
+    for other in manifest.subjects:
         if not _on_one_grid(first, other):
             raise ManifestError(
-                f"persons {first.person} and {other.person} differ in matrix, pixel size or grid "
+                f"subjects {first.subject} and {other.subject} differ in matrix, pixel size or grid "
                 "alignment; build one dataset for each"
             )
     return {
@@ -260,8 +263,8 @@ def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dic
     }
 
 
-def _on_one_grid(a: Person, b: Person) -> bool:
-    """Whether two persons' images may share a dataset; the number of slices may differ."""
+def _on_one_grid(a: Subject, b: Subject) -> bool:
+    """Whether two subjects' images may share a dataset; the number of slices may differ."""
     return (
         a.fast_shape[1:] == b.fast_shape[1:]
         and a.grid_alignment == b.grid_alignment

@@ -17,12 +17,12 @@ import tensorflow_datasets as tfds
 
 from data_tools import pair_studies
 from data_tools.qmri_pairs import qmri_pairs_dataset_builder
-from launch.bench_material import write_scan
+from launch.bench.material import write_scan
 from qsr_jax.maps import MAPS
 
 
 class QmriPairsTest(tfds.testing.DatasetBuilderTestCase):
-    """Builds, reads and registers every map from two persons' scans."""
+    """Builds, reads and registers every map from two subjects' scans."""
 
     DATASET_CLASS = qmri_pairs_dataset_builder.Builder
     BUILDER_CONFIG_NAMES_TO_TEST = list(MAPS)
@@ -34,10 +34,10 @@ class QmriPairsTest(tfds.testing.DatasetBuilderTestCase):
     def setUpClass(cls) -> None:
         """Writes the scans and their manifest, which tfds takes for the manual download."""
         folder = Path(tempfile.mkdtemp(prefix="qmri_pairs"))
-        for person in ("one", "two"):
+        for subject in ("one", "two"):
             for name in MAPS:
                 for side in ("fast", "routine"):
-                    write_scan(folder / "dicom" / person / f"{side}_{name}", name, side, person)
+                    write_scan(folder / "dicom" / subject / f"{side}_{name}", name, side, subject)
         flags = ["--dicom", str(folder / "dicom"), "--test-fraction", "0.5"]
         with contextlib.redirect_stdout(io.StringIO()):
             pair_studies.main([*flags, "--out", str(folder / "manifest.json")])

@@ -1,6 +1,6 @@
 """Checkpoints: the training state, and beside it the generator as a complete document.
 
-A workdir holds ``latest/<step>/`` (and ``best/<step>/``, chosen on validation people) with:
+A workdir holds ``latest/<step>/`` (and ``best/<step>/``, chosen on validation subjects) with:
 
 - ``state``: everything training needs to go on (both networks, both optimisers, average, step);
 - ``generator``: parameters and batch statistics alone, all that prediction needs;

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from qsr_jax.data.staging import staged_folder
+from qsr_jax.files.staged import staged_folder
 
 
 def check_ours(out: Path, *, document: str, form: str) -> None:

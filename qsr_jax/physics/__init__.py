@@ -1,1 +1,1 @@
-"""What the scanner does: signal, acquisition, fit; and the simulated people it scans (floor F1)."""
+"""MR equations: MDME signal and fit, coils, SENSE, synthetic contrast. Pure functions of arrays."""

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import linalg
 
 from qsr_jax.ops.fourier import frequencies
-from qsr_jax.physics.protocol import Protocol
+from qsr_jax.physics.mdme_protocol import Protocol
 
 T2_RANGE_MS = (20.0, 2000.0)
 """Decays that the expansion must describe."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 @dataclasses.dataclass(frozen=True, order=False)
 class Merit:
-    """Scores of one generator on validation people.
+    """Scores of one generator on validation subjects.
 
     Attributes:
         relative_bias_percent: masked mean error over the masked mean of the routine map.

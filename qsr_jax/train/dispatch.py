@@ -19,7 +19,7 @@ def several(step: Step, *, count: int, unroll: bool) -> Step:
         step: one step.
         count: how many.
         unroll: write them out instead of looping, see
-            :class:`qsr_jax.train.computing.Computing`.
+            :class:`qsr_jax.train.compute_options.Computing`.
     """
     if count == 1:
         return step

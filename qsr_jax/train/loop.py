@@ -8,9 +8,9 @@ from typing import Any
 import jax
 
 from qsr_jax.train.dispatch import one_by_one, together
+from qsr_jax.train.metric_log import Recorder
 from qsr_jax.train.parallel import ASKED, split_over_devices, with_wish
 from qsr_jax.train.processes import alone
-from qsr_jax.train.record import Recorder
 from qsr_jax.train.state import GanState
 from qsr_jax.train.steps import Metrics, Step
 from qsr_jax.types import Batch

@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import optax
 
 from qsr_jax.maps import MapSpec
-from qsr_jax.train.computing import PLAIN, Computing
-from qsr_jax.train.inputs import prepare
+from qsr_jax.tasks.crops import prepare
+from qsr_jax.train.compute_options import PLAIN, Computing
 from qsr_jax.train.state import GanState, Networks, Variables
 from qsr_jax.train.terms import (
     LossWeights,

@@ -1,4 +1,4 @@
-"""How far a generator is from the routine scan on validation people, in physical units."""
+"""How far a generator is from the routine scan on validation subjects, in physical units."""
 
 from collections.abc import Callable, Iterable
 

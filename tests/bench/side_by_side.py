@@ -21,12 +21,12 @@ import numpy as np
 import torch
 import torch_networks
 
-from launch.configuration import load_config
-from launch.experiment import build_networks
+from launch.config.build import build_networks
+from launch.config.page import load_config
 from qsr_jax.maps import MAPS
 from qsr_jax.models.weights import random_vgg19
-from qsr_jax.train.computing import Computing
-from qsr_jax.train.inputs import prepare
+from qsr_jax.tasks.crops import prepare
+from qsr_jax.train.compute_options import Computing
 from qsr_jax.train.state import init_state
 from qsr_jax.train.steps import make_step
 from qsr_jax.train.terms import LossWeights

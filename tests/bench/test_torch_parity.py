@@ -11,9 +11,9 @@ torch_networks = pytest.importorskip("torch_networks")
 
 from qsr_jax.maps import MAPS  # noqa: E402
 from qsr_jax.models.discriminator import Discriminator  # noqa: E402
-from qsr_jax.models.generator import Generator  # noqa: E402
+from qsr_jax.models.srgan import Generator  # noqa: E402
 from qsr_jax.models.vgg19 import Vgg19Features  # noqa: E402
-from qsr_jax.train.inputs import prepare  # noqa: E402
+from qsr_jax.tasks.crops import prepare  # noqa: E402
 from qsr_jax.train.state import Networks, init_state  # noqa: E402
 from qsr_jax.train.steps import make_step  # noqa: E402
 from qsr_jax.train.terms import LossWeights  # noqa: E402

@@ -48,12 +48,12 @@ build_dataset.main(["--manifest", f"{out}/m.json", "--data_dir", f"{out}/d", "--
 """
 
 
-def cohort(folder: Path, people: int) -> tuple[Path, Path]:
-    """A tree of people and a salt."""
-    from dicom_factory import write_person
+def cohort(folder: Path, subjects: int) -> tuple[Path, Path]:
+    """A tree of subjects and a salt."""
+    from dicom_factory import write_subject
 
-    for seed in range(people):
-        write_person(folder / "tree" / f"p{seed}", seed=seed)
+    for seed in range(subjects):
+        write_subject(folder / "tree" / f"p{seed}", seed=seed)
     (folder / "salt").write_text("ab" * 32)
     return folder / "tree", folder / "salt"
 
@@ -145,7 +145,7 @@ def check_refused(
     damage: Callable[..., set[str]], data_dir: Path, rng: np.random.Generator
 ) -> None:
     """Damages a copy of the data and opens it; it must be refused, and by the shard's name."""
-    from qsr_jax.data.records import DatasetError, dataset_folder, open_records
+    from qsr_jax.data.records.open import DatasetError, dataset_folder, open_records
     from qsr_jax.maps import MAPS
 
     name = rng.choice(list(MAPS))
@@ -164,9 +164,9 @@ def check_refused(
             raise AssertionError(f"{damage.__name__} of {named} was not noticed in {split}")
 
 
-def determinism(folder: Path, people: int) -> list[dict]:
+def determinism(folder: Path, subjects: int) -> list[dict]:
     """One row per combination: are all bytes those of the first?"""
-    tree, salt = cohort(folder, people)
+    tree, salt = cohort(folder, subjects)
     rows, first = [], None
     for number, (workers, around) in enumerate(itertools.product(WORKERS, CIRCUMSTANCES)):
         found = built(tree, salt, folder / f"out{number}", workers=workers, **around)
@@ -180,11 +180,11 @@ def main(argv: list[str] | None = None) -> None:
     """Runs both and prints JSON lines; exit status 1 when anything differs or goes unnoticed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--damages", type=int, default=20, help="of each of the 7 kinds")
-    parser.add_argument("--people", type=int, default=5)
+    parser.add_argument("--subjects", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as home:
-        rows = determinism(Path(home), args.people)
+        rows = determinism(Path(home), args.subjects)
         for damage in DAMAGES:
             rng = np.random.default_rng((args.seed, DAMAGES.index(damage)))
             for _ in range(args.damages):

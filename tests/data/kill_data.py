@@ -47,13 +47,13 @@ def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
 
 
 def material(folder: Path) -> Path:
-    """Four people and their manifest."""
-    from dicom_factory import write_person
+    """Four subjects and their manifest."""
+    from dicom_factory import write_subject
 
     from data_tools import pair_studies
 
     for seed in range(4):
-        write_person(folder / "tree" / f"p{seed}", seed=seed)
+        write_subject(folder / "tree" / f"p{seed}", seed=seed)
     manifest = folder / "m.json"
     pair_studies.main(["--dicom", str(folder / "tree"), "--out", str(manifest)])
     return manifest
@@ -122,7 +122,7 @@ def kill_builds(kills: int, seed: int, folder: Path) -> Counter:
 
 def check_build(target: Path, expected: dict[str, str]) -> int:
     """Number of datasets that are there; each must be whole, and open_records must say so."""
-    from qsr_jax.data.records import DatasetError, dataset_folder, open_records
+    from qsr_jax.data.records.open import DatasetError, dataset_folder, open_records
     from qsr_jax.maps import MAPS
 
     count = 0

@@ -9,11 +9,11 @@ import pytest
 from dicom_factory import fast_geometry, head_maps
 
 from data_tools import build_dataset, pair_studies
-from qsr_jax.data.bids import BidsError, find_maps, owner_of_map, read_map
-from qsr_jax.data.cases import load_case
-from qsr_jax.data.manifest import Manifest
-from qsr_jax.data.nifti import read_placed, write_nifti
-from qsr_jax.data.records import open_records
+from qsr_jax.data.nifti.bids import BidsError, find_maps, owner_of_map, read_map
+from qsr_jax.data.nifti.files import read_placed, write_nifti
+from qsr_jax.data.records.open import open_records
+from qsr_jax.data.studies.case import load_case
+from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.maps import MAPS
 
 SUFFIXES = {"t1": ("T1map", 1e-3, "s"), "t2": ("T2map", 1e-3, "s"), "pd": ("PDmap", 1.0, "%")}
@@ -90,9 +90,11 @@ def test_the_walk_from_bids_to_records_and_cases(bids, tmp_path):
     build_dataset.main(["--manifest", str(out), "--data_dir", str(data_dir)])
     manifest = Manifest.load(out)
     assert manifest.kind == "bids"
-    assert [p.split for p in manifest.people(group="patient")] == ["test"]
-    assert len(open_records(data_dir, "t2", "train")) == 3 * len(manifest.people(split="train"))
-    case = load_case(manifest, manifest.persons[0])
+    assert [p.split for p in manifest.subjects_of(group="patient")] == ["test"]
+    assert len(open_records(data_dir, "t2", "train")) == 3 * len(
+        manifest.subjects_of(split="train")
+    )
+    case = load_case(manifest, manifest.subjects[0])
     assert case.routine.names == tuple(MAPS)
     assert case.truth is None
     assert 500 < np.median(case.fast.maps[..., 0][case.fast.maps[..., 0] > 0]) < 4300
@@ -166,9 +168,9 @@ def test_bad_maps_are_refused_by_name(one, spoil, reason):
 
 
 def test_huge_headers_are_refused_before_their_voxels(one, monkeypatch):
-    from qsr_jax.data import nifti
+    from qsr_jax.data.nifti import files
 
-    monkeypatch.setattr(nifti, "MAX_VOXELS", 100)
+    monkeypatch.setattr(files, "MAX_VOXELS", 100)
     with pytest.raises(ValueError, match="more than 100"):
         read_placed(one)
 

@@ -4,11 +4,11 @@ import json
 
 import pydicom
 import pytest
-from dicom_factory import save, write_person
+from dicom_factory import save, write_subject
 
 from data_tools import build_dataset, pair_studies
-from qsr_jax.data.manifest import Manifest
-from qsr_jax.data.records import open_records
+from qsr_jax.data.records.open import open_records
+from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.maps import MAPS
 
 ROW = """
@@ -32,7 +32,7 @@ def bundled(tmp_path):
     """Each scan of three maps is one series in one folder."""
     root = tmp_path / "tree"
     for seed, name in enumerate(("a", "b")):
-        home = write_person(root / name, seed=seed)
+        home = write_subject(root / name, seed=seed)
         for side in ("fast", "routine"):
             scan, uid = home / side, f"2.25.1{seed}{len(side)}"
             scan.mkdir()
@@ -58,12 +58,12 @@ def walk(root, tmp_path, *more):
 
 def test_bundles_pair_and_build_like_single_series(bundled, tmp_path):
     manifest, data_dir = walk(bundled, tmp_path)
-    for person in manifest.persons:
-        assert {pair.folders["fast"].split("/")[-1] for pair in person.maps.values()} == {"fast"}
-        assert len({pair.sha256["fast"] for pair in person.maps.values()}) == 3
+    for subject in manifest.subjects:
+        assert {pair.folders["fast"].split("/")[-1] for pair in subject.maps.values()} == {"fast"}
+        assert len({pair.sha256["fast"] for pair in subject.maps.values()}) == 3
     plain = tmp_path / "plain"
     for seed, name in enumerate(("a", "b")):
-        write_person(plain / "tree" / name, seed=seed)
+        write_subject(plain / "tree" / name, seed=seed)
     _, other = walk(plain / "tree", plain)
     for name in MAPS:
         bundle, single = (open_records(d, name, "train") for d in (data_dir, other))
@@ -75,14 +75,14 @@ def test_bundles_pair_and_build_like_single_series(bundled, tmp_path):
 def test_rows_of_ones_own_are_kept_in_the_manifest(tmp_path):
     root = tmp_path / "tree"
     for seed, name in enumerate(("a", "b")):
-        write_person(root / name, seed=seed)
+        write_subject(root / name, seed=seed)
 
     def retype(path, ds):
         map_name = path.parent.name.split("_")[1]
         ds.ImageType = ["DERIVED", "PRIMARY", "RELAX", TOKENS[map_name]]
 
     rewrite(root, retype)
-    with pytest.raises(SystemExit, match="no person has three whole pairs"):
+    with pytest.raises(SystemExit, match="no subject has three whole pairs"):
         pair_studies.main(["--dicom", str(root), "--out", str(tmp_path / "none.json")])
     (tmp_path / "rows.toml").write_text(ROW)
     manifest, data_dir = walk(root, tmp_path, "--protocols", str(tmp_path / "rows.toml"))

@@ -1,25 +1,25 @@
-"""Nothing of a person passes: words planted in every corner are gone, and the series still pair."""
+"""Nothing of a subject passes: words planted in every corner are gone, and the series still pair."""
 
 import json
 import shutil
 
 import pydicom
 import pytest
-from dicom_factory import save, write_person
+from dicom_factory import save, write_subject
 from planted import WORD, contents, plant_tree, secrets_of
 
 from data_tools import build_dataset, deidentify, pair_studies
 from qsr_jax.data.dicom import DicomInputError, anonymous, read_series
-from qsr_jax.data.manifest import Manifest
+from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.maps import MAPS
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """Three people; folders, files and headers say who they are."""
+    """Three subjects; folders, files and headers say who they are."""
     root = tmp_path_factory.mktemp("planted") / "export"
     for seed, name in enumerate(("alpha", "beta", "gamma")):
-        write_person(root / f"{WORD}-{name}", seed=seed, person=name)
+        write_subject(root / f"{WORD}-{name}", seed=seed, subject=name)
     plant_tree(root)
     rows = [f"{WORD}-{name}\t{'patient' if name == 'gamma' else 'healthy'}\n" for name in
             ("alpha", "beta", "gamma")]  # fmt: skip
@@ -76,11 +76,11 @@ def test_the_same_pairs_come_out_and_nothing_leaks_on_the_way(planted, clean, tm
         manifests[name] = Manifest.load(out)
     words = capsys.readouterr()
     qc = {
-        name: sorted(json.dumps({k: dict(v.qc) for k, v in p.maps.items()}) for p in m.persons)
+        name: sorted(json.dumps({k: dict(v.qc) for k, v in p.maps.items()}) for p in m.subjects)
         for name, m in manifests.items()
     }
     assert qc["raw"] == qc["clean"]
-    assert sorted(p.group for p in manifests["clean"].persons) == ["healthy", "healthy", "patient"]
+    assert sorted(p.group for p in manifests["clean"].subjects) == ["healthy", "healthy", "patient"]
     stored = contents(tmp_path / "clean", tmp_path / "clean.json")
     stored |= contents(tmp_path / "raw")  # records of raw files must be as clean
     assert len(stored) > 40
@@ -106,7 +106,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("edit", "reason"), REFUSED, ids=[row[1][:12] for row in REFUSED])
-def test_files_that_may_name_a_person_are_left_out(planted, tmp_path, edit, reason, capsys):
+def test_files_that_may_name_a_subject_are_left_out(planted, tmp_path, edit, reason, capsys):
     root = tmp_path / "export"
     shutil.copytree(planted / f"{WORD}-alpha", root / "alpha")
     path = spoil(root, edit)
@@ -150,7 +150,7 @@ def test_bad_requests_leave_nothing(planted, clean, tmp_path):
     refused("nothing to copy", **{"--input": tmp_path / "empty"})
     table = tmp_path / "p.tsv"
     table.write_text("participant_id\tgroup\nnobody\thealthy\n")
-    refused("0 groups for this person", **{"--participants": table})
+    refused("0 groups for this subject", **{"--participants": table})
 
 
 def test_a_file_that_cannot_be_written_again_is_left_out(planted, monkeypatch):

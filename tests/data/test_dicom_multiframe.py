@@ -23,7 +23,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import RLELossless
 
 from qsr_jax.data.dicom import DicomInputError, read_folder, read_series, write_derived
-from qsr_jax.data.protocols import MAP, PROTOCOLS, Protocol
+from qsr_jax.data.dicom.series_rules import MAP, PROTOCOLS, SeriesRule
 from qsr_jax.maps import MAPS
 from qsr_jax.types import CORNER, Prediction
 
@@ -280,7 +280,7 @@ def row(by, maps):
     """The table with another row for bundles that list all their maps."""
     listed = ("DERIVED", "PRIMARY", "MULTI_QMAP", "T1", "T2", "PD")
     others = [r for r in PROTOCOLS if r.image_type != listed]
-    return (*others, Protocol("mine", listed, maps, by=by, bundle=True))
+    return (*others, SeriesRule("mine", listed, maps, by=by, bundle=True))
 
 
 ORDER = {"T1": "t1", "T2": "t2", "PD": "pd"}
@@ -434,5 +434,5 @@ def test_a_protocol_row_is_enough_for_another_scanner(tmp_path):
     folder = write_series(tmp_path / "s", edit)
     with pytest.raises(DicomInputError, match="ImageType"):
         read_series(folder)
-    mine = Protocol("mine", ("DERIVED", "PRIMARY", "RELAX", MAP), {"T1_MS": "t1"})
+    mine = SeriesRule("mine", ("DERIVED", "PRIMARY", "RELAX", MAP), {"T1_MS": "t1"})
     assert read_series(folder, protocols=(*PROTOCOLS, mine)).protocol == "mine"

@@ -20,9 +20,15 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from qsr_jax.data.dicom import DecodeWorker, DicomInputError, decode_child, read_series, worker
+from qsr_jax.data.dicom import (
+    DecodeWorker,
+    DicomInputError,
+    decoder_child,
+    decoder_process,
+    read_series,
+)
+from qsr_jax.data.dicom.decoder_process import DecodeError
 from qsr_jax.data.dicom.syntaxes import CODECS, NATIVE, why_not
-from qsr_jax.data.dicom.worker import DecodeError
 
 HTJ2K = (
     "/0//UQApQAAAAAAQAAAAEAAAAAAAAAAAAAAAEAAAABAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBEAB"
@@ -125,7 +131,7 @@ def test_other_decoders_are_never_asked(monkeypatch):
         mine = decoder._available[CODECS[uid].plugin]
         others = {"gdcm": poison} | {name: poison for name in decoder._available}
         monkeypatch.setattr(decoder, "_available", others | {CODECS[uid].plugin: mine})
-        words = decode_child.decode(request(uid, content), content)
+        words = decoder_child.decode(request(uid, content), content)
         np.testing.assert_array_equal(np.frombuffer(words, "<u2").reshape(16, 16), PIXELS)
 
 
@@ -215,12 +221,12 @@ LS_FRAME, LS_SCAN, J2K_COD = b"\xff\xf7", b"\xff\xda", b"\xff\x52"
 def test_codestreams_that_claim_something_else_are_not_decoded(uid, mark, offset, octets):
     """What a stream says of itself is compared with the header before a decoder believes it."""
     stream = stream_of(uid)
-    decode_child.check_stream(str(uid), stream, 16, 16)
+    decoder_child.check_stream(str(uid), stream, 16, 16)
     bad = changed(stream, stream.index(mark) + offset, *octets)
     with pytest.raises(ValueError, match="another size or is lossy"):
-        decode_child.check_stream(str(uid), bad, 16, 16)
+        decoder_child.check_stream(str(uid), bad, 16, 16)
     with pytest.raises((struct.error, ValueError)):
-        decode_child.check_stream(str(uid), stream[:12], 16, 16)
+        decoder_child.check_stream(str(uid), stream[:12], 16, 16)
 
 
 def test_memory_is_limited():
@@ -255,7 +261,7 @@ def program(folder, decode):
     path = folder / "child.py"
     path.write_text(
         "import importlib.util, os, time\n"
-        f"spec = importlib.util.spec_from_file_location('c', {decode_child.__file__!r})\n"
+        f"spec = importlib.util.spec_from_file_location('c', {decoder_child.__file__!r})\n"
         "decode_child = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(decode_child)\n"
         f"class PanicException(BaseException): pass\n{decode}\n"
@@ -276,7 +282,7 @@ def program(folder, decode):
     ids=["panic", "abort", "chatter", "hang"],
 )
 def test_whatever_a_decoder_does_ends_in_one_error(tmp_path, monkeypatch, decode, why, seconds):
-    monkeypatch.setattr(worker, "_PROGRAM", program(tmp_path, decode))
+    monkeypatch.setattr(decoder_process, "_PROGRAM", program(tmp_path, decode))
     started = time.monotonic()
     with DecodeWorker(seconds=seconds) as helper:
         if why is None:

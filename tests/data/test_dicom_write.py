@@ -14,7 +14,7 @@ import pytest
 from dicom_factory import acquisition, fast_geometry, head_maps, make_slices, write_series
 
 from qsr_jax.data import dicom
-from qsr_jax.data.staging import WriteError, staged_folder
+from qsr_jax.files.staged import WriteError, staged_folder
 from qsr_jax.maps import MAPS
 from qsr_jax.types import ALIGNMENTS, CORNER, Geometry, Prediction, Volume
 
@@ -275,7 +275,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_dicom_write import derive, written, fast_geometry, prediction_of
 from qsr_jax.data import dicom
-from qsr_jax.data.staging import WriteError
+from qsr_jax.files.staged import WriteError
 folder = Path(sys.argv[2])
 source = dicom.read_series(folder / "s")
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))

@@ -1,21 +1,21 @@
-"""Folds by person, from the table of persons to the records of one fold."""
+"""Folds by subject, from the table of subjects to the records of one fold."""
 
 import json
 
 import pytest
 
 from data_tools import build_dataset, pair_studies
-from qsr_jax.data.manifest import Manifest, ManifestError, parse_fold
-from qsr_jax.data.records import DatasetError, config_name, open_records
-from qsr_jax.data.split import fold_people
+from qsr_jax.data.records.open import DatasetError, config_name, open_records
+from qsr_jax.data.studies.manifest import Manifest, ManifestError, parse_fold
+from qsr_jax.data.studies.split import fold_subjects
 
 PAPER = {f"h{i:03d}": "healthy" for i in range(151)} | {f"p{i}": "patient" for i in range(7)}
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5, 10])
 @pytest.mark.parametrize("validation", [0.0, 0.05, 0.1])
-def test_every_healthy_person_tests_once_and_patients_always(folds, validation):
-    splits = fold_people(0, PAPER, folds=folds, validation_fraction=validation)
+def test_every_healthy_subject_tests_once_and_patients_always(folds, validation):
+    splits = fold_subjects(0, PAPER, folds=folds, validation_fraction=validation)
     assert splits.keys() == PAPER.keys()
     for name, parts in splits.items():
         assert len(parts) == folds
@@ -29,11 +29,11 @@ def test_every_healthy_person_tests_once_and_patients_always(folds, validation):
 
 def test_order_of_listing_does_not_matter_and_the_seed_does():
     def deal(groups, seed):
-        return fold_people(seed, groups, folds=5, validation_fraction=0.1)
+        return fold_subjects(seed, groups, folds=5, validation_fraction=0.1)
 
     assert list(deal(PAPER, 0).items()) == list(deal(dict(reversed(PAPER.items())), 0).items())
     assert deal(PAPER, 0) != deal(PAPER, 1)
-    assert set(fold_people(0, PAPER, folds=0, validation_fraction=0).values()) == {()}
+    assert set(fold_subjects(0, PAPER, folds=0, validation_fraction=0).values()) == {()}
 
 
 @pytest.mark.parametrize(("folds", "validation", "reason"), [
@@ -42,7 +42,7 @@ def test_order_of_listing_does_not_matter_and_the_seed_does():
 ])  # fmt: skip
 def test_impossible_folds_are_refused(folds, validation, reason):
     with pytest.raises(ValueError, match=reason):
-        fold_people(0, PAPER, folds=folds, validation_fraction=validation)
+        fold_subjects(0, PAPER, folds=folds, validation_fraction=validation)
 
 
 @pytest.mark.parametrize("text", ["3", "0/5", "6/5", "1/1", "a/b", "1/5/2", ""])
@@ -67,12 +67,14 @@ def test_a_fold_goes_from_the_manifest_to_its_records(tree, tmp_path, capsys):
     for split in ("train", "test"):
         records = open_records(data_dir, "t1", split, fold="2/2")
         assert records.fingerprint == fold.fingerprint
-        people = [p.person for p in fold.people(split=split)]
-        assert [records[i]["person"] for i in range(0, len(records), 3)] == people
-    tests = [{p.person for p in manifest.in_fold(f"{k}/2").people(split="test")} for k in (1, 2)]
-    patient = {p.person for p in manifest.people(group="patient")}
+        subjects = [p.subject for p in fold.subjects_of(split=split)]
+        assert [records[i]["subject"] for i in range(0, len(records), 3)] == subjects
+    tests = [
+        {p.subject for p in manifest.in_fold(f"{k}/2").subjects_of(split="test")} for k in (1, 2)
+    ]
+    patient = {p.subject for p in manifest.subjects_of(group="patient")}
     assert tests[0] & tests[1] == patient
-    assert tests[0] | tests[1] == {p.person for p in manifest.persons}
+    assert tests[0] | tests[1] == {p.subject for p in manifest.subjects}
     with pytest.raises(DatasetError, match="no dataset here"):
         open_records(data_dir, "t1", "train")
     with pytest.raises(SystemExit, match="2 folds; pair with --folds 5"):
@@ -80,4 +82,4 @@ def test_a_fold_goes_from_the_manifest_to_its_records(tree, tmp_path, capsys):
     assert "t1_fold2of2" in capsys.readouterr().out
     card = json.loads((data_dir / "qmri_pairs/t1_fold2of2/2.0.0/card.json").read_text())
     assert card["metadata"]["fold"] == "2/2"
-    assert card["persons"]["test"]["patient"] == 1
+    assert card["subjects"]["test"]["patient"] == 1

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from dicom_factory import CANARY, SLICES, make_slices, save, write_person, write_series
+from dicom_factory import CANARY, SLICES, make_slices, save, write_series, write_subject
 from multiframe_factory import PARAMETRIC, T2_CODE, groups, make_frames, real_world
 
 from data_tools import inspect_dicom
@@ -31,7 +31,7 @@ def objects(capsys, root, *more):
 
 
 def test_everything_accepted_is_status_0(tmp_path, capsys):
-    write_person(tmp_path / "sub-001", seed=1)
+    write_subject(tmp_path / "sub-001", seed=1)
     (tmp_path / "participants.tsv").write_text("participant_id\tgroup\n")
     (tmp_path / "sub-001" / "truth").mkdir()
     (tmp_path / "sub-001" / "truth" / "t1.nii.gz").write_bytes(b"x")

@@ -15,7 +15,7 @@ def test_killed_builds_leave_nothing_or_everything(tmp_path):
 
 def test_bytes_do_not_depend_on_listing_zone_locale_umask_or_hash_seed(tmp_path):
     """Two of the twelve circumstances of ``build_matrix.py``."""
-    tree, salt = cohort(tmp_path, people=3)
+    tree, salt = cohort(tmp_path, subjects=3)
     found = [
         built(tree, salt, tmp_path / f"out{number}", workers=1, **around)
         for number, around in enumerate(CIRCUMSTANCES[:2])
@@ -31,7 +31,7 @@ def test_damage_to_any_shard_is_refused_by_its_name(damage, data_dir, rng):
 
 
 def test_bytes_do_not_depend_on_the_number_of_workers(data_dir, manifest_path, tmp_path):
-    """Eight processes for five people: some finish early, some have nothing to do."""
+    """Eight processes for five subjects: some finish early, some have nothing to do."""
     from data_tools import build_dataset
 
     flags = ["--manifest", str(manifest_path), "--data_dir", str(tmp_path / "d")]

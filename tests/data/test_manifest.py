@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from qsr_jax.data.manifest import Manifest, ManifestError
+from qsr_jax.data.studies.manifest import Manifest, ManifestError
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def cut(*place):
     return edit
 
 
-PERSON = ("persons", 0)
+SUBJECT = ("subjects", 0)
 BAD = [
     (put("format", value="other"), r"manifest\.format: 'other'; expected qsr_jax-manifest"),
     (put("version", value=1), r"manifest\.version: 1; expected 2: make the file again"),
@@ -47,28 +47,37 @@ BAD = [
     (put("extra", value=1), r"manifest\.extra: unknown key"),
     (cut("seed"), r"manifest\.seed: missing"),
     (put("seed", value="0"), r"manifest\.seed: is str, expected int"),
-    (put("persons", value={}), r"manifest\.persons: is dict, expected list"),
-    (put("persons", 0, value=3), r"persons\[0\]\.\*: is int, expected an object"),
-    (cut(*PERSON, "group"), r"persons\[0\]\.group: missing"),
-    (put(*PERSON, "group", value="sick"), r"persons\[0\]\.group: 'sick'; expected one of healthy"),
-    (put(*PERSON, "split", value="all"), r"persons\[0\]\.split: 'all'; expected one of train"),
-    (put(*PERSON, "person", value="Jane"), r"persons\[0\]\.person: expected 16 hex digits"),
-    (put(*PERSON, "folds", value=["all"]), r"persons\[0\]\.folds: 'all'; expected train, valid"),
-    (put(*PERSON, "folds", value=["test"]), r"persons: differ in their number of folds"),
-    (put(*PERSON, "maps", "t1", "verdict", value="refused"), r"maps\.t1\.verdict: 'refused'; exp"),
-    (put(*PERSON, "maps", "t1", "findings", value=[{}]), r"findings\[0\]\.rule: missing"),
-    (put(*PERSON, "grid_alignment", value=1), r"persons\[0\]\.grid_alignment: 1; expected one of"),
-    (put(*PERSON, "fast_shape", value=[1, 2]), r"persons\[0\]\.fast_shape: \[1, 2\]; expected"),
-    (put(*PERSON, "fast_shape", value=[3, 0, 32]), r"persons\[0\]\.fast_shape"),
-    (put(*PERSON, "fast_spacing_mm", value=[5, 1, 1]), r"persons\[0\]\.fast_spacing_mm"),
-    (put(*PERSON, "truth", value="../x"), r"persons\[0\]\.truth: expected a folder inside"),
-    (put(*PERSON, "maps", "t1", "fast", value="/etc"), r"maps\.t1\.fast: expected a folder inside"),
-    (put(*PERSON, "maps", "t1", "fast", value=""), r"maps\.t1\.fast: expected a folder inside"),
-    (cut(*PERSON, "maps", "pd"), r"persons\[0\]\.maps\.pd: missing"),
-    (cut(*PERSON, "maps", "pd", "sha256", "fast"), r"maps\.pd\.sha256\.fast: missing"),
+    (put("subjects", value={}), r"manifest\.subjects: is dict, expected list"),
+    (put("subjects", 0, value=3), r"subjects\[0\]\.\*: is int, expected an object"),
+    (cut(*SUBJECT, "group"), r"subjects\[0\]\.group: missing"),
+    (
+        put(*SUBJECT, "group", value="sick"),
+        r"subjects\[0\]\.group: 'sick'; expected one of healthy",
+    ),
+    (put(*SUBJECT, "split", value="all"), r"subjects\[0\]\.split: 'all'; expected one of train"),
+    (put(*SUBJECT, "subject", value="Jane"), r"subjects\[0\]\.subject: expected 16 hex digits"),
+    (put(*SUBJECT, "folds", value=["all"]), r"subjects\[0\]\.folds: 'all'; expected train, valid"),
+    (put(*SUBJECT, "folds", value=["test"]), r"subjects: differ in their number of folds"),
+    (put(*SUBJECT, "maps", "t1", "verdict", value="refused"), r"maps\.t1\.verdict: 'refused'; exp"),
+    (put(*SUBJECT, "maps", "t1", "findings", value=[{}]), r"findings\[0\]\.rule: missing"),
+    (
+        put(*SUBJECT, "grid_alignment", value=1),
+        r"subjects\[0\]\.grid_alignment: 1; expected one of",
+    ),
+    (put(*SUBJECT, "fast_shape", value=[1, 2]), r"subjects\[0\]\.fast_shape: \[1, 2\]; expected"),
+    (put(*SUBJECT, "fast_shape", value=[3, 0, 32]), r"subjects\[0\]\.fast_shape"),
+    (put(*SUBJECT, "fast_spacing_mm", value=[5, 1, 1]), r"subjects\[0\]\.fast_spacing_mm"),
+    (put(*SUBJECT, "truth", value="../x"), r"subjects\[0\]\.truth: expected a folder inside"),
+    (
+        put(*SUBJECT, "maps", "t1", "fast", value="/etc"),
+        r"maps\.t1\.fast: expected a folder inside",
+    ),
+    (put(*SUBJECT, "maps", "t1", "fast", value=""), r"maps\.t1\.fast: expected a folder inside"),
+    (cut(*SUBJECT, "maps", "pd"), r"subjects\[0\]\.maps\.pd: missing"),
+    (cut(*SUBJECT, "maps", "pd", "sha256", "fast"), r"maps\.pd\.sha256\.fast: missing"),
     (put("refused", value=[{"what": "x"}]), r"refused\[0\]\.reason: missing"),
-    (put(*PERSON, "split", value="validation"), r"fingerprint: does not match"),
-    (put(*PERSON, "maps", "t1", "sha256", "fast", value="0" * 64), r"fingerprint: does not match"),
+    (put(*SUBJECT, "split", value="validation"), r"fingerprint: does not match"),
+    (put(*SUBJECT, "maps", "t1", "sha256", "fast", value="0" * 64), r"fingerprint: does not match"),
 ]
 
 
@@ -87,17 +96,17 @@ def test_what_is_no_manifest_is_refused(tmp_path, text):
         Manifest.load(tmp_path / "gone.json")
 
 
-def test_p12_a_person_in_two_splits_is_refused(tmp_path, content):
-    again = copy.deepcopy(content["persons"][0])
+def test_p12_a_subject_in_two_splits_is_refused(tmp_path, content):
+    again = copy.deepcopy(content["subjects"][0])
     again["split"] = "train" if again["split"] == "test" else "test"
-    content["persons"].append(again)
-    with pytest.raises(ManifestError, match="is in persons.0. .* and in persons.5."):
+    content["subjects"].append(again)
+    with pytest.raises(ManifestError, match="is in subjects.0. .* and in subjects.5."):
         load(tmp_path, content)
 
 
 @pytest.mark.parametrize("what", ["folder", "sha256"])
 def test_p12_shared_data_under_two_names_is_refused(tmp_path, content, what):
-    first, second = (content["persons"][i]["maps"]["t2"] for i in (0, 1))
+    first, second = (content["subjects"][i]["maps"]["t2"] for i in (0, 1))
     if what == "folder":
         second["routine"] = first["routine"]
     else:
@@ -114,13 +123,13 @@ def test_round_trip(manifest_path, tmp_path):
     assert Manifest.load(moved) == manifest  # an absolute dicom_dir, as it lies outside
 
 
-def test_people_are_chosen_by_split_and_group(manifest_path):
+def test_subjects_are_chosen_by_split_and_group(manifest_path):
     manifest = Manifest.load(manifest_path)
-    assert len(manifest.people()) == 5
-    assert [p.split for p in manifest.people(group="patient")] == ["test"]
-    assert len(manifest.people(split="train")) == 3
-    assert len(manifest.people(split="test", group="healthy")) == 1
-    assert manifest.people(split="validation") == []
+    assert len(manifest.subjects_of()) == 5
+    assert [p.split for p in manifest.subjects_of(group="patient")] == ["test"]
+    assert len(manifest.subjects_of(split="train")) == 3
+    assert len(manifest.subjects_of(split="test", group="healthy")) == 1
+    assert manifest.subjects_of(split="validation") == []
 
 
 def test_fingerprint_ignores_where_the_folders_are(manifest_path, tmp_path):

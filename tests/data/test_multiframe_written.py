@@ -15,7 +15,7 @@ from test_written_maps import by_highdicom, same_voxels
 
 from launch import predict
 from qsr_jax.data.dicom import read_folder, read_series, write_derived, write_parametric_map
-from qsr_jax.data.nifti import read_nifti
+from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.maps import MAPS
 from qsr_jax.types import CORNER, Prediction
 

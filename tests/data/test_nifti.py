@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from qsr_jax.data.nifti import read_nifti, write_nifti
+from qsr_jax.data.nifti.files import read_nifti, write_nifti
 from qsr_jax.types import Geometry
 
 GEOMETRY = Geometry(

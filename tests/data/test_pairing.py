@@ -5,14 +5,14 @@ import json
 
 import numpy as np
 import pytest
-from dicom_factory import CANARY, fast_geometry, write_person
+from dicom_factory import CANARY, fast_geometry, write_subject
 
 from data_tools import pair_studies
 from qsr_jax.data import dicom
 from qsr_jax.data.dicom import read_series
-from qsr_jax.data.manifest import Manifest
-from qsr_jax.data.matching import check_pair, grid_shift
-from qsr_jax.data.pairing import PairError, pair_person
+from qsr_jax.data.studies.geometry_match import check_pair, grid_shift
+from qsr_jax.data.studies.manifest import Manifest
+from qsr_jax.data.studies.pair_subject import PairError, pair_subject
 from qsr_jax.types import ALIGNMENTS
 
 
@@ -103,9 +103,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("case", "change", "reason"), REFUSED, ids=[row[0] for row in REFUSED])
 def test_bad_pairs_are_refused_by_name(tmp_path, case, change, reason):
-    folder = write_person(tmp_path / "p", seed=0, change=change)
+    folder = write_subject(tmp_path / "p", seed=0, change=change)
     with pytest.raises(PairError, match=reason) as caught:
-        pair_person(series_of(folder), scale=2)
+        pair_subject(series_of(folder), scale=2)
     text = str(caught.value).replace(str(tmp_path), "")
     assert "/p/fast_" in text or "/p/routine_" in text
     assert CANARY not in text
@@ -113,18 +113,18 @@ def test_bad_pairs_are_refused_by_name(tmp_path, case, change, reason):
 
 
 def test_p8_missing_map_is_refused(tmp_path):
-    folder = write_person(tmp_path / "p", seed=0, skip=("routine_t2",))
+    folder = write_subject(tmp_path / "p", seed=0, skip=("routine_t2",))
     with pytest.raises(PairError, match="T2: 1 readable series"):
-        pair_person(series_of(folder), scale=2)
+        pair_subject(series_of(folder), scale=2)
 
 
 def test_mixed_alignment_is_refused(tmp_path):
-    corner = write_person(tmp_path / "c", seed=0, person="x")
-    sample = write_person(tmp_path / "s", seed=0, alignment="sample", person="x")
+    corner = write_subject(tmp_path / "c", seed=0, subject="x")
+    sample = write_subject(tmp_path / "s", seed=0, alignment="sample", subject="x")
     mixed = [s for s in series_of(corner) if s.map_name != "t2"]
     mixed += [s for s in series_of(sample) if s.map_name == "t2"]
     with pytest.raises(PairError, match="grid alignment differs"):
-        pair_person(mixed, scale=2)
+        pair_subject(mixed, scale=2)
 
 
 def test_empty_maps_are_refused(tmp_path):
@@ -138,18 +138,18 @@ def test_empty_maps_are_refused(tmp_path):
         maps[:, ::4, ::4] += 100.0
         return dataclasses.replace(volume, maps=maps), header
 
-    folder = write_person(tmp_path / "p", seed=0, change=speckle)
+    folder = write_subject(tmp_path / "p", seed=0, change=speckle)
     with pytest.raises(PairError, match="no tissue"):
-        pair_person(series_of(folder), scale=2)
+        pair_subject(series_of(folder), scale=2)
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 def test_good_pairs_are_recognised_by_coordinates(tmp_path, alignment):
     """File names, numbers and slice order play no part."""
-    folder = write_person(tmp_path / "p", seed=0, alignment=alignment)
+    folder = write_subject(tmp_path / "p", seed=0, alignment=alignment)
     for path in (folder / "routine_t1").iterdir():
         path.rename(path.with_name(f"{9 - int(path.stem)}.dcm"))
-    paired = pair_person(series_of(folder)[::-1], scale=2)
+    paired = pair_subject(series_of(folder)[::-1], scale=2)
     assert paired.grid_alignment == alignment
     pair = paired.series["t1"]
     assert check_pair(pair["fast"], pair["routine"], scale=2) == alignment
@@ -170,22 +170,22 @@ def test_rounded_headers_are_accepted(tmp_path):
         origin = tuple(round(v, 4) for v in g.origin_mm)
         return geometry_with(spacing_mm=spacing, origin_mm=origin)(volume), header
 
-    folder = write_person(tmp_path / "p", seed=0, change=rounded)
-    assert pair_person(series_of(folder), scale=2).grid_alignment == "corner"
+    folder = write_subject(tmp_path / "p", seed=0, change=rounded)
+    assert pair_subject(series_of(folder), scale=2).grid_alignment == "corner"
 
 
 @pytest.fixture
 def mixed_tree(tmp_path):
-    """Two good people and one of each kind of trouble."""
+    """Two good subjects and one of each kind of trouble."""
     tree = tmp_path / "tree"
     for seed, name in enumerate(("good-1", "good-2")):
-        write_person(tree / name, seed=seed)
-    write_person(tree / "no-t2", seed=3, skip=("fast_t2",))
-    write_person(tree / "torn", seed=4)
+        write_subject(tree / name, seed=seed)
+    write_subject(tree / "no-t2", seed=3, skip=("fast_t2",))
+    write_subject(tree / "torn", seed=4)
     (tree / "torn" / "fast_pd" / "002.dcm").unlink()
-    write_person(tree / "odd", seed=5, change=on_side("fast", patient_id=f"{CANARY}-else"))
-    write_person(tree / "twice-a", seed=6, person="twice")
-    write_person(tree / "twice-b", seed=7, person="twice")
+    write_subject(tree / "odd", seed=5, change=on_side("fast", patient_id=f"{CANARY}-else"))
+    write_subject(tree / "twice-a", seed=6, subject="twice")
+    write_subject(tree / "twice-b", seed=7, subject="twice")
     (tree / "notes").mkdir()
     (tree / "notes" / "readme.txt").write_text("x")
     (tree / "notes" / "broken.dcm").write_text("x")
@@ -196,8 +196,8 @@ def test_door_lists_refusals_and_goes_on(mixed_tree, capsys):
     out = mixed_tree.parent / "m.json"
     pair_studies.main(["--dicom", str(mixed_tree), "--out", str(out)])
     manifest = Manifest.load(out)
-    assert len(manifest.persons) == 2
-    folders = {pair.folders["fast"] for p in manifest.persons for pair in p.maps.values()}
+    assert len(manifest.subjects) == 2
+    folders = {pair.folders["fast"] for p in manifest.subjects for pair in p.maps.values()}
     assert {folder.split("/")[0] for folder in folders} == {"good-1", "good-2"}
     reasons = {item["what"]: item["reason"] for item in manifest.refused}
     assert "T2: 1 readable series" in reasons["no-t2"]
@@ -217,16 +217,16 @@ def test_rows_of_the_participants_table_decide_the_group(tmp_path, tree):
     }
     out = tmp_path / "m.json"
     pair_studies.main(["--dicom", str(tree), "--out", str(out)])
-    for person in Manifest.load(out).persons:
-        assert person.group == rows[person.maps["t1"].folders["fast"].split("/")[0]]
-        assert person.split == "test" or person.group == "healthy"
+    for subject in Manifest.load(out).subjects:
+        assert subject.group == rows[subject.maps["t1"].folders["fast"].split("/")[0]]
+        assert subject.split == "test" or subject.group == "healthy"
 
 
 @pytest.mark.parametrize(("table", "reason"), [
     ("participant_id\tsex\nsub-001\tF\n", "column group is missing"),
     ("participant_id\tgroup\nsub-001\tsick\n", ":2: group is not one of"),
     ("participant_id\tgroup\nsub-001\thealthy\nsub-001\thealthy\n", ":3: participant_id comes"),
-    ("participant_id\tgroup\nnobody\thealthy\n", "no person has three whole pairs.*0 groups"),
+    ("participant_id\tgroup\nnobody\thealthy\n", "no subject has three whole pairs.*0 groups"),
 ])  # fmt: skip
 def test_bad_participants_tables(tmp_path, tree, table, reason):
     path = tmp_path / "p.tsv"
@@ -239,7 +239,7 @@ def test_bad_participants_tables(tmp_path, tree, table, reason):
 
 
 def splits_by_folder(manifest):
-    return {p.maps["t1"].folders["fast"]: p.split for p in manifest.persons}
+    return {p.maps["t1"].folders["fast"]: p.split for p in manifest.subjects}
 
 
 def test_split_and_order_do_not_depend_on_the_salt(tmp_path, tree):
@@ -250,7 +250,7 @@ def test_split_and_order_do_not_depend_on_the_salt(tmp_path, tree):
         manifests.append(Manifest.load(out))
     first, second = manifests
     assert list(splits_by_folder(first).items()) == list(splits_by_folder(second).items())
-    assert not {p.person for p in first.persons} & {p.person for p in second.persons}
+    assert not {p.subject for p in first.subjects} & {p.subject for p in second.subjects}
     assert first.fingerprint != second.fingerprint
 
 
@@ -279,7 +279,7 @@ def test_a_weak_salt_is_refused(tmp_path, tree, text):
         )
 
 
-def test_no_tree_and_no_people_are_errors(tmp_path):
+def test_no_tree_and_no_subjects_are_errors(tmp_path):
     (tmp_path / "empty").mkdir()
     for tree, reason in ((tmp_path / "gone", "no such"), (tmp_path / "empty", "No series")):
         with pytest.raises(SystemExit, match=reason):
@@ -291,7 +291,7 @@ def test_truth_must_belong_to_the_study(tmp_path):
     for seed, (name, uid) in enumerate(
         {"right": dicom.make_uid("study right"), "wrong": "2.25.1", "torn": None}.items()
     ):
-        write_person(tree / name, seed=seed)
+        write_subject(tree / name, seed=seed)
         (tree / name / "truth").mkdir()
         (tree / name / "truth" / "truth.json").write_text(
             json.dumps({"study_uid": uid} if uid else [])
@@ -299,18 +299,18 @@ def test_truth_must_belong_to_the_study(tmp_path):
     out = tmp_path / "m.json"
     pair_studies.main(["--dicom", str(tree), "--out", str(out)])
     manifest = Manifest.load(out)
-    assert [person.truth for person in manifest.persons] == ["right/truth"]
+    assert [subject.truth for subject in manifest.subjects] == ["right/truth"]
     reasons = {item["what"]: item["reason"] for item in manifest.refused}
     assert "another study" in reasons["wrong"]
     assert "study_uid cannot be read" in reasons["torn"]
 
 
-def test_two_truths_for_one_person_are_refused(tmp_path):
-    write_person(tmp_path / "tree" / "a", seed=0)
+def test_two_truths_for_one_subject_are_refused(tmp_path):
+    write_subject(tmp_path / "tree" / "a", seed=0)
     for name in ("a", "b"):
         (tmp_path / "tree" / name / "truth").mkdir(parents=True)
     (tmp_path / "tree" / "a" / "fast_t1").rename(tmp_path / "tree" / "b" / "fast_t1")
-    with pytest.raises(SystemExit, match="2 truth folders beside one person"):
+    with pytest.raises(SystemExit, match="2 truth folders beside one subject"):
         pair_studies.main(["--dicom", str(tmp_path / "tree"), "--out", str(tmp_path / "m.json")])
 
 

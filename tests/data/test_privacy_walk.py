@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from dicom_factory import write_person
+from dicom_factory import write_subject
 from planted import WORD, contents, plant_tree, secrets_of
 
 from data_tools import build_dataset, inspect_dicom, pair_studies
@@ -36,7 +36,7 @@ TINY = [
     "--config.cadence.validate_every=1",
     "--config.cadence.save_every=1",
 ]
-PEOPLE = ("alpha", "beta", "gamma", "delta")
+SUBJECTS = ("alpha", "beta", "gamma", "delta")
 SIDE = 64
 """Of the fast images: that of the tiny cohort, whose warm-up the suite compiles anyway."""
 
@@ -47,8 +47,8 @@ def walked(tmp_path_factory):
     root = tmp_path_factory.mktemp("privacy")
     scans, made = root / f"{WORD}-export", root / "made"
     made.mkdir()
-    for seed, name in enumerate(PEOPLE):
-        write_person(scans / f"{WORD}-{name}", seed=seed, person=name, side=SIDE)
+    for seed, name in enumerate(SUBJECTS):
+        write_subject(scans / f"{WORD}-{name}", seed=seed, subject=name, side=SIDE)
     plant_tree(scans)
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -131,7 +131,7 @@ def test_a_dicom_prediction_keeps_the_listed_tags_alone(walked):
     assert found_in(contents(made / "dicom"), secrets_of(scans)), "the search finds what is there"
 
 
-def test_refusals_of_every_door_name_file_and_tag_and_no_person(walked, tmp_path, capsys):
+def test_refusals_of_every_door_name_file_and_tag_and_no_subject(walked, tmp_path, capsys):
     """What is damaged in a planted scan is told without its values; paths are the caller's own."""
     made, scans, _ = walked
     broken = tmp_path / "x"

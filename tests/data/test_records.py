@@ -18,9 +18,9 @@ from dicom_factory import CANARY
 
 from data_tools import build_dataset
 from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Builder, dataset_metadata
-from qsr_jax.data.cases import read_listed, read_mask
-from qsr_jax.data.manifest import Manifest, ManifestError
-from qsr_jax.data.records import DatasetError, dataset_folder, half_written, open_records
+from qsr_jax.data.records.open import DatasetError, dataset_folder, half_written, open_records
+from qsr_jax.data.studies.case import read_listed, read_mask
+from qsr_jax.data.studies.manifest import Manifest, ManifestError
 from qsr_jax.maps import MAPS
 
 ROOT = Path(__file__).parents[2]
@@ -45,16 +45,16 @@ def test_records_hold_the_series_exactly(data_dir, manifest_path, name):
     manifest = Manifest.load(manifest_path)
     for split in ("train", "test"):
         records = open_records(data_dir, name, split)
-        people = manifest.people(split=split)
-        assert len(records) == 3 * len(people)
+        subjects = manifest.subjects_of(split=split)
+        assert len(records) == 3 * len(subjects)
         assert records.fingerprint == manifest.fingerprint
         assert (records.grid_alignment, records.lr_shape, records.scale) == ("corner", (32, 32), 2)
         assert records.lr_spacing_mm == (5.0, 6.875, 6.875)
-        for place, person in enumerate(people):
+        for place, subject in enumerate(subjects):
             fast, routine = (
-                read_listed(manifest, person, name, s).volume for s in ("fast", "routine")
+                read_listed(manifest, subject, name, s).volume for s in ("fast", "routine")
             )
-            mask = read_mask(manifest, person, known={})
+            mask = read_mask(manifest, subject, known={})
             for index in range(3):
                 record = records[3 * place + index]
                 slope = float(record["slope"])
@@ -62,13 +62,13 @@ def test_records_hold_the_series_exactly(data_dir, manifest_path, name):
                 np.testing.assert_allclose(record["hr"] * slope, routine.maps[index], atol=1e-3)
                 np.testing.assert_array_equal(record["mask"][..., 0], mask[index])
                 assert record["hr"].dtype == record["lr"].dtype == np.uint16
-                assert record["person"] == person.person
+                assert record["subject"] == subject.subject
                 assert (record["slice_index"], record["slice_mm"]) == (index, -5 + 5 * index)
                 assert (record["map"], record["grid_alignment"]) == (name, "corner")
                 np.testing.assert_allclose(record["spacing_mm"], [5.0, 6.875, 6.875])
 
 
-def test_a_split_without_people_is_empty(data_dir):
+def test_a_split_without_subjects_is_empty(data_dir):
     assert len(open_records(data_dir, "t1", "validation")) == 0
     with pytest.raises(ValueError, match="split 'dev'"):
         open_records(data_dir, "t1", "dev")
@@ -81,15 +81,15 @@ def test_rebuild_gives_the_same_bytes(data_dir, manifest_path, tmp_path):
     assert digests(tmp_path / "again") == digests(data_dir)
 
 
-def test_a_shard_is_a_person(data_dir, manifest_path):
+def test_a_shard_is_a_subject(data_dir, manifest_path):
     manifest = Manifest.load(manifest_path)
     folder = dataset_folder(data_dir, "t1")
     shards = json.loads((folder / "seal.json").read_text())["shards"]
-    assert len(shards) == len(manifest.persons) == len(list(folder.glob("*array_record*")))
+    assert len(shards) == len(manifest.subjects) == len(list(folder.glob("*array_record*")))
     for name, row in shards.items():
         content = (folder / name).read_bytes()
         assert row["sha256"] == hashlib.sha256(content).hexdigest()
-        assert content.count(row["person"].encode()) == row["records"] == 3
+        assert content.count(row["subject"].encode()) == row["records"] == 3
 
 
 def test_second_run_says_so_and_changes_nothing(copied, manifest_path, capsys):
@@ -252,24 +252,24 @@ def test_damaged_datasets_are_refused(copied, case, damage, reason):
         open_records(copied, "t1", "train")
 
 
-def test_p12_one_patient_under_two_persons_fails_the_build(tree, tmp_path, manifest_path):
-    """A hand-made manifest that calls one PatientID two persons passes no build."""
-    from dicom_factory import write_person
+def test_p12_one_patient_under_two_subjects_fails_the_build(tree, tmp_path, manifest_path):
+    """A hand-made manifest that calls one PatientID two subjects passes no build."""
+    from dicom_factory import write_subject
 
     twin = Path(shutil.copytree(tree, tmp_path / "tree"))
     shutil.rmtree(twin / "sub-002")
-    write_person(twin / "sub-002", seed=77, person="sub-001")
+    write_subject(twin / "sub-002", seed=77, subject="sub-001")
     manifest = Manifest.load(manifest_path)
-    persons = []
-    for person in manifest.persons:
+    subjects = []
+    for subject in manifest.subjects:
         maps = {}
-        for name, pair in person.maps.items():
+        for name, pair in subject.maps.items():
             from qsr_jax.data.dicom import read_series
 
             fresh = {side: read_series(twin / f).sha256 for side, f in pair.folders.items()}
             maps[name] = dataclasses.replace(pair, sha256=fresh)
-        persons.append(type(person)(**{**vars(person), "maps": maps}))
-    leaky = Manifest(**{**vars(manifest), "root": twin, "persons": tuple(persons)})
+        subjects.append(type(subject)(**{**vars(subject), "maps": maps}))
+    leaky = Manifest(**{**vars(manifest), "root": twin, "subjects": tuple(subjects)})
     path = tmp_path / "leaky.json"
     path.write_text(leaky.to_json(folder=tmp_path))
     with pytest.raises(SystemExit, match="have the same PatientID"):
@@ -281,18 +281,18 @@ def test_changed_series_are_noticed(tree, tmp_path, manifest_path):
     changed = Path(shutil.copytree(tree, tmp_path / "tree"))
     manifest = Manifest.load(manifest_path)
     moved = Manifest(**{**vars(manifest), "root": changed})
-    person = manifest.persons[0]
-    path = next((changed / person.maps["t1"].folders["fast"]).iterdir())
+    subject = manifest.subjects[0]
+    path = next((changed / subject.maps["t1"].folders["fast"]).iterdir())
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(ManifestError, match="files changed since the studies were paired"):
-        read_listed(moved, person, "t1", "fast")
+        read_listed(moved, subject, "t1", "fast")
 
 
 def test_one_dataset_has_one_grid_and_somebody_to_train_on(manifest_path):
     manifest = Manifest.load(manifest_path)
-    first, *rest = manifest.persons
+    first, *rest = manifest.subjects
     for change in (
         {"grid_alignment": "sample"},
         {"fast_shape": (3, 64, 64)},
@@ -300,10 +300,10 @@ def test_one_dataset_has_one_grid_and_somebody_to_train_on(manifest_path):
     ):
         odd = type(first)(**{**vars(first), **change})
         with pytest.raises(ManifestError, match="differ in matrix, pixel size or grid"):
-            dataset_metadata(Manifest(**{**vars(manifest), "persons": (*rest, odd)}), "t1", None)
-    tests = tuple(manifest.people(split="test"))
+            dataset_metadata(Manifest(**{**vars(manifest), "subjects": (*rest, odd)}), "t1", None)
+    tests = tuple(manifest.subjects_of(split="test"))
     with pytest.raises(ManifestError, match="nobody is in the train split"):
-        dataset_metadata(Manifest(**{**vars(manifest), "persons": tests}), "t1", None)
+        dataset_metadata(Manifest(**{**vars(manifest), "subjects": tests}), "t1", None)
 
 
 def test_nothing_personal_is_stored(data_dir, manifest_path, tree):

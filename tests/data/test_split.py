@@ -1,14 +1,14 @@
-"""The split is a function of the seed and the persons, and keeps persons and patients apart."""
+"""The split is a function of the seed and the subjects, and keeps subjects and patients apart."""
 
 import pytest
 
-from qsr_jax.data.split import split_people
+from qsr_jax.data.studies.split import split_subjects
 
 PAPER = {f"h{i:03d}": "healthy" for i in range(151)} | {f"p{i}": "patient" for i in range(7)}
 
 
 def split(groups, seed=0, test=0.24, validation=0.0):
-    return split_people(seed, groups, test_fraction=test, validation_fraction=validation)
+    return split_subjects(seed, groups, test_fraction=test, validation_fraction=validation)
 
 
 def count(splits, name):

@@ -11,10 +11,11 @@ import pydicom
 import pytest
 from dicom_factory import acquisition, fast_geometry, head_maps
 
-from qsr_jax.data import bids_derivative, dicom
-from qsr_jax.data.bids_derivative import Derived, write_bids_derivative
+from qsr_jax.data import dicom
 from qsr_jax.data.dicom import validator
-from qsr_jax.data.nifti import read_nifti
+from qsr_jax.data.nifti import bids_derivative
+from qsr_jax.data.nifti.bids_derivative import Derived, write_bids_derivative
+from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.maps import MAPS
 from qsr_jax.types import ALIGNMENTS, CORNER, Geometry, Prediction, Volume
 

@@ -7,17 +7,17 @@ import shutil
 import numpy as np
 import pytest
 
-from data_tools.calibrate_simulator import TISSUES, as_markdown, compare, main, measure_person
+from data_tools.calibrate_simulator import TISSUES, as_markdown, compare, main, measure_subject
 from qsr_jax.data.dicom import read_series
-from qsr_jax.data.truth import read_truth
-from qsr_jax.evaluate.tables.published import TABLE_1
+from qsr_jax.data.studies.truth import read_truth
+from qsr_jax.evaluate.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.protocol import FAST_ECHO_SPACING_MS
+from qsr_jax.physics.mdme_protocol import FAST_ECHO_SPACING_MS
 
 
-def paper_people(persons=4):
-    """Means (person, scan, tissue, map) with exactly the paper's means and spreads."""
-    unit = np.linspace(-1, 1, persons)
+def paper_subjects(subjects=4):
+    """Means (subject, scan, tissue, map) with exactly the paper's means and spreads."""
+    unit = np.linspace(-1, 1, subjects)
     unit = unit / unit.std(ddof=1)
     cells = [[TABLE_1[tissue, name] for name in MAPS] for tissue in TISSUES.values()]
     scans = [[[getattr(c, scan) for c in row] for row in cells] for scan in ("routine", "fast")]
@@ -26,8 +26,8 @@ def paper_people(persons=4):
     return mean + unit[:, None, None, None] * spread
 
 
-def test_the_paper_s_own_people_reach_everything():
-    rows = compare(paper_people())
+def test_the_paper_s_own_subjects_reach_everything():
+    rows = compare(paper_subjects())
     assert len(rows) == 6 * 4
     assert all(row.reached for row in rows)
     for row in rows:
@@ -41,9 +41,9 @@ def test_the_paper_s_own_people_reach_everything():
     [(0, 1.06, "routine mean"), (1, 1.02, "fast minus routine")],
 )
 def test_what_is_out_of_reach_is_said(scan, factor, missed):
-    people = paper_people()
-    people[:, scan, 0, 0] *= factor  # T1 of grey matter
-    rows = {(r.quantity, r.tissue, r.map): r for r in compare(people)}
+    subjects = paper_subjects()
+    subjects[:, scan, 0, 0] *= factor  # T1 of grey matter
+    rows = {(r.quantity, r.tissue, r.map): r for r in compare(subjects)}
     assert not rows[missed, "GM", "t1"].reached
     assert rows[missed, "WM", "t1"].reached
     text = as_markdown(rows.values())
@@ -51,24 +51,24 @@ def test_what_is_out_of_reach_is_said(scan, factor, missed):
 
 
 def test_spread_is_a_factor():
-    people = paper_people()
-    middle = people.mean(axis=0)
-    rows = compare(middle + 1.6 * (people - middle))
+    subjects = paper_subjects()
+    middle = subjects.mean(axis=0)
+    rows = compare(middle + 1.6 * (subjects - middle))
     spreads = [row for row in rows if "spread" in row.quantity]
     assert all(row.residue == pytest.approx(1.6) and not row.reached for row in spreads)
 
 
 def test_means_are_those_of_the_eroded_labels(tiny_cohort):
-    person = tiny_cohort / "cohort/sub-001"
-    found = measure_person(person, erode_px=0)
-    routine = read_series(person / "routine_t2").volume
-    white = read_truth(person / "truth", routine.geometry).tissue == 3
+    subject = tiny_cohort / "cohort/sub-001"
+    found = measure_subject(subject, erode_px=0)
+    routine = read_series(subject / "routine_t2").volume
+    white = read_truth(subject / "truth", routine.geometry).tissue == 3
     assert found[0, 1, 1] == pytest.approx(routine.maps[white].mean(), rel=1e-5)
     assert found.shape == (2, 2, 3)
-    eroded = measure_person(person, erode_px=1)
+    eroded = measure_subject(subject, erode_px=1)
     assert np.abs(eroded / found - 1).max() > 1e-3
     with pytest.raises(ValueError, match="no pixels of GM"):
-        measure_person(person, erode_px=40)
+        measure_subject(subject, erode_px=40)
 
 
 def test_a_cohort_is_measured_and_written(tiny_cohort, tmp_path, capsys):
@@ -86,7 +86,7 @@ def test_a_cohort_is_measured_and_written(tiny_cohort, tmp_path, capsys):
 
 
 def test_refusals(tiny_cohort, tmp_path):
-    with pytest.raises(SystemExit, match="error: .*holds 0 healthy simulated people"):
+    with pytest.raises(SystemExit, match="error: .*holds 0 healthy simulated subjects"):
         main(["--cohort", str(tmp_path)])
     with pytest.raises(SystemExit, match="--erode-px must be at least 0"):
         main(["--cohort", str(tiny_cohort / "cohort"), "--erode-px", "-1"])

@@ -6,17 +6,17 @@ import shutil
 import numpy as np
 import pytest
 
+from data_tools.cohort_report.numbers import flat, read_subject
 from data_tools.describe_cohort import main
-from data_tools.instrument_numbers import flat, read_person
 
 
 def test_the_page_stands_alone(tiny_cohort, tmp_path):
     cohort = tiny_cohort / "cohort"
     row = {"quantity": "routine mean", "tissue": "GM", "map": "t1", "unit": "ms", "paper": 1232.65,
            "ours": 1240.5, "residue": 7.85, "reach": 35.0, "reached": True}  # fmt: skip
-    table = {"rows": [row], "people": ["sub-001"], "erode_px": 1}
+    table = {"rows": [row], "subjects": ["sub-001"], "erode_px": 1}
     (tmp_path / "calibration.json").write_text(json.dumps(table))
-    given = ["--calibration", str(tmp_path / "calibration.json"), "--people", "3"]
+    given = ["--calibration", str(tmp_path / "calibration.json"), "--subjects", "3"]
     main(["--cohort", str(cohort), "--out", str(tmp_path / "page"), *given])
     text = (tmp_path / "page/index.html").read_text(encoding="utf-8")
     assert "1240.50 ms" in text
@@ -29,11 +29,11 @@ def test_the_page_stands_alone(tiny_cohort, tmp_path):
     assert "sub-007" in text  # the patient is among the three
 
 
-def test_a_person_is_read_whole(tiny_cohort):
-    person = read_person(tiny_cohort / "cohort/sub-001")
-    assert set(person.g_factors) == {"routine", "fast"}
-    assert all(np.all(factor >= 0.99) for factor in person.g_factors.values())
-    assert person.truth.noiseless is not None
+def test_a_subject_is_read_whole(tiny_cohort):
+    subject = read_subject(tiny_cohort / "cohort/sub-001")
+    assert set(subject.g_factors) == {"routine", "fast"}
+    assert all(np.all(factor >= 0.99) for factor in subject.g_factors.values())
+    assert subject.truth.noiseless is not None
 
 
 def test_flat_names_every_setting():
@@ -47,7 +47,7 @@ def test_flat_names_every_setting():
         (lambda c: (c / "cohort.json").write_text("{"), "not readable JSON"),
         (lambda c: (c / "cohort.json").write_text("[]"), "expected a JSON object"),
         (lambda c: (c / "cohort.json").write_text("{}"), "names no protocols"),
-        (lambda c: shutil.rmtree(c / "sub-001"), "no finished people"),
+        (lambda c: shutil.rmtree(c / "sub-001"), "no finished subjects"),
     ],
 )
 def test_damaged_cohorts_are_refused(tiny_cohort, tmp_path, spoil, said):
@@ -60,7 +60,7 @@ def test_damaged_cohorts_are_refused(tiny_cohort, tmp_path, spoil, said):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"), [(["--people", "0"], "at least 1; got 0"), ([], "exists")]
+    ("more", "said"), [(["--subjects", "0"], "at least 1; got 0"), ([], "exists")]
 )
 def test_impossible_pages_are_refused(tmp_path, more, said):
     with pytest.raises(SystemExit, match=said):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from data_tools.protocol_file import as_document, load_protocols, protocols_from
-from qsr_jax.physics.protocol import PROTOCOLS
+from qsr_jax.physics.mdme_protocol import PROTOCOLS
 
 PAPER = json.loads(json.dumps(as_document(*PROTOCOLS["paper"])))
 

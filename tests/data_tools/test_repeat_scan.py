@@ -1,4 +1,4 @@
-"""A second scan of a simulated person: the same truth, other noise, found by the evaluation."""
+"""A second scan of a simulated subject: the same truth, other noise, found by the evaluation."""
 
 import json
 import shutil
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from data_tools import repeat_scan
-from qsr_jax.data.cases import load_case
-from qsr_jax.data.manifest import Manifest
-from qsr_jax.data.nifti import read_nifti, write_nifti
-from qsr_jax.evaluate.predictors.rescan import read_repeat
+from qsr_jax.data.nifti.files import read_nifti, write_nifti
+from qsr_jax.data.studies.case import load_case
+from qsr_jax.data.studies.manifest import Manifest
+from qsr_jax.evaluate.measure.repeated_scan import read_repeat
 
 
 @pytest.fixture
@@ -18,18 +18,18 @@ def cohort(tmp_path, tiny_cohort):
     return shutil.copytree(tiny_cohort / "cohort", tmp_path / "cohort")
 
 
-def test_the_same_person_with_other_noise(cohort, tiny_cohort, capsys):
+def test_the_same_subject_with_other_noise(cohort, tiny_cohort, capsys):
     manifest = Manifest.load(tiny_cohort / "manifest.json")
-    (person,) = manifest.people(group="patient")
-    name = person.truth.split("/")[0]
-    repeat_scan.main(["--cohort", str(cohort), "--people", name])
-    repeat_scan.main(["--cohort", str(cohort), "--people", name])
+    (subject,) = manifest.subjects_of(group="patient")
+    name = subject.truth.split("/")[0]
+    repeat_scan.main(["--cohort", str(cohort), "--subjects", name])
+    repeat_scan.main(["--cohort", str(cohort), "--subjects", name])
     assert capsys.readouterr().out.splitlines() == [
-        f"{cohort}: 1 people scanned again, 0 kept", f"{cohort}: 0 people scanned again, 1 kept"
+        f"{cohort}: 1 subjects scanned again, 0 kept", f"{cohort}: 0 subjects scanned again, 1 kept"
     ]  # fmt: skip
-    case = load_case(manifest, person)
+    case = load_case(manifest, subject)
     object.__setattr__(manifest, "root", cohort)
-    again = read_repeat(manifest, person, case.routine)
+    again = read_repeat(manifest, subject, case.routine)
     brain = np.isin(case.truth.tissue, (2, 3))
     first, second, true = (x[brain] for x in (case.routine.maps, again.maps, case.truth.maps))
     for channel in range(3):
@@ -44,7 +44,7 @@ def test_whom_another_version_drew_is_refused(cohort):
     geometry = load_geometry(cohort)
     write_nifti(read_nifti(path)[0] + np.float32(1.0), geometry, path)
     with pytest.raises(SystemExit, match="T1 of its truth is not what this version draws"):
-        repeat_scan.main(["--cohort", str(cohort), "--people", "sub-001"])
+        repeat_scan.main(["--cohort", str(cohort), "--subjects", "sub-001"])
     assert not list((cohort / "sub-001").glob("*routine2*"))
 
 
@@ -70,6 +70,6 @@ def test_cohorts_that_cannot_be_repeated_are_refused(cohort, change, match):
         repeat_scan.main(["--cohort", str(cohort)])
 
 
-def test_a_person_who_is_not_there_is_refused(cohort):
+def test_a_subject_who_is_not_there_is_refused(cohort):
     with pytest.raises(SystemExit, match="has no sub-099"):
-        repeat_scan.main(["--cohort", str(cohort), "--people", "sub-099"])
+        repeat_scan.main(["--cohort", str(cohort), "--subjects", "sub-099"])

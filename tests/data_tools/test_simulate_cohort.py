@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from data_tools.simulate_cohort import main
+from qsr_jax.anatomy.regions import REGION_NAMES
 from qsr_jax.data.dicom import read_series
-from qsr_jax.data.truth import read_truth
+from qsr_jax.data.studies.truth import read_truth
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.regions import REGION_NAMES
 
 SETTINGS = ["--seed", "7", "--protocol", "tiny", "--alignment", "sample"]
 
 
 def simulate(out, subjects, patients, *more):
-    people = ["--subjects", str(subjects), "--patients", str(patients)]
-    main(["--out", str(out), *people, *SETTINGS, *more])
+    subjects = ["--subjects", str(subjects), "--patients", str(patients)]
+    main(["--out", str(out), *subjects, *SETTINGS, *more])
 
 
 def digests(folder):
@@ -32,35 +32,35 @@ def digests(folder):
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """One healthy person and one patient."""
-    out = tmp_path_factory.mktemp("cohort") / "people"
+    """One healthy subject and one patient."""
+    out = tmp_path_factory.mktemp("cohort") / "subjects"
     simulate(out, 1, 1)
     return out
 
 
-def test_every_person_is_whole(cohort):
+def test_every_subject_is_whole(cohort):
     with (cohort / "participants.tsv").open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert [tuple(row.values()) for row in rows] == [("sub-001", "healthy"), ("sub-002", "patient")]
     for row in rows:
-        person = cohort / row["participant_id"]
+        subject = cohort / row["participant_id"]
         names = {f"{scan}_{name}" for scan in ("fast", "routine") for name in MAPS}
-        assert {path.name for path in person.iterdir()} == names | {"truth"}
-        assert all(len(list((person / name).glob("*.dcm"))) == 6 for name in names)
-        about = json.loads((person / "truth/truth.json").read_text())
+        assert {path.name for path in subject.iterdir()} == names | {"truth"}
+        assert all(len(list((subject / name).glob("*.dcm"))) == 6 for name in names)
+        about = json.loads((subject / "truth/truth.json").read_text())
         assert about["group"] == row["group"]
         assert about["grid_alignment"] == "sample"
 
 
 def test_series_and_truth_lie_where_they_should(cohort):
-    person = cohort / "sub-002"
-    routine, fast = (read_series(person / f"{scan}_t1") for scan in ("routine", "fast"))
+    subject = cohort / "sub-002"
+    routine, fast = (read_series(subject / f"{scan}_t1") for scan in ("routine", "fast"))
     fine, coarse = routine.volume.geometry, fast.volume.geometry
     expected = coarse.refined(2, "sample").affine_lps()
     np.testing.assert_allclose(fine.affine_lps(), expected, atol=1e-3)
     assert routine.study_uid == fast.study_uid
     assert routine.frame_uid == fast.frame_uid
-    truth = read_truth(person / "truth", fine)
+    truth = read_truth(subject / "truth", fine)
     white = truth.tissue == 3
     ratio = np.median(routine.volume.maps[..., 0][white]) / np.median(truth.maps[..., 0][white])
     assert 0.9 < ratio < 1.1
@@ -75,7 +75,7 @@ def test_only_the_patient_has_lesions_and_each_a_kind(cohort):
     assert list(patient.region_names.values()) == list(REGION_NAMES)
 
 
-def test_a_person_depends_on_seed_and_number_alone(cohort, tmp_path):
+def test_a_subject_depends_on_seed_and_number_alone(cohort, tmp_path):
     """The same bytes in a cohort of another size, made by another process."""
     simulate(tmp_path / "other", 1, 0, "--workers", "2")
     first = digests(cohort / "sub-001")
@@ -92,7 +92,7 @@ def test_a_rerun_keeps_the_finished_and_redoes_the_rest(cohort, tmp_path, capsys
     kept = (out / "sub-001/fast_t1/001.dcm").stat().st_mtime_ns
     capsys.readouterr()
     simulate(out, 1, 1)
-    assert "1 people found finished, kept" in capsys.readouterr().out
+    assert "1 subjects found finished, kept" in capsys.readouterr().out
     assert (out / "sub-001/fast_t1/001.dcm").stat().st_mtime_ns == kept
     assert digests(out / "sub-002") == digests(cohort / "sub-002")
     assert {k: v for k, v in digests(out).items() if k.parts[0].startswith("sub")} == before
@@ -129,7 +129,7 @@ def test_foreign_settings_are_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("people", "more", "said"),
+    ("subjects", "more", "said"),
     [
         ((-1, 1), [], "--subjects must be at least 0; got -1"),
         ((1, -1), [], "--patients must be at least 0; got -1"),
@@ -140,9 +140,9 @@ def test_foreign_settings_are_refused(tmp_path, text):
         ((1, 0), ["--snr", "nan"], "--snr must be positive; got nan"),
     ],
 )
-def test_impossible_numbers_are_refused(tmp_path, people, more, said):
+def test_impossible_numbers_are_refused(tmp_path, subjects, more, said):
     with pytest.raises(SystemExit, match=said):
-        simulate(tmp_path / "new", *people, *more)
+        simulate(tmp_path / "new", *subjects, *more)
     assert not (tmp_path / "new").exists()
 
 
@@ -162,13 +162,13 @@ def test_impossible_numbers_are_refused(tmp_path, people, more, said):
         (["--anatomy", "nowhere", "--labels", "brainweb"], "nowhere: not a folder"),
     ],
 )
-def test_impossible_people_are_refused(tmp_path, more, said):
+def test_impossible_subjects_are_refused(tmp_path, more, said):
     with pytest.raises(SystemExit, match=f"error: .*({said})"):
         main(["--out", str(tmp_path / "new"), "--subjects", "1", "--patients", "0", *more])
     assert not (tmp_path / "new").exists()
 
 
-def test_label_maps_make_people(tmp_path, rng):
+def test_label_maps_make_subjects(tmp_path, rng):
     """Unknown codes and wrong files are refused by name; good ones are recorded by content."""
     folder = tmp_path / "maps"
     folder.mkdir()

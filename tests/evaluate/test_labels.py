@@ -1,9 +1,12 @@
-"""Labels of a person: from the truth, found in the maps, drawn; and how two opinions compare."""
+"""Labels of a subject: from the truth, found in the maps, drawn; and how two opinions compare."""
 
 import numpy as np
 import pytest
 
-from qsr_jax.data.truth import Truth
+from qsr_jax.anatomy.label_subject import SubjectLabels
+from qsr_jax.anatomy.region_sources import NUCLEI, GeometricRegions
+from qsr_jax.anatomy.regions import GREY, REGION_NAMES, WHITE, label_regions
+from qsr_jax.data.studies.truth import Truth
 from qsr_jax.evaluate.measure.labels import (
     CENTROID,
     DICE,
@@ -16,9 +19,6 @@ from qsr_jax.evaluate.measure.labels import (
     no_labels,
     true_labels,
 )
-from qsr_jax.evaluate.regions.anatomy import Anatomy
-from qsr_jax.evaluate.regions.sources import NUCLEI, GeometricRegions
-from qsr_jax.physics.regions import GREY, REGION_NAMES, WHITE, label_regions
 from qsr_jax.types import Geometry
 
 SHAPE = (3, 40, 40)
@@ -80,7 +80,7 @@ def test_lesions_are_neither_grey_nor_white_matter():
     true = make_labels()
     drawn = np.zeros(SHAPE, np.uint8)
     drawn[1, 13:16, 9:12] = 2
-    anatomy = Anatomy(true.tissue, true.regions, true.region_names, np.zeros((*SHAPE, 3)))
+    anatomy = SubjectLabels(true.tissue, true.regions, true.region_names, np.zeros((*SHAPE, 3)))
     labels = found_labels(anatomy, (drawn, {2: "drawn"}), erode_pixels=0, lesions_said="by hand")
     assert (labels.tissue[drawn > 0] == LESION).all() and not labels.regions[drawn > 0].any()
     assert (labels.tissue == GREY).sum() == (true.tissue == GREY).sum() - (drawn > 0).sum()

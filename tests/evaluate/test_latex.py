@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from qsr_jax.evaluate.tables import latex
-from qsr_jax.evaluate.tables.latex import Column
+from qsr_jax.evaluate.formats import latex
+from qsr_jax.evaluate.formats.latex import Column
 
 COLUMNS = [
     Column("Region", align="l"),

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from qsr_jax.evaluate.agreement.report.long_table import TableError, blocks_of, read_long_table
+from qsr_jax.evaluate.agreement_report.long_table import TableError, blocks_of, read_long_table
 
-HEAD = "person,region,map,unit,method,value"
+HEAD = "subject,region,map,unit,method,value"
 ROWS = [
     f"p{i},{region},t1,ms,{method},{value + i}"
     for i in range(4)
@@ -30,15 +30,15 @@ def read(path, **options):
 
 def test_a_table_becomes_comparisons(save):
     (block,) = blocks_of(read(save(HEAD, *ROWS)), reference="routine")
-    assert [str(s) for s in block.subjects] == [
+    assert [str(s) for s in block.endpoints] == [
         f"t1 {region}, {method} vs routine"
         for method in ("trained", "fast")
         for region in ("GM", "WM")
     ]
-    assert block.persons == ("p0", "p1", "p2", "p3")
+    assert block.subjects == ("p0", "p1", "p2", "p3")
     np.testing.assert_array_equal(block.test[2], [990, 991, 992, 993])
     np.testing.assert_array_equal(block.reference, np.tile(np.arange(1000, 1004), (4, 1)))
-    assert block.subjects[0].unit == "ms"
+    assert block.endpoints[0].unit == "ms"
 
 
 def test_the_order_of_lines_and_columns_and_a_byte_order_mark_do_not_matter(save):
@@ -46,7 +46,7 @@ def test_the_order_of_lines_and_columns_and_a_byte_order_mark_do_not_matter(save
     turned = [",".join(reversed(row.split(","))) for row in (HEAD, *sorted(ROWS))]
     two = blocks_of(read(save(*turned, encoding="utf-8-sig")), reference="routine")
     for first, second in zip(one, two, strict=True):
-        order = [second.subjects.index(subject) for subject in first.subjects]
+        order = [second.endpoints.index(endpoint) for endpoint in first.endpoints]
         np.testing.assert_array_equal(first.test, second.test[order])
         np.testing.assert_array_equal(first.reference, second.reference[order])
 
@@ -58,10 +58,10 @@ def test_other_names_and_more_columns_and_only_some_lines(save):
     assert len(table.values) == 6
 
 
-def test_regions_of_other_persons_make_another_block(save):
+def test_regions_of_other_subjects_make_another_block(save):
     rows = [f"q{i},lesion,t1,ms,{m},{900 + i}" for i in range(3) for m in ("routine", "fast")]
     blocks = blocks_of(read(save(HEAD, *ROWS, *rows)), reference="routine")
-    assert [block.persons for block in blocks] == [("p0", "p1", "p2", "p3"), ("q0", "q1", "q2")]
+    assert [block.subjects for block in blocks] == [("p0", "p1", "p2", "p3"), ("q0", "q1", "q2")]
 
 
 def test_values_of_several_runs_become_their_mean(save):
@@ -75,7 +75,7 @@ def test_values_of_several_runs_become_their_mean(save):
     assert values["t1", "GM", "trained"] == {f"p{i}": 1020.0 + i for i in range(4)}
     assert values["t1", "WM", "trained"]["p3"] == 1013.0
     twice = save(f"{HEAD},run", *(f"{row},1" for row in ROWS), *again, again[0])
-    with pytest.raises(TableError, match="line 30: person p0 has a second value"):
+    with pytest.raises(TableError, match="line 30: subject p0 has a second value"):
         read(twice, average="run")
 
 
@@ -87,10 +87,10 @@ BAD_LINES = {
     "p0,GM,t2,ms,fast,-3": f"line 26: value '-3', {NUMBER}",
     "p0,GM,t2,ms,fast,": "line 26: value is empty",
     "p0,GM,t1,s,other,1.2": "line 26: t1 in 's' after 'ms'; convert to one unit",
-    "p0,GM,t1,ms,fast,5": r"line 26: person p0 has a second value of t1, GM, fast \(the first is "
+    "p0,GM,t1,ms,fast,5": r"line 26: subject p0 has a second value of t1, GM, fast \(the first is "
     "in line 4",
     "p0,GM,t2,ms,fast": "line 26: 5 cells, expected 6",
-    ",GM,t2,ms,fast,5": "line 26: person is empty",
+    ",GM,t2,ms,fast,5": "line 26: subject is empty",
     'p0,"GM,t2': "after line 26: not a UTF-8 csv file",
 }
 
@@ -109,7 +109,7 @@ def test_bytes_that_are_not_utf8_are_refused(save):
 @pytest.mark.parametrize(
     ("head", "got"),
     [
-        ("person,place,map,unit,method,value", "person, place"),
+        ("subject,place,map,unit,method,value", "subject, place"),
         (f"{HEAD},region", "value, region"),
         ("", "nothing"),
     ],
@@ -131,7 +131,7 @@ def test_a_filter_that_keeps_nothing(save):
     [
         (ROWS, "truth", "expected the reference 'truth' and another method, got routine, trained"),
         (ROWS[::3], "routine", "another method, got routine"),
-        (ROWS[1:], "routine", r"t1 GM, trained vs routine: 1 person with one method .* \(p0\)"),
+        (ROWS[1:], "routine", r"t1 GM, trained vs routine: 1 subject with one method .* \(p0\)"),
         (
             [row for row in ROWS if "WM,t1,ms,routine" not in row],
             "routine",

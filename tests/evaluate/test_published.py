@@ -2,8 +2,8 @@
 
 import pytest
 
-from qsr_jax.evaluate.tables import published
-from qsr_jax.physics.regions import REGION_NAMES
+from qsr_jax.anatomy.regions import REGION_NAMES
+from qsr_jax.evaluate.sections import published
 
 
 @pytest.mark.parametrize("key", published.TABLE_1, ids=" ".join)

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_people import make_about, make_case, make_cohort, make_predictions, make_shown
+from evaluation_subjects import make_about, make_case, make_cohort, make_predictions, make_shown
 
-from qsr_jax.data.staging import WriteError
-from qsr_jax.evaluate.measure.examples import example_slice
-from qsr_jax.evaluate.measure.person import measure
+from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.compute_tables import compute_tables
+from qsr_jax.evaluate.measure.example_slices import example_slice
+from qsr_jax.evaluate.measure.subject import measure
 from qsr_jax.evaluate.outputs import replaced_folder
 from qsr_jax.evaluate.report import page as report
+from qsr_jax.evaluate.report.opening import DIGITS, number
 from qsr_jax.evaluate.report.page import FILES, check_target, write_report
-from qsr_jax.evaluate.tables import published
-from qsr_jax.evaluate.tables.cohort import Cohort
-from qsr_jax.evaluate.tables.compute import compute_tables
-from qsr_jax.evaluate.tables.saving import leaves
-from qsr_jax.evaluate.tables.wording import DIGITS, number
+from qsr_jax.evaluate.report.saving import leaves
+from qsr_jax.evaluate.sections import published
+from qsr_jax.files.staged import WriteError
 
 
 class Page(HTMLParser):
@@ -131,7 +131,7 @@ FIGURE = re.compile(r"(?<![\w.,])[+−]?(?:\d+\.?\d*|\.\d+)(?![\w.]*\w)")
 """A number as people write it; "7b3f" and "2026-01-01" are none."""
 
 
-def test_every_number_people_read_is_in_the_csv(page, written):
+def test_every_number_subjects_read_is_in_the_csv(page, written):
     """Cells and the first paragraph: what stands there is a value of the csv, rounded as it stands.
 
     Left out: names of places and slices in the first column, and what the test's name already says.
@@ -211,7 +211,7 @@ def test_values_csv_is_tidy(written, cohort_and_examples):
 def test_the_header_says_where_it_comes_from(page):
     text = " ".join(" ".join(page.words).split())
     for words in (
-        "simulated people", "3 healthy, 1 patient", "T1, T2, PD: VGG-19 weights: random",
+        "simulated subjects", "3 healthy, 1 patient", "T1, T2, PD: VGG-19 weights: random",
         "research use; not for diagnosis", "jax 0.10.2", "2 CPU cores", "2026-01-01",
         "train: 8 healthy", "unpaired",
     ):  # fmt: skip
@@ -228,10 +228,10 @@ def test_text_from_outside_is_escaped(tmp_path, cohort_and_examples):
 
 
 def test_a_small_report_replaces_an_older_one(tmp_path, rng):
-    """One map, nobody with truth, two persons: the page still opens; and the old one is gone."""
+    """One map, nobody with truth, two subjects: the page still opens; and the old one is gone."""
     values, examples = [], []
     for i in range(2):
-        case = dataclasses.replace(make_case(rng, person=f"{i}", slices=2), truth=None)
+        case = dataclasses.replace(make_case(rng, subject=f"{i}", slices=2), truth=None)
         made = make_predictions(rng, case, names=("pd",))
         values += measure(case, made, split="test")
         examples = [example_slice(case, made)]
@@ -242,12 +242,12 @@ def test_a_small_report_replaces_an_older_one(tmp_path, rng):
         )
         assert json.loads((out / "tables.json").read_text())["about"]["date"] == date
     text = (out / "index.html").read_text("utf-8")
-    assert "needs 3 healthy persons with labels" in text
+    assert "needs 3 healthy subjects with labels" in text
     assert "Tissue means" not in text
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
 
-def test_two_healthy_persons_are_said_to_be_too_few(tmp_path, rng):
+def test_two_healthy_subjects_are_said_to_be_too_few(tmp_path, rng):
     cohort, _ = make_cohort(rng, healthy=2, patients=1, slices=2)
     write_report(tmp_path / "r", cohort=cohort, shown=make_shown([]), about=make_about())
     assert "n &lt; 3" in (tmp_path / "r" / "index.html").read_text("utf-8")
@@ -339,7 +339,7 @@ def test_numbers_are_saved_before_anything_is_drawn(tmp_path, cohort_and_example
 
 
 def test_perfect_predictions_are_refused_rather_than_reported_as_infinite(tmp_path, rng):
-    case = make_case(rng, person="a")
+    case = make_case(rng, subject="a")
     made = make_predictions(rng, case, gain=1.0, noise=np.zeros(3))
     cohort = Cohort(measure(case, made, split="test"))
     with pytest.raises(ValueError, match="T1 psnr, trained.* finite"):

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qsr_jax.data.nifti import write_nifti
-from qsr_jax.evaluate.regions import rois
-from qsr_jax.evaluate.regions.rois import RoiError, read_rois
+from qsr_jax.data.nifti.files import write_nifti
+from qsr_jax.evaluate.measure import rois
+from qsr_jax.evaluate.measure.rois import RoiError, read_rois
 from qsr_jax.types import Geometry
 
 GRID = Geometry((-20.0, -30.0, 5.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5.0, 2.0, 1.5), (4, 8, 6))

@@ -4,11 +4,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from qsr_jax.evaluate.report import charts, curves, forest, svg
-from qsr_jax.evaluate.tables.compute import compute_tables
-from qsr_jax.evaluate.tables.computing import POOLED
+from qsr_jax.evaluate.compute_tables import compute_tables
+from qsr_jax.evaluate.formats import svg
+from qsr_jax.evaluate.report import charts, curves, forest
+from qsr_jax.evaluate.sections.common import POOLED
 
-PANEL = svg.Panel(svg.Scale(0, 10, 100, 200), svg.Scale(-5, 5, 80, 20), "title", "x", "y")
+PANEL = svg.Panel(svg.AxisScale(0, 10, 100, 200), svg.AxisScale(-5, 5, 80, 20), "title", "x", "y")
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ PANEL = svg.Panel(svg.Scale(0, 10, 100, 200), svg.Scale(-5, 5, 80, 20), "title",
     ],
 )  # fmt: skip
 def test_ticks_are_round_and_on_the_scale(low, high, expected):
-    assert svg.ticks(svg.Scale(low, high, 0, 1)) == pytest.approx(expected)
+    assert svg.ticks(svg.AxisScale(low, high, 0, 1)) == pytest.approx(expected)
 
 
 def test_marks_stand_where_their_values_are():
@@ -69,7 +70,7 @@ def drawings(tables):
     points = [p for p in tables.points if (p.test, p.reference) == ("trained", "routine")]
     return {
         "agreement": charts.agreement_chart(rows, points),
-        "psnr": charts.psnr_chart(tables.persons),
+        "psnr": charts.psnr_chart(tables.subjects),
         "calibration": curves.calibration_chart(tables.calibration, "truth"),
         "forest": forest.forest_chart(tables.regions),
     }

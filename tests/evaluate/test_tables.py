@@ -1,17 +1,17 @@
-"""From people to tables: what was put in comes out, with the right n."""
+"""From subjects to tables: what was put in comes out, with the right n."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from evaluation_people import NAMES, make_case, make_cohort, make_predictions
+from evaluation_subjects import NAMES, make_case, make_cohort, make_predictions
 
-from qsr_jax.evaluate.measure.examples import example_slice
-from qsr_jax.evaluate.measure.person import covered_maps, measure
-from qsr_jax.evaluate.metrics.table import psnr, whole_windows
-from qsr_jax.evaluate.tables.cohort import Cohort
-from qsr_jax.evaluate.tables.compute import compute_tables
-from qsr_jax.evaluate.tables.computing import POOLED
+from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.compute_tables import compute_tables
+from qsr_jax.evaluate.measure.example_slices import example_slice
+from qsr_jax.evaluate.measure.subject import covered_maps, measure
+from qsr_jax.evaluate.sections.common import POOLED
+from qsr_jax.metrics.image import psnr, whole_windows
 from qsr_jax.types import SAMPLE
 
 
@@ -41,7 +41,7 @@ def test_tissue_table_recovers_the_injected_gain(tables):
 
 
 def test_fast_is_measured_on_its_own_voxels(rng):
-    case = make_case(rng, person="a")
+    case = make_case(rng, subject="a")
     (value,) = (
         v.value
         for v in measure(case, make_predictions(rng, case), split="test")
@@ -85,7 +85,7 @@ def test_region_p_values_are_corrected_for_one_another(tables):
 
 
 def test_equivalence_has_both_margins(tables):
-    """In units against 5 % of the routine mean, and each person's own percent against 5 %."""
+    """In units against 5 % of the routine mean, and each subject's own percent against 5 %."""
     for row in tables.tissue:
         units, percent = row.equivalence["trained-routine"], row.percent["trained-routine"]
         assert units.margin == pytest.approx(0.05 * row.means["routine"].mean)
@@ -103,7 +103,7 @@ def test_pd_differences_in_units_are_not_relative(tables):
 
 
 def test_calibration_recovers_the_injected_gain(tables):
-    """The trained maps are routine times 1.01: +1 % in every bin, of every person."""
+    """The trained maps are routine times 1.01: +1 % in every bin, of every subject."""
     rows = [r for r in tables.calibration if (r.method, r.reference) == ("trained", "routine")]
     assert {row.map for row in rows} == set(NAMES)
     for row in rows:
@@ -146,14 +146,14 @@ def test_weighted_images_of_every_method(tables):
 
 def test_lesion_table_is_of_patients(tables, cohort_and_examples):
     cohort, _ = cohort_and_examples
-    assert {cohort.group[row.person] for row in tables.lesions} == {"patient"}
+    assert {cohort.group[row.subject] for row in tables.lesions} == {"patient"}
     assert [row.lesion for row in tables.lesions if row.map == "t1"] == [
         "1 WMH",
         "2 infarct",
         "3 WMH",
     ]
     test = one(tables.lesion_tests, map="t2", method="trained")
-    assert (test.n_lesions, test.n_persons, test.lower) == (3, 1, 0)
+    assert (test.n_lesions, test.n_subjects, test.lower) == (3, 1, 0)
     assert test.percent == pytest.approx(1.0, abs=1.0)
 
 
@@ -175,7 +175,7 @@ def test_opposite_biases_do_not_cancel_in_the_verdict(rng):
     """GM +4 %, WM -4 %: the pooled bias is nothing, the size of the bias is 4 %."""
     values = []
     for i in range(3):
-        case = make_case(rng, person=str(i))
+        case = make_case(rng, subject=str(i))
         made = make_predictions(rng, case)
         tissue = case.truth.tissue[..., None]
         skewed = case.routine.maps * np.select([tissue == 2, tissue == 3], [1.04, 0.96], 1.0)
@@ -189,7 +189,7 @@ def test_opposite_biases_do_not_cancel_in_the_verdict(rng):
 def test_a_model_that_is_bicubic_gains_nothing(rng):
     values = []
     for i in range(3):
-        case = make_case(rng, person=str(i))
+        case = make_case(rng, subject=str(i))
         made = make_predictions(rng, case)
         values += measure(case, made | {"trained": made["bicubic"]}, split="test")
     for row in compute_tables(Cohort(values)).verdict:
@@ -206,10 +206,10 @@ def test_degenerate_values_are_named_by_row(cohort_and_examples):
         compute_tables(Cohort(values))
 
 
-def test_image_quality_is_mean_over_slices_then_over_persons(rng, tables, cohort_and_examples):
+def test_image_quality_is_mean_over_slices_then_over_subjects(rng, tables, cohort_and_examples):
     cohort, _ = cohort_and_examples
     row = one(tables.quality, map="t1", place="brain")
-    per_person = [
+    per_subject = [
         v.value for v in cohort.values
         if (v.kind, v.place, v.map, v.quantity, v.method)
         == ("image", "brain", "t1", "psnr", "trained")
@@ -217,15 +217,15 @@ def test_image_quality_is_mean_over_slices_then_over_persons(rng, tables, cohort
     sample = row.by_method["trained"]["psnr"]
     assert (sample.n, row.n) == (4, 4)
     assert (sample.mean, sample.sd) == (
-        pytest.approx(np.mean(per_person)),
-        pytest.approx(np.std(per_person, ddof=1)),
+        pytest.approx(np.mean(per_subject)),
+        pytest.approx(np.std(per_subject, ddof=1)),
     )
     assert row.convention == "brain, L = 4300 ms"
     assert one(tables.quality, map="t1", place="frame").paper.psnr_db.mean == 21.94
 
 
 def test_slices_without_brain_are_left_out(rng):
-    case = make_case(rng, person="a")
+    case = make_case(rng, subject="a")
     mask = case.routine.mask.copy()
     mask[0] = False
     mask[1, 10:] = False  # a sliver, no whole window
@@ -243,7 +243,7 @@ def test_slices_without_brain_are_left_out(rng):
     assert value.value == pytest.approx(float(per_slice[:, 1].mean()), rel=1e-6)
 
 
-def test_two_healthy_persons_get_means_and_no_tests(rng):
+def test_two_healthy_subjects_get_means_and_no_tests(rng):
     cohort, _ = make_cohort(rng, healthy=2, patients=0)
     tables = compute_tables(cohort)
     assert all(row.n == 2 and row.means["trained"].sd > 0 for row in tables.tissue)
@@ -254,10 +254,10 @@ def test_two_healthy_persons_get_means_and_no_tests(rng):
     assert not tables.lesion_tests
 
 
-def test_people_without_truth_get_image_quality_only(rng):
+def test_subjects_without_truth_get_image_quality_only(rng):
     values = []
     for i in range(3):
-        case = dataclasses.replace(make_case(rng, person=str(i)), truth=None)
+        case = dataclasses.replace(make_case(rng, subject=str(i)), truth=None)
         values += measure(case, make_predictions(rng, case), split="test")
     tables = compute_tables(Cohort(values))
     assert len(tables.quality) == 2 * 3
@@ -273,7 +273,7 @@ def test_a_model_of_one_map_gives_a_report_of_one_map(rng):
 
 
 def test_example_is_the_slice_with_most_lesion(rng):
-    case = make_case(rng, person="a", group="patient", lesions=2)
+    case = make_case(rng, subject="a", group="patient", lesions=2)
     lesions = np.zeros_like(case.truth.lesions)
     lesions[3, 30:34, 30:34] = 1
     case = dataclasses.replace(case, truth=dataclasses.replace(case.truth, lesions=lesions))
@@ -285,7 +285,7 @@ def test_example_is_the_slice_with_most_lesion(rng):
 
 
 def test_predictions_off_the_routine_grid_are_refused(rng):
-    case = make_case(rng, person="a")
+    case = make_case(rng, subject="a")
     made = make_predictions(rng, case)
     shifted = case.fast.geometry.refined(2, SAMPLE)
     made["trained"] = dataclasses.replace(made["trained"], geometry=shifted)
@@ -294,7 +294,7 @@ def test_predictions_off_the_routine_grid_are_refused(rng):
 
 
 def test_methods_without_a_common_map_are_refused(rng):
-    case = make_case(rng, person="a")
+    case = make_case(rng, subject="a")
     made = make_predictions(rng, case, names=("t1",))
     other = dataclasses.replace(
         made["bicubic"], names=("pd",), mean=made["bicubic"].mean[..., 2:]
@@ -305,7 +305,7 @@ def test_methods_without_a_common_map_are_refused(rng):
 
 @pytest.mark.parametrize("mask", [None, np.zeros((4, 64, 64), bool)], ids=["none", "empty"])
 def test_a_mask_is_needed(rng, mask):
-    case = make_case(rng, person="a")
+    case = make_case(rng, subject="a")
     case = dataclasses.replace(case, routine=dataclasses.replace(case.routine, mask=mask))
     with pytest.raises(ValueError, match="no mask|holds no 11 x 11 window"):
         measure(case, make_predictions(rng, case), split="test")

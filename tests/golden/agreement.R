@@ -1,6 +1,6 @@
-# Golden numbers of tests/evaluate/test_agreement_golden.py, from base R alone.
+# Golden numbers of tests/statistics/test_agreement_golden.py, from base R alone.
 #   cd tests/golden && Rscript agreement.R
-# Reads agreement_data.csv (dataset, person, test, reference), writes agreement_r.csv (dataset,
+# Reads agreement_data.csv (dataset, subject, test, reference), writes agreement_r.csv (dataset,
 # quantity, value). Where base R has a function it is called (t.test, wilcox.test, lm, confint, aov,
 # qt, qf, p.adjust); Deming, Passing-Bablok and Lin's concordance are written here from their papers
 # and share no code or algebra with qsr_jax (Deming's slope comes from eigenvectors, the ICCs from
@@ -71,8 +71,8 @@ concordance <- function(x, y) {                  # Lin 1989, variance as correct
 
 icc <- function(x, y) {                          # McGraw and Wong 1996, Tables 4 and 7
   n <- length(x); k <- 2
-  long <- data.frame(v = c(x, y), person = factor(rep(seq_len(n), 2)), method = gl(2, n))
-  ms <- summary(aov(v ~ person + method, long))[[1]][["Mean Sq"]]
+  long <- data.frame(v = c(x, y), subject = factor(rep(seq_len(n), 2)), method = gl(2, n))
+  ms <- summary(aov(v ~ subject + method, long))[[1]][["Mean Sq"]]
   R <- ms[1]; M <- ms[2]; E <- ms[3]
   f <- R / E; edge <- qf(0.975, n - 1, (n - 1) * (k - 1))
   FL <- f / edge; FU <- f * edge

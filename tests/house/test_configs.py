@@ -7,13 +7,14 @@ import jax
 import pytest
 from ml_collections import ConfigDict
 
-from launch import experiment, train
-from launch.configuration import (
+from launch import train
+from launch.config import build
+from launch.config.build import describe_features, features_parameters
+from launch.config.page import (
     ConfigError,
     flatten,
     load_config,
 )
-from launch.experiment import describe_features, features_parameters
 from qsr_jax.maps import MAPS
 from qsr_jax.train.state import init_state
 from qsr_jax.train.steps import LossWeights, make_step
@@ -26,7 +27,7 @@ PAGES = sorted(p for p in (ROOT / "configs").glob("*.py") if p.name != "__init__
 def test_every_page_opens_and_its_step_can_be_traced(page):
     """The step of each page, at its own size, by shapes alone (nothing is computed)."""
     config = load_config(str(page))
-    networks = experiment.build_networks(config, scale=2)
+    networks = build.build_networks(config, scale=2)
     side, batch = 64, config.data.batch_size
     shapes = {
         "lr": jax.ShapeDtypeStruct((batch, side, side, 1), "uint16"),
@@ -137,14 +138,14 @@ def test_durations_are_given_once(epochs, steps):
     config = load_config(str(ROOT / "configs/srgan.py"))
     config.schedule.epochs, config.schedule.steps = epochs, steps
     with pytest.raises(ConfigError, match="give exactly one of them"):
-        experiment.planned_steps(config, 100)
+        build.planned_steps(config, 100)
 
 
 def test_epochs_become_steps():
     config = load_config(str(ROOT / "configs/srgan.py"))
-    assert experiment.planned_steps(config, 2900) == 200 * (2900 // 8)
+    assert build.planned_steps(config, 2900) == 200 * (2900 // 8)
     with pytest.raises(ConfigError, match="batch_size is 8, the data set has 5 records"):
-        experiment.planned_steps(config, 5)
+        build.planned_steps(config, 5)
 
 
 @pytest.mark.parametrize("wrong", [-1, 72401])
@@ -153,7 +154,7 @@ def test_a_stage_is_no_longer_than_the_training(key, wrong):
     config = load_config(str(ROOT / "configs/srgan.py"))
     config.schedule[key] = wrong
     with pytest.raises(ConfigError, match=f"schedule.{key} is {wrong}; expected 0 to 72400"):
-        experiment.planned_steps(config, 2900)
+        build.planned_steps(config, 2900)
 
 
 def test_weights_must_be_chosen():
@@ -166,7 +167,7 @@ def test_weights_must_be_chosen():
 def test_an_unknown_generator_is_told():
     config = load_config(str(ROOT / "configs/srgan.py"), ["--config.generator.name=unet"])
     with pytest.raises(ConfigError, match="known: srgan"):
-        experiment.build_networks(config, scale=2)
+        build.build_networks(config, scale=2)
 
 
 def _random(config: ConfigDict) -> ConfigDict:

@@ -58,7 +58,7 @@ def _training_on_small_disks(runner: Runner, count: int, rng: np.random.Generato
 
 
 def _building_on_small_disks(runner: Runner, count: int, rng: np.random.Generator) -> Iterator[str]:
-    from qsr_jax.data.records import DatasetError, open_records
+    from qsr_jax.data.records.open import DatasetError, open_records
     from qsr_jax.maps import MAPS
 
     most = _used_kib(runner.data_dir)

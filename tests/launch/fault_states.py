@@ -82,9 +82,9 @@ def poison(field: str | None, at: int, value: float, pick: int) -> None:
     """Makes training's step ``at`` (from 0) start with one number that is not finite."""
     import jax
 
-    from launch import experiment
+    from launch.config import build
 
-    whole = experiment.steps_by_stage
+    whole = build.steps_by_stage
 
     def spoilt_leaf(tree: Any) -> Any:
         leaves, shape = jax.tree.flatten(tree)
@@ -112,7 +112,7 @@ def poison(field: str | None, at: int, value: float, pick: int) -> None:
 
         return chosen
 
-    experiment.steps_by_stage = steps_by_stage
+    build.steps_by_stage = steps_by_stage
 
 
 def not_finite(runner: Runner, count: int, rng: np.random.Generator) -> Iterator[str]:
@@ -181,7 +181,7 @@ def changed_runs(runner: Runner, count: int, rng: np.random.Generator) -> Iterat
 
 
 def _other_version() -> None:
-    from launch import run_papers
+    from qsr_jax.train import workdir as run_papers
 
     run_papers.__version__ = "99.0"
 

@@ -90,8 +90,8 @@ def main() -> None:
 def _cohort(root: Path) -> Path:
     from data_tools import build_dataset, pair_studies, simulate_cohort
 
-    people = ["--subjects", "6", "--patients", "1", "--seed", "0", "--protocol", "tiny"]
-    simulate_cohort.main(["--out", str(root / "cohort"), *people])
+    subjects = ["--subjects", "6", "--patients", "1", "--seed", "0", "--protocol", "tiny"]
+    simulate_cohort.main(["--out", str(root / "cohort"), *subjects])
     split = ["--test-fraction", "0.5", "--validation-fraction", "0.16"]
     manifest = str(root / "manifest.json")
     pair_studies.main(["--dicom", str(root / "cohort"), "--out", manifest, *split])

@@ -4,22 +4,22 @@ import json
 
 import pytest
 
-from launch import bench_metrics
+from launch.bench import metrics
 
 
 def test_every_metric_of_every_map_is_timed(capsys):
-    bench_metrics.main(["--people", "1", "--side", "256", "--workers", "1"])
+    metrics.main(["--subjects", "1", "--side", "256", "--workers", "1"])
     (line,) = capsys.readouterr().out.splitlines()
     row = json.loads(line)
-    assert (row["people"], row["slices"], row["side"], row["maps"]) == (1, 24, 256, 3)
+    assert (row["subjects"], row["slices"], row["side"], row["maps"]) == (1, 24, 256, 3)
     # six numbers of the brain, five of the frame, two of every slice, NIQE and noise
-    assert row["numbers_per_person"] == 3 * (6 + 5 + 2 * 24 + 1 + 1)
+    assert row["numbers_per_subject"] == 3 * (6 + 5 + 2 * 24 + 1 + 1)
     assert 0.0 < row["seconds"] < 600.0 and row["cpu_seconds"] > 0.0
 
 
-@pytest.mark.parametrize("flags", [["--people", "0"], ["--side", "128"], ["--sides", "512"]])
+@pytest.mark.parametrize("flags", [["--subjects", "0"], ["--side", "128"], ["--sides", "512"]])
 def test_what_cannot_be_measured_is_refused(flags, capsys):
     with pytest.raises(SystemExit) as stop:
-        bench_metrics.main(flags)
+        metrics.main(flags)
     assert stop.value.code == 2
     assert "error:" in capsys.readouterr().err

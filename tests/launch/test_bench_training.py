@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from launch import bench
-from launch import bench_material as material
+from launch.bench import door, material
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +31,7 @@ def rows(capsys, monkeypatch):
     monkeypatch.setattr(material, "SIDE", 24)
 
     def run(*words: str) -> list[dict]:
-        bench.main([*SMALL, *words])
+        door.main([*SMALL, *words])
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     return run
@@ -68,8 +67,8 @@ COUNTED = """
 import sys
 import jax
 from pathlib import Path
-from launch.computing import use_compile_cache
-from launch.configuration import load_config
+from launch.config.compute import use_compile_cache
+from launch.config.page import load_config
 
 counts = {"cache_hits": 0, "cache_misses": 0}
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from launch import compare
-from qsr_jax.data.nifti import write_nifti
+from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.types import Geometry
 
 GRID = Geometry((-20.0, -30.0, 5.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5.0, 2.0, 2.0), (3, 24, 20))
@@ -120,14 +120,14 @@ def test_niqe_says_its_model(files, capsys, tmp_path, rng):
 
 
 def test_dicom_series_know_their_map(tiny_cohort, capsys):
-    person = tiny_cohort / "cohort/sub-001"
-    text = run(capsys, person / "routine_t1", person / "routine_t1")
+    subject = tiny_cohort / "cohort/sub-001"
+    text = run(capsys, subject / "routine_t1", subject / "routine_t1")
     assert "map t1, mask: whole frame, L = 4300 ms" in text
-    assert "voxels (z, y, x)" in refusal(person / "fast_t1", person / "routine_t1")
+    assert "voxels (z, y, x)" in refusal(subject / "fast_t1", subject / "routine_t1")
     assert "holds t1, not --map t2" in refusal(
-        person / "routine_t1", person / "routine_t1", "--map", "t2"
+        subject / "routine_t1", subject / "routine_t1", "--map", "t2"
     )
-    assert "is t2" in refusal(person / "routine_t1", person / "routine_t2")
+    assert "is t2" in refusal(subject / "routine_t1", subject / "routine_t2")
 
 
 @pytest.mark.parametrize(

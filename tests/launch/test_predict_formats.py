@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from launch import predict
-from launch.bench_material import write_scan
+from launch.bench.material import write_scan
 from qsr_jax.data.dicom import read_series
 from qsr_jax.types import CORNER, Prediction
 

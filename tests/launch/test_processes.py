@@ -22,10 +22,10 @@ from processes_runs import (
 )
 
 from launch import processes, train
-from launch.configuration import load_config
+from launch.config.page import load_config
 from launch.processes import SLURM_STEP, add_process_arguments, membership
 from qsr_jax.checkpoint import LATEST, sealed_steps
-from qsr_jax.train.record import read_metrics
+from qsr_jax.train.metric_log import read_metrics
 from qsr_jax.train.stopping import STOPPED
 
 ROOT = Path(__file__).parents[2]

@@ -14,16 +14,16 @@ import numpy as np
 import pydicom
 import pytest
 
-from launch import bench, bench_data, evaluate, predict, status, train
-from launch import bench_material as material
-from launch.version import software_version
+from launch import evaluate, predict, status, train
+from launch.bench import data, door, material
 from qsr_jax.checkpoint import BEST, LATEST, load_document
 from qsr_jax.checkpoint.seal import SEAL
 from qsr_jax.data.dicom import read_series
-from qsr_jax.evaluate.predictors.predict import load_predictor
 from qsr_jax.maps import MAPS
+from qsr_jax.predictors.network import load_predictor
+from qsr_jax.provenance import software_version
 from qsr_jax.train.best import merit_of
-from qsr_jax.train.record import read_metrics
+from qsr_jax.train.metric_log import read_metrics
 from qsr_jax.train.stopping import STOPPED
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def trained(tiny_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def patient(tiny_cohort) -> Path:
-    """The study folder of the simulated patient (a test person)."""
+    """The study folder of the simulated patient (a test subject)."""
     return tiny_cohort / "cohort" / "sub-007"
 
 
@@ -279,7 +279,7 @@ def test_the_best_checkpoint_may_be_asked_for(trained, patient, tmp_path):
     predict.main([*words, "--output", str(tmp_path / "sr"), "--checkpoint", BEST])
     said = pydicom.dcmread(tmp_path / "sr" / "001.dcm").DerivationDescription
     step, _ = load_document(trained / "pd", which=BEST)
-    assert f"{step} training steps, chosen on validation people" in said
+    assert f"{step} training steps, chosen on validation subjects" in said
 
 
 @pytest.mark.parametrize(
@@ -404,11 +404,11 @@ def test_benchmarks_print_json_lines(what, with_data, tiny_data, capsys, monkeyp
         words += ["--data_dir", str(tiny_data)]
         if what != "input":
             with pytest.raises(SystemExit) as stopped:
-                bench.main(words)
+                door.main(words)
             assert stopped.value.code == 2
             return
-    monkeypatch.setitem(bench_data.PROTOCOLS, "paper", bench_data.PROTOCOLS["tiny"])
-    bench.main(words)
+    monkeypatch.setitem(data.PROTOCOLS, "paper", data.PROTOCOLS["tiny"])
+    door.main(words)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {"device", "jax"} <= set(rows[0])
     assert len(rows) == {"step": 2, "input": 1, "predict": 2, "ingest": 2, "simulate": 1}[what]

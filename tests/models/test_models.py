@@ -8,7 +8,7 @@ import pytest
 from qsr_jax import losses
 from qsr_jax.models import GENERATORS
 from qsr_jax.models.discriminator import Discriminator
-from qsr_jax.models.generator import Generator, pixel_shuffle
+from qsr_jax.models.srgan import Generator, pixel_shuffle
 
 SMALL = {"features": 4, "blocks": 1, "norm_momentum": 0.9}
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from qsr_jax.physics.coils import HEAD_MM, places, sensitivities, smooth_phase
-from qsr_jax.physics.motion import draw_motion, move
 from qsr_jax.physics.scanner import SCANNER, Scanner
+from qsr_jax.simulate.motion import draw_motion, move
 
 
 def test_coils_on_a_ring():

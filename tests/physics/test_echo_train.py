@@ -7,7 +7,7 @@ import pytest
 from scipy import linalg
 
 from qsr_jax.physics import echo_train
-from qsr_jax.physics.protocol import FAST, PROTOCOLS, ROUTINE
+from qsr_jax.physics.mdme_protocol import FAST, PROTOCOLS, ROUTINE
 
 ALL = [*PROTOCOLS["paper"], *PROTOCOLS["tiny"]]
 

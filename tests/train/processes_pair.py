@@ -11,8 +11,8 @@ import numpy as np
 
 from qsr_jax.train import processes
 from qsr_jax.train.loop import Cadence, Callbacks, fit
+from qsr_jax.train.metric_log import Silence
 from qsr_jax.train.parallel import AXIS, compile_step, replicate
-from qsr_jax.train.record import Silence
 
 
 def main(port: str, process: int, slow_s: float) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from qsr_jax.train.dispatch import one_by_one, together
 from qsr_jax.train.loop import Cadence, Callbacks, fit
+from qsr_jax.train.metric_log import Recorder, read_metrics
 from qsr_jax.train.parallel import split_over_devices
-from qsr_jax.train.record import Recorder, read_metrics
 
 
 def test_every_step_of_a_call_is_inspected_and_logged(tmp_path):

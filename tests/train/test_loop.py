@@ -8,7 +8,7 @@ import pytest
 
 from qsr_jax.maps import MAPS
 from qsr_jax.train.loop import Cadence, Callbacks, fit
-from qsr_jax.train.record import Recorder, read_metrics
+from qsr_jax.train.metric_log import Recorder, read_metrics
 from qsr_jax.train.validate import make_scorer, validation_scores
 
 

@@ -13,11 +13,11 @@ import jax
 import numpy as np
 import pytest
 
-from qsr_jax.data.pipeline import batch_ids, batches, in_order, part_of
+from qsr_jax.data.records.batches import batch_ids, batches, in_order, part_of
 from qsr_jax.train import loop, processes
 from qsr_jax.train.loop import Cadence, Callbacks, fit
+from qsr_jax.train.metric_log import Recorder, Silence
 from qsr_jax.train.parallel import ASKED, compile_step, split_over_devices, with_wish
-from qsr_jax.train.record import Recorder, Silence
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ import pytest
 from small_networks import small_networks
 
 from qsr_jax.maps import MAPS
-from qsr_jax.train.inputs import prepare
+from qsr_jax.tasks.crops import prepare
 from qsr_jax.train.parallel import AXIS, compile_step, replicate, split_over_devices
 from qsr_jax.train.steps import LossWeights, make_step
 

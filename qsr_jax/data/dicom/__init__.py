@@ -1,16 +1,15 @@
 """DICOM in and out; the only room that knows pydicom."""
 
 from qsr_jax.data.dicom.acquired import Acquisition, write_acquired
+from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.deidentify import Anonymous, anonymous, pseudonym
 from qsr_jax.data.dicom.derived import write_derived
 from qsr_jax.data.dicom.elements import make_uid
 from qsr_jax.data.dicom.errors import DicomInputError, named_tag
 from qsr_jax.data.dicom.find import Found, find_series, image_files
 from qsr_jax.data.dicom.parametric_map import MissingPackageError, write_parametric_map
-from qsr_jax.data.dicom.rate import IngestRate, ingest_rate, read_plain
 from qsr_jax.data.dicom.read import Series, owner_of, read_folder, read_series
 from qsr_jax.data.dicom.survey import Finding, survey
-from qsr_jax.data.dicom.worker import DecodeWorker
 
 __all__ = [
     "Acquisition",
@@ -19,19 +18,16 @@ __all__ = [
     "DicomInputError",
     "Finding",
     "Found",
-    "IngestRate",
     "MissingPackageError",
     "Series",
     "anonymous",
     "find_series",
     "image_files",
-    "ingest_rate",
     "make_uid",
     "named_tag",
     "owner_of",
     "pseudonym",
     "read_folder",
-    "read_plain",
     "read_series",
     "survey",
     "write_acquired",

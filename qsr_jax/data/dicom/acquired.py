@@ -1,4 +1,4 @@
-"""Writes map series that look like the scanner's, for simulated people."""
+"""Writes map series that look like the scanner's, for simulated subjects."""
 
 import dataclasses
 from pathlib import Path
@@ -13,17 +13,17 @@ from qsr_jax.data.dicom.elements import (
     set_plane,
     set_rescale,
 )
-from qsr_jax.data.staging import staged_folder
+from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MapSpec, spec_of, to_stored
 from qsr_jax.types import Volume
 
 
 @dataclasses.dataclass(frozen=True)
 class Acquisition:
-    """What the header of a map series says about the person and the scan.
+    """What the header of a map series says about the subject and the scan.
 
     Attributes:
-        patient_id: PatientID; the same in all series of a person.
+        patient_id: PatientID; the same in all series of a subject.
         patient_name: PatientName, "FAMILY^GIVEN".
         study_uid: StudyInstanceUID, see :func:`qsr_jax.data.dicom.make_uid`.
         frame_uid: FrameOfReferenceUID; equal for series that share patient coordinates.

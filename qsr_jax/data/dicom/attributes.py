@@ -1,6 +1,6 @@
 """What a file says, one attribute at a time: each is what it should be, or the file is refused.
 
-Nothing here prints what a file says about a person; messages hold numbers and coded terms only.
+Nothing here prints what a file says about a subject; messages hold numbers and coded terms only.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from pydicom.dataset import Dataset
 
-from qsr_jax.data.coded import coded
 from qsr_jax.data.dicom.errors import DicomInputError
+from qsr_jax.data.dicom.redaction import coded
 
 _SILENT = logging.CRITICAL + 1
 

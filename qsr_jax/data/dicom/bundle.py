@@ -6,22 +6,22 @@ import numpy as np
 
 from qsr_jax.data.dicom.frames import MAPPING, Frame
 from qsr_jax.data.dicom.scaling import scale_of
-from qsr_jax.data.dicom.stack import SAME_PLACE_MM
-from qsr_jax.data.protocols import (
+from qsr_jax.data.dicom.series_rules import (
     BLOCKS,
     IMAGE_TYPE,
     ORDERED,
     QUANTITY,
     TURNS,
     NotAMapError,
-    Protocol,
+    SeriesRule,
     recognise,
 )
+from qsr_jax.data.dicom.stack import SAME_PLACE_MM
 
 
 def split(
-    frames: Sequence[Frame], protocols: Sequence[Protocol]
-) -> tuple[Protocol, Mapping[str, list[Frame]]]:
+    frames: Sequence[Frame], protocols: Sequence[SeriesRule]
+) -> tuple[SeriesRule, Mapping[str, list[Frame]]]:
     """The row that recognises a series, and the slices of each map in it (key of MAPS).
 
     Raises:
@@ -45,9 +45,9 @@ def split(
     return row, maps
 
 
-def _row_of(frames: Sequence[Frame], protocols: Sequence[Protocol]) -> Protocol:
+def _row_of(frames: Sequence[Frame], protocols: Sequence[SeriesRule]) -> SeriesRule:
     """The one row for all slices."""
-    known: dict[tuple[str, ...], Protocol] = {}
+    known: dict[tuple[str, ...], SeriesRule] = {}
     for frame in frames:
         image_type = frame.image_type
         if image_type not in known:
@@ -61,7 +61,7 @@ def _row_of(frames: Sequence[Frame], protocols: Sequence[Protocol]) -> Protocol:
     return known[frames[0].image_type]
 
 
-def _name(frame: Frame, row: Protocol) -> str:
+def _name(frame: Frame, row: SeriesRule) -> str:
     """The map that a slice says it belongs to."""
     if row.by == IMAGE_TYPE:
         return recognise(frame.image_type, protocols=(row,))[0]
@@ -89,7 +89,7 @@ def _joined(value: object) -> str:
         return str(value)
 
 
-def _by_order(frames: Sequence[Frame], row: Protocol) -> list[str]:
+def _by_order(frames: Sequence[Frame], row: SeriesRule) -> list[str]:
     """The map of each slice, told from the order of InstanceNumber."""
     places = [(frame.number("InstanceNumber"), frame.index or 0) for frame in frames]
     if len(set(places)) != len(places):

@@ -1,4 +1,4 @@
-"""Takes the person out of a DICOM file, so that its series still pairs with the others.
+"""Takes the subject out of a DICOM file, so that its series still pairs with the others.
 
 PS3.15 Annex E, Basic Application Level Confidentiality Profile: the table of attributes and actions
 is the one that the package dicom-anonymizer carries (edition 2026c). Beyond it, private attributes
@@ -54,13 +54,13 @@ METHOD = ("PS3.15 E.1 basic profile, table 2026c", "private and unknown attribut
 
 
 class Anonymous(NamedTuple):
-    """A file without its person.
+    """A file without its subject.
 
     Attributes:
         content: the new file's bytes.
         patient: what stands for the PatientID, 16 hex digits.
         series: the new StudyInstanceUID and SeriesInstanceUID.
-        patient_id: the PatientID as it was, to look the person up in a table of groups.
+        patient_id: the PatientID as it was, to look the subject up in a table of groups.
     """
 
     content: bytes
@@ -70,7 +70,7 @@ class Anonymous(NamedTuple):
 
 
 def anonymous(path: Path, salt: bytes) -> Anonymous:
-    """Reads a file and returns it without its person; the same salt gives the same identifiers.
+    """Reads a file and returns it without its subject; the same salt gives the same identifiers.
 
     Raises:
         DicomInputError: not an MR image or map, text burned into its pixels, or not readable.
@@ -79,7 +79,7 @@ def anonymous(path: Path, salt: bytes) -> Anonymous:
     if header.text("SOPClassUID") not in IMAGES:
         header.refuse("SOPClassUID", "not an MR image or parametric map")
     if header.optional_text("BurnedInAnnotation") == "YES":
-        header.refuse("BurnedInAnnotation", "YES; text in the pixels may name the person")
+        header.refuse("BurnedInAnnotation", "YES; text in the pixels may name the subject")
     patient_id = header.text("PatientID")
     studies = header.text("StudyInstanceUID"), header.text("SeriesInstanceUID")
     syntax = header.dataset.file_meta.TransferSyntaxUID

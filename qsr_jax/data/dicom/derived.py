@@ -22,9 +22,9 @@ from qsr_jax.data.dicom.frames import Frame
 from qsr_jax.data.dicom.header import unquoted
 from qsr_jax.data.dicom.orientation import signs_towards, turned
 from qsr_jax.data.dicom.read import Series, read_series, slices_of
+from qsr_jax.data.dicom.series_rules import MAP, QSR
 from qsr_jax.data.dicom.validator import check_standard
-from qsr_jax.data.protocols import MAP, QSR
-from qsr_jax.data.staging import staged_folder
+from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MapSpec, spec_of, to_stored
 from qsr_jax.types import Geometry, Prediction
 

@@ -25,7 +25,7 @@ from qsr_jax.data.dicom.header import Header, unquoted
 from qsr_jax.data.dicom.read import Series, slices_of
 from qsr_jax.data.dicom.source_images import refer_to_frames, stand_in
 from qsr_jax.data.dicom.validator import check_standard
-from qsr_jax.data.staging import staged_folder
+from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MapSpec, check
 from qsr_jax.types import Prediction
 

@@ -3,10 +3,10 @@
 import numpy as np
 from pydicom.uid import ExplicitVRBigEndian
 
+from qsr_jax.data.dicom.decoder_process import DecodeError, DecodeWorker
 from qsr_jax.data.dicom.frames import Frame
 from qsr_jax.data.dicom.header import FLOAT_BITS, Header
 from qsr_jax.data.dicom.syntaxes import CODECS, NATIVE, known_name
-from qsr_jax.data.dicom.worker import DecodeError, DecodeWorker
 
 SATURATED_SHARE = 0.01
 """Largest share of a slice's voxels that may hold the largest number its bits can."""

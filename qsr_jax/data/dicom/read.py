@@ -10,6 +10,7 @@ import numpy as np
 
 from qsr_jax.data.dicom.attributes import unquoted
 from qsr_jax.data.dicom.bundle import split
+from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.errors import DicomInputError
 from qsr_jax.data.dicom.find import image_files
 from qsr_jax.data.dicom.frames import Frame, frames_of
@@ -17,9 +18,8 @@ from qsr_jax.data.dicom.header import Header
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.dicom.pixels import check_range, padding_of, stored_pixels
 from qsr_jax.data.dicom.scaling import required_scale
+from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule
 from qsr_jax.data.dicom.stack import check_one_series, stacked
-from qsr_jax.data.dicom.worker import DecodeWorker
-from qsr_jax.data.protocols import PROTOCOLS, Protocol
 from qsr_jax.maps import MapSpec, check, spec_of
 from qsr_jax.types import Volume
 
@@ -68,7 +68,7 @@ def read_series(
     folder: Path,
     *,
     map_name: str | None = None,
-    protocols: Sequence[Protocol] = PROTOCOLS,
+    protocols: Sequence[SeriesRule] = PROTOCOLS,
     worker: DecodeWorker | None = None,
 ) -> Series:
     """Reads one map of the series in ``folder``; nothing is guessed, repaired or left out.
@@ -96,7 +96,7 @@ def read_series(
 def read_folder(
     folder: Path,
     *,
-    protocols: Sequence[Protocol] = PROTOCOLS,
+    protocols: Sequence[SeriesRule] = PROTOCOLS,
     worker: DecodeWorker | None = None,
     only: str | None = None,
 ) -> tuple[Series, ...]:
@@ -156,7 +156,7 @@ def owner_of(folder: Path) -> tuple[str, str]:
 
 
 def _series(
-    frames: Sequence[Frame], name: str, row: Protocol, worker: DecodeWorker, *, alone: bool
+    frames: Sequence[Frame], name: str, row: SeriesRule, worker: DecodeWorker, *, alone: bool
 ) -> Series:
     """One map of the series, from its slices."""
     frames, geometry = stacked(frames)
@@ -216,7 +216,7 @@ def _physical(
     return np.stack(slices), padded
 
 
-def _notes(values: np.ndarray, padded: int, row: Protocol) -> tuple[str, ...]:
+def _notes(values: np.ndarray, padded: int, row: SeriesRule) -> tuple[str, ...]:
     """What a person should look at."""
     flat = [index + 1 for index, one in enumerate(values) if one.min() == one.max()]
     notes = [f"slices {', '.join(map(str, flat))} hold one value only"] if flat else []

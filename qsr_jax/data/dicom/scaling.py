@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from qsr_jax.data.coded import coded, coded_all
 from qsr_jax.data.dicom.frames import MAPPING, Frame
+from qsr_jax.data.dicom.redaction import coded, coded_all
 from qsr_jax.maps import MapSpec
 
 _RANGES = (

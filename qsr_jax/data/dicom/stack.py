@@ -22,7 +22,7 @@ _SHARED_SECRETS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameO
 
 
 def check_one_series(headers: Sequence[Header]) -> None:
-    """Refuses files that are not different images of one series of one person.
+    """Refuses files that are not different images of one series of one subject.
 
     Raises:
         DicomInputError: naming the first file that does not belong.

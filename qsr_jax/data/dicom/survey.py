@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.errors import DicomInputError
 from qsr_jax.data.dicom.find import find_series, is_litter
 from qsr_jax.data.dicom.read import Series, read_folder
-from qsr_jax.data.dicom.worker import DecodeWorker
-from qsr_jax.data.protocols import Protocol
+from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.maps import spec_of
 
 ACCEPTED, REFUSED, IGNORED = "accepted", "refused", "ignored"
@@ -38,7 +38,7 @@ class Finding:
 def survey(
     root: Path,
     *,
-    protocols: Sequence[Protocol],
+    protocols: Sequence[SeriesRule],
     known: Callable[[Path], str],
     progress: Callable[[Iterable], Iterable],
 ) -> list[Finding]:

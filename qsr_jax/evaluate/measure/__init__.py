@@ -1,1 +1,1 @@
-"""From one person's maps to tidy values: every later number comes from these rows."""
+"""From one subject's maps to tidy values: every later number comes from these rows."""

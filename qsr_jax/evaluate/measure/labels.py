@@ -1,6 +1,6 @@
-"""Where tissues, regions and lesions of one person lie, and how far two such opinions agree.
+"""Where tissues, regions and lesions of one subject lie, and how far two such opinions agree.
 
-Simulated people have a truth. Scanned people have an anatomy that was found in their maps, and
+Simulated subjects have a truth. Scanned subjects have an anatomy that was found in their maps, and
 lesions that somebody drew. Both are labels on the routine grid, and every later table takes either.
 """
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from qsr_jax.data.truth import Truth
-from qsr_jax.evaluate.regions.anatomy import Anatomy
-from qsr_jax.evaluate.regions.classify import eroded
-from qsr_jax.evaluate.regions.means import label_means
+from qsr_jax.anatomy.label_means import label_means
+from qsr_jax.anatomy.label_subject import SubjectLabels
+from qsr_jax.anatomy.regions import GREY, WHITE
+from qsr_jax.anatomy.segmentation import eroded
+from qsr_jax.data.studies.truth import Truth
 from qsr_jax.maps import spec_of
-from qsr_jax.physics.regions import GREY, WHITE
 from qsr_jax.types import Geometry
 
 TISSUES = {GREY: "GM", WHITE: "WM"}
@@ -31,7 +31,7 @@ DICE, CENTROID, SHIFT = "Dice", "centroid distance", "shift of the routine mean"
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """What lies where in one person.
+    """What lies where in one subject.
 
     Attributes:
         tissue: (z, y, x) uint8, 2 grey and 3 white matter among its codes.
@@ -56,7 +56,7 @@ def true_labels(truth: Truth, *, erode_pixels: int = 0) -> Labels:
     """The truth's own labels.
 
     Args:
-        truth: of a simulated person.
+        truth: of a simulated subject.
         erode_pixels: how far voxels of a tissue or region lie from its border at least.
     """
     return _thinned(
@@ -74,7 +74,7 @@ def true_labels(truth: Truth, *, erode_pixels: int = 0) -> Labels:
 
 
 def found_labels(
-    anatomy: Anatomy,
+    anatomy: SubjectLabels,
     drawn: tuple[np.ndarray, Mapping[int, str]] | None,
     *,
     erode_pixels: int,
@@ -83,7 +83,7 @@ def found_labels(
     """Labels of an anatomy that was found in the maps, and lesions from elsewhere.
 
     Args:
-        anatomy: of the person, not eroded.
+        anatomy: of the subject, not eroded.
         drawn: (z, y, x) numbers of lesions and their names; None without lesions.
         erode_pixels: see :func:`true_labels`.
         lesions_said: where the lesions come from, in words.
@@ -131,7 +131,7 @@ def label_rows(
         labels: what lies where.
 
     Yields:
-        The fields of a value but the person's.
+        The fields of a value but the subject's.
     """
     lesions = {code: f"{code} {kind}" for code, kind in labels.lesion_kinds.items()}
     for method, maps in sources.items():
@@ -177,7 +177,7 @@ def comparison_rows(
         geometry: of all arrays.
 
     Yields:
-        The fields of a value but the person's.
+        The fields of a value but the subject's.
     """
     shared = {"kind": KIND, "method": "", "convention": "found in the maps, against the truth"}
     left = _left(true.tissue, geometry)

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from qsr_jax.data.manifest import FAST, PATIENT, ROUTINE
-from qsr_jax.evaluate.agreement import Regression
-from qsr_jax.evaluate.measure.person import BICUBIC, TRAINED, TRUTH
-from qsr_jax.evaluate.report import svg
-from qsr_jax.evaluate.tables.findings import PersonRow, PointRow
+from qsr_jax.data.studies.manifest import FAST, PATIENT, ROUTINE
+from qsr_jax.evaluate.formats import svg
+from qsr_jax.evaluate.measure.subject import BICUBIC, TRAINED, TRUTH
+from qsr_jax.evaluate.report.opening import DIGITS, name_of, number
+from qsr_jax.evaluate.tables.findings import PointRow, SubjectRow
 from qsr_jax.evaluate.tables.rows import AgreementRow
-from qsr_jax.evaluate.tables.wording import DIGITS, name_of, number
 from qsr_jax.maps import spec_of
+from qsr_jax.statistics import Regression
 
 WIDTH, LEFT, RIGHT, GAP, TOP, BOTTOM = 1100, 60, 10, 66, 34, 46
 """Of every plot, in pixels: whole width, room left and right, between panels, above, below."""
@@ -52,7 +52,7 @@ def agreement_chart(rows: Sequence[AgreementRow], points: Sequence[PointRow]) ->
 
     Args:
         rows: the pooled rows of one comparison, one per map; lines and limits come from them.
-        points: every person's values of the same comparison.
+        points: every subject's values of the same comparison.
     """
     height, parts = 230, [_tissue_legend()]
     upper = panels(len(rows), top=TOP + 22, height=height)
@@ -75,7 +75,7 @@ def _scatter(row: AgreementRow, points: Sequence[PointRow], x: tuple, y: tuple) 
     across = svg.spanning(values, start=x[0], end=x[1])
     panel = svg.Panel(
         across,
-        svg.Scale(across.low, across.high, *y),
+        svg.AxisScale(across.low, across.high, *y),
         f"{spec.label}: slope {number(fit.slope, 3)}, R² {number(fit.r_squared, 3)}",
         f"{name_of(row.reference)} {spec.label} ({spec.unit})",
         f"{name_of(row.test)} {spec.label} ({spec.unit})",
@@ -91,7 +91,7 @@ def _scatter(row: AgreementRow, points: Sequence[PointRow], x: tuple, y: tuple) 
     return Markup("").join(parts)
 
 
-def _crossings(fit: Regression, scale: svg.Scale) -> tuple[float, float]:
+def _crossings(fit: Regression, scale: svg.AxisScale) -> tuple[float, float]:
     """Where the line enters and leaves a square panel of that scale."""
     at = [scale.low, scale.high]
     if fit.slope > 0.0:
@@ -106,7 +106,7 @@ def _bland_altman(row: AgreementRow, points: Sequence[PointRow], x: tuple, y: tu
     bias, low, high = (number(v, 2, signed=True) for v in (result.bias, result.low, result.high))
     panel = svg.Panel(
         svg.spanning([p.mean for p in points], start=x[0], end=x[1]),
-        svg.Scale(-reach, reach, *y),
+        svg.AxisScale(-reach, reach, *y),
         f"bias {bias} %, limits {low} to {high} %",
         f"mean of both, {spec.label} ({spec.unit})",
         f"{name_of(row.test)} − {name_of(row.reference)} (%)",
@@ -127,7 +127,7 @@ def _point(panel: svg.Panel, row: AgreementRow, point: PointRow, x: float, y: fl
     digits = DIGITS[point.map]
     test, reference = (number(v, digits) for v in (point.test_value, point.reference_value))
     says = (
-        f"{point.person[:6]} {point.tissue}: {name_of(row.test)} {test}, "
+        f"{point.subject[:6]} {point.tissue}: {name_of(row.test)} {test}, "
         f"{name_of(row.reference)} {reference} {point.unit} "
         f"({number(point.percent, 2, signed=True)} %)"
     )
@@ -137,11 +137,11 @@ def _point(panel: svg.Panel, row: AgreementRow, point: PointRow, x: float, y: fl
     )  # fmt: skip
 
 
-def psnr_chart(rows: Sequence[PersonRow]) -> Markup:
-    """Brain-masked PSNR of every person, bicubic joined to trained, one panel per map."""
+def psnr_chart(rows: Sequence[SubjectRow]) -> Markup:
+    """Brain-masked PSNR of every subject, bicubic joined to trained, one panel per map."""
     maps = list(dict.fromkeys(row.map for row in rows))
-    people = [row for row in rows if row.map == maps[0]]
-    names = tuple(f"{r.person[:6]}{' *' if r.group == PATIENT else ''}" for r in people)
+    subjects = [row for row in rows if row.map == maps[0]]
+    names = tuple(f"{r.subject[:6]}{' *' if r.group == PATIENT else ''}" for r in subjects)
     height = 17.0 * len(names) + 12
     entries = [
         ("ring", kind_of(BICUBIC), "bicubic"),
@@ -155,21 +155,21 @@ def psnr_chart(rows: Sequence[PersonRow]) -> Markup:
         mine = [row for row in rows if row.map == name]
         values = [row.psnr[m] for row in mine for m in (BICUBIC, TRAINED)]
         panel = svg.Panel(
-            svg.spanning(values, start=x[0], end=x[1]), svg.Scale(-0.7, len(mine) - 0.3, *y[::-1]),
+            svg.spanning(values, start=x[0], end=x[1]), svg.AxisScale(-0.7, len(mine) - 0.3, *y[::-1]),
             spec_of(name).label, "brain-masked PSNR (dB)",
             names=names if name == maps[0] else ("",) * len(names),
         )  # fmt: skip
         parts.append(svg.frame(panel))
-        parts += [_psnr_person(panel, i, row) for i, row in enumerate(mine)]
-    label = "Brain-masked PSNR of every person, bicubic and trained"
+        parts += [_psnr_subject(panel, i, row) for i, row in enumerate(mine)]
+    label = "Brain-masked PSNR of every subject, bicubic and trained"
     return svg.drawing(parts, width=WIDTH, height=height + TOP + BOTTOM + 22, label=label)
 
 
-def _psnr_person(panel: svg.Panel, index: int, row: PersonRow) -> Markup:
+def _psnr_subject(panel: svg.Panel, index: int, row: SubjectRow) -> Markup:
     bicubic, trained = row.psnr[BICUBIC], row.psnr[TRAINED]
     better = trained > bicubic
     others = ", ".join(f"{name_of(m)} {number(v, 2)}" for m, v in row.psnr.items())
-    says = f"{row.person[:6]} {spec_of(row.map).label} PSNR (dB): {others}"
+    says = f"{row.subject[:6]} {spec_of(row.map).label} PSNR (dB): {others}"
     values = list(row.psnr.values())
     common = {"says": says, "values": values}
     shape, kind = ("dot", "better") if better else ("cross", "worse")

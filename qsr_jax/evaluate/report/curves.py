@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from qsr_jax.data.manifest import FAST, ROUTINE
-from qsr_jax.evaluate.measure.person import BICUBIC, TRAINED, TRUTH
-from qsr_jax.evaluate.report import svg
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
+from qsr_jax.evaluate.formats import svg
+from qsr_jax.evaluate.measure.subject import BICUBIC, TRAINED, TRUTH
 from qsr_jax.evaluate.report.charts import BOTTOM, TOP, WIDTH, kind_of, legend, panels
+from qsr_jax.evaluate.report.opening import DIGITS, name_of, number
 from qsr_jax.evaluate.tables.findings import CalibrationRow
-from qsr_jax.evaluate.tables.wording import DIGITS, name_of, number
 from qsr_jax.maps import spec_of
 
 CALIBRATION_SHOWN = {ROUTINE: (FAST, BICUBIC, TRAINED), TRUTH: (BICUBIC, TRAINED, ROUTINE)}
@@ -43,7 +43,7 @@ def _calibration_panel(
     means = [100.0 * r.difference.mean / _middle(r) for r in rows]
     inside = [max(-WIDEST, min(mean, WIDEST)) for mean in means]
     panel = svg.Panel(
-        svg.Scale(-0.6, len(edges) - 0.4, *x),
+        svg.AxisScale(-0.6, len(edges) - 0.4, *x),
         svg.spanning([*inside, -1.0, 1.0], start=y[0], end=y[1]),
         spec.label,
         f"{name_of(reference)} {spec.label} ({spec.unit}), by bin",

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import KDTree
 
-from qsr_jax.data.manifest import FAST, ROUTINE
-from qsr_jax.evaluate.measure.examples import Example
-from qsr_jax.evaluate.measure.person import BICUBIC, TRAINED, TRUTH
-from qsr_jax.evaluate.measure.synthetic import SHOWN, weighted_images
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
+from qsr_jax.evaluate.measure.example_slices import Example
+from qsr_jax.evaluate.measure.subject import BICUBIC, TRAINED, TRUTH
+from qsr_jax.evaluate.measure.synthetic_contrast import SHOWN, weighted_images
 from qsr_jax.maps import MAPS, spec_of
-from qsr_jax.physics.weighted import SEQUENCES
+from qsr_jax.physics.synthetic_contrast import SEQUENCES
 
 WINDOWS: dict[str, tuple[float, float]] = {"t1": (0, 2500), "t2": (0, 250), "pd": (40, 120)}
 """Grey-scale window of each map, physical units; the same in every report."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from qsr_jax.evaluate.measure.person import BICUBIC, TRAINED
-from qsr_jax.evaluate.report import svg
+from qsr_jax.evaluate.formats import svg
+from qsr_jax.evaluate.measure.subject import BICUBIC, TRAINED
 from qsr_jax.evaluate.report.charts import BOTTOM, TOP, WIDTH, kind_of, legend, panels
-from qsr_jax.evaluate.tables import published
+from qsr_jax.evaluate.report.opening import name_of, number
+from qsr_jax.evaluate.sections import published
 from qsr_jax.evaluate.tables.rows import RegionRow
-from qsr_jax.evaluate.tables.wording import name_of, number
 from qsr_jax.maps import spec_of
 
 FOREST_WINDOW, FOREST_WIDEST = 8.0, 32.0
@@ -37,7 +37,7 @@ def forest_chart(rows: Sequence[RegionRow]) -> Markup:
                 for v in (r.percent[m].interval.low, r.percent[m].interval.high)]  # fmt: skip
         reach = max(FOREST_WINDOW, min(1.05 * max(ends), FOREST_WIDEST))
         panel = svg.Panel(
-            svg.Scale(-reach, reach, *x), svg.Scale(-0.7, len(regions) - 0.3, *y[::-1]),
+            svg.AxisScale(-reach, reach, *x), svg.AxisScale(-0.7, len(regions) - 0.3, *y[::-1]),
             spec_of(name).label, "difference from routine (%)",
             names=names if name == maps[0] else ("",) * len(names),
         )  # fmt: skip

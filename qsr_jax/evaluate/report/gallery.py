@@ -5,11 +5,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from qsr_jax.evaluate.measure.examples import Example, Shown
-from qsr_jax.evaluate.measure.person import TRAINED
+from qsr_jax.evaluate.measure.example_slices import Example, Shown
+from qsr_jax.evaluate.measure.subject import TRAINED
 from qsr_jax.evaluate.report import charts, curves, figures, forest
+from qsr_jax.evaluate.sections.common import POOLED
 from qsr_jax.evaluate.tables import extras
-from qsr_jax.evaluate.tables.computing import POOLED
 from qsr_jax.evaluate.tables.rows import Tables
 from qsr_jax.maps import MAPS
 
@@ -45,7 +45,7 @@ def all_pictures(shown: Shown, maps: Sequence[str]) -> Iterator[Picture]:
 
 def all_plots(tables: Tables) -> dict[str, Any]:
     """Every plot that has its numbers."""
-    plots: dict[str, Any] = {"psnr": charts.psnr_chart(tables.persons), "agreement": []}
+    plots: dict[str, Any] = {"psnr": charts.psnr_chart(tables.subjects), "agreement": []}
     for test, reference in extras.SHOWN_PAIRS:
         rows = [
             row

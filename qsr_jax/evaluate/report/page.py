@@ -7,21 +7,23 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from qsr_jax.data.manifest import FAST, HEALTHY, PATIENT, ROUTINE
-from qsr_jax.evaluate.measure import bins, detail, reading, synthetic
-from qsr_jax.evaluate.measure.examples import Shown
-from qsr_jax.evaluate.measure.person import BICUBIC, TRAINED, TRUTH
+from qsr_jax.data.studies.manifest import FAST, HEALTHY, PATIENT, ROUTINE
+from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.compute_tables import compute_tables
+from qsr_jax.evaluate.measure import (
+    calibration,
+    lesion_contrast,
+    noise_and_resolution,
+    synthetic_contrast,
+)
+from qsr_jax.evaluate.measure.example_slices import Shown
+from qsr_jax.evaluate.measure.repeated_scan import REPEAT
+from qsr_jax.evaluate.measure.subject import BICUBIC, TRAINED, TRUTH
 from qsr_jax.evaluate.outputs import check_ours, replaced_folder
-from qsr_jax.evaluate.predictors.baselines import CALIBRATED
-from qsr_jax.evaluate.predictors.rescan import REPEAT
 from qsr_jax.evaluate.report import figures
+from qsr_jax.evaluate.report import opening as wording
 from qsr_jax.evaluate.report.gallery import all_pictures, all_plots
-from qsr_jax.evaluate.tables import published, wording
-from qsr_jax.evaluate.tables.cohort import Cohort
-from qsr_jax.evaluate.tables.compute import compute_tables
-from qsr_jax.evaluate.tables.repeated import FoldSeed
-from qsr_jax.evaluate.tables.rows import Tables
-from qsr_jax.evaluate.tables.saving import (
+from qsr_jax.evaluate.report.saving import (
     FORMAT,
     TABLES_CSV,
     TABLES_JSON,
@@ -30,8 +32,12 @@ from qsr_jax.evaluate.tables.saving import (
     save_tables,
     save_values,
 )
+from qsr_jax.evaluate.sections import published
+from qsr_jax.evaluate.sections.folds_and_seeds import FoldSeed
+from qsr_jax.evaluate.tables.rows import Tables
 from qsr_jax.maps import MAPS, spec_of
-from qsr_jax.physics.weighted import SEQUENCES
+from qsr_jax.physics.synthetic_contrast import SEQUENCES
+from qsr_jax.predictors.baselines import CALIBRATED
 
 PAGE = "index.html"
 FILES = (PAGE, VALUES, TABLES_CSV, TABLES_JSON, TABLES_TEX)
@@ -57,10 +63,10 @@ class Training:
 
     Attributes:
         run: "1", "2", ...
-        fold: "3/5" or a number; runs with the same people share it.
+        fold: "3/5" or a number; runs with the same subjects share it.
         seed: of the training, or None where the models differ in it.
         fingerprint: of the manifest.
-        persons: how many it was tested on.
+        subjects: how many it was tested on.
         models: one per map.
     """
 
@@ -68,7 +74,7 @@ class Training:
     fold: str
     seed: int | None
     fingerprint: str
-    persons: int
+    subjects: int
     models: Sequence[Model]
 
 
@@ -77,13 +83,13 @@ class About:
     """Where the numbers come from; the caller knows, the report prints.
 
     Attributes:
-        data: what the scans are, in a few words, e.g. "simulated people".
+        data: what the scans are, in a few words, e.g. "simulated subjects".
         fingerprint: of the first manifest.
         split: the split that was evaluated.
-        persons: split to group to number of persons, in the first manifest.
+        subjects: split to group to number of subjects, in the first manifest.
         slices: split to number of slices per map and scan, in the first manifest.
         refused: series and studies that were left out when pairing, for a reason.
-        measured: number of persons measured, each once.
+        measured: number of subjects measured, each once.
         labels: where tissues, regions and lesions come from.
         trainings: one per run.
         versions: package to version.
@@ -94,7 +100,7 @@ class About:
     data: str
     fingerprint: str
     split: str
-    persons: Mapping[str, Mapping[str, int]]
+    subjects: Mapping[str, Mapping[str, int]]
     slices: Mapping[str, int]
     refused: int
     measured: int
@@ -126,7 +132,7 @@ def write_report(
 
     Args:
         out: folder to make, or an older report to replace.
-        cohort: the values of all persons.
+        cohort: the values of all subjects.
         shown: slices to show.
         about: what the header says.
         folds: run to its fold and seed; None where there is one training.
@@ -202,14 +208,16 @@ def _render(
         pictures=list(all_pictures(shown, cohort.maps)),
         plots=all_plots(tables),
         published=published,
-        reading=reading,
-        detail=detail,
-        detail_methods=[m for m in detail.SHOWN if any(m in r.by_method for r in tables.detail)],
-        min_voxels=bins.MIN_VOXELS,
+        reading=lesion_contrast,
+        detail=noise_and_resolution,
+        detail_methods=[
+            m for m in noise_and_resolution.SHOWN if any(m in r.by_method for r in tables.detail)
+        ],
+        min_voxels=calibration.MIN_VOXELS,
         labels_said=_said(cohort, "tissue"),
         lesions_said=_said(cohort, "lesion"),
         specs={name: spec_of(name) for name in MAPS},
-        contrasts={name: SEQUENCES[name] for name in synthetic.SHOWN},
+        contrasts={name: SEQUENCES[name] for name in synthetic_contrast.SHOWN},
         digits=wording.DIGITS,
         called=wording.name_of,
         main=MAIN,

@@ -1,17 +1,17 @@
-"""Tables that the paper does not have: calibration, points, persons, slices, weighted images.
+"""Tables that the paper does not have: calibration, points, subjects, slices, weighted images.
 
-Computed from the cohort's values like the paper's own (:mod:`qsr_jax.evaluate.tables.compute`).
+Computed from the cohort's values like the paper's own (:mod:`qsr_jax.evaluate.compute_tables`).
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from qsr_jax.data.manifest import FAST, HEALTHY, ROUTINE
-from qsr_jax.evaluate import agreement
-from qsr_jax.evaluate.agreement import MIN_PERSONS
-from qsr_jax.evaluate.measure import bins, naturalness, synthetic
-from qsr_jax.evaluate.measure.person import (
+from qsr_jax import statistics
+from qsr_jax.data.studies.manifest import FAST, HEALTHY, ROUTINE
+from qsr_jax.evaluate.cohort import Cohort
+from qsr_jax.evaluate.measure import calibration, niqe, synthetic_contrast
+from qsr_jax.evaluate.measure.subject import (
     BICUBIC,
     NEEDS_BOTH,
     SLICES,
@@ -19,20 +19,20 @@ from qsr_jax.evaluate.measure.person import (
     TRUTH,
     slice_index,
 )
-from qsr_jax.evaluate.metrics.table import BRAIN
-from qsr_jax.evaluate.tables import published
-from qsr_jax.evaluate.tables.cohort import Cohort
-from qsr_jax.evaluate.tables.computing import if_enough, named, title
+from qsr_jax.evaluate.sections import published
+from qsr_jax.evaluate.sections.common import if_enough, named, title
 from qsr_jax.evaluate.tables.findings import (
     CalibrationRow,
     NaturalnessRow,
-    PersonRow,
     PointRow,
     SliceRow,
+    SubjectRow,
     WeightedRow,
 )
 from qsr_jax.maps import MAPS, spec_of
-from qsr_jax.physics.weighted import SEQUENCES
+from qsr_jax.metrics.image import BRAIN
+from qsr_jax.physics.synthetic_contrast import SEQUENCES
+from qsr_jax.statistics import MIN_SUBJECTS
 
 SHOWN_PAIRS = ((TRAINED, ROUTINE), (TRAINED, FAST), (BICUBIC, ROUTINE))
 """The comparisons that are plotted point by point."""
@@ -42,55 +42,58 @@ WORST = 5
 
 
 def point_rows(cohort: Cohort) -> Iterator[PointRow]:
-    """Every healthy person's GM and WM means, two methods at a time."""
+    """Every healthy subject's GM and WM means, two methods at a time."""
     tissues = cohort.places("tissue", HEALTHY)
     for test, reference in SHOWN_PAIRS:
         for name in cohort.maps:
-            persons = cohort.healthy("tissue", tissues, name) if tissues else []
+            subjects = cohort.healthy("tissue", tissues, name) if tissues else []
             for tissue in tissues:
                 x, y = (cohort.of("tissue", tissue, name, "mean", m) for m in (test, reference))
-                for person in persons:
-                    mean = (x[person] + y[person]) / 2.0
+                for subject in subjects:
+                    mean = (x[subject] + y[subject]) / 2.0
                     yield PointRow(
-                        row=f"{person[:8]} {title(tissue, name)}, {test} vs {reference}",
+                        row=f"{subject[:8]} {title(tissue, name)}, {test} vs {reference}",
                         map=name,
                         unit=spec_of(name).unit,
                         tissue=tissue,
-                        person=person,
+                        subject=subject,
                         test=test,
                         reference=reference,
-                        test_value=x[person],
-                        reference_value=y[person],
+                        test_value=x[subject],
+                        reference_value=y[subject],
                         mean=mean,
-                        percent=100.0 * (x[person] - y[person]) / mean,
+                        percent=100.0 * (x[subject] - y[subject]) / mean,
                     )
 
 
-def person_rows(cohort: Cohort) -> Iterator[PersonRow]:
-    """PSNR of every person and method, inside the brain."""
+def subject_rows(cohort: Cohort) -> Iterator[SubjectRow]:
+    """PSNR of every subject and method, inside the brain."""
     for name in cohort.maps:
         found = {m: cohort.of("image", BRAIN.place, name, "psnr", m) for m in cohort.methods}
-        for person, group in cohort.group.items():
-            row = f"{person[:8]} {spec_of(name).label} PSNR (dB)"
-            yield PersonRow(row, name, person, group, {m: v[person] for m, v in found.items()})
+        for subject, group in cohort.group.items():
+            row = f"{subject[:8]} {spec_of(name).label} PSNR (dB)"
+            yield SubjectRow(row, name, subject, group, {m: v[subject] for m, v in found.items()})
 
 
 def calibration_rows(cohort: Cohort) -> Iterator[CalibrationRow]:
-    """Mean difference by bin of the reference's value: mean over the persons who have the bin."""
-    methods = dict.fromkeys(v.method for v in cohort.values if v.kind == bins.KIND)
+    """Mean difference by bin of the reference's value: mean over the subjects who have the bin."""
+    methods = dict.fromkeys(v.method for v in cohort.values if v.kind == calibration.KIND)
     for reference in (ROUTINE, TRUTH):
         for name in cohort.maps:
-            unit, edges = spec_of(name).unit, bins.EDGES[name]
+            unit, edges = spec_of(name).unit, calibration.EDGES[name]
             for method in methods:
                 for low, high in zip(edges, edges[1:], strict=False):
-                    place, quantity = bins.bin_name(low, high), f"difference from {reference}"
-                    found = cohort.of(bins.KIND, place, name, quantity, method)
+                    place, quantity = (
+                        calibration.bin_name(low, high),
+                        f"difference from {reference}",
+                    )
+                    found = cohort.of(calibration.KIND, place, name, quantity, method)
                     if not found:
                         continue
                     values = np.array(list(found.values()))
                     row = f"{spec_of(name).label} {place} {unit}, {method} minus {reference}"
-                    several = len(values) >= MIN_PERSONS and values.std() > 0.0
-                    test = named(row, agreement.paired_t, values, 0 * values) if several else None
+                    several = len(values) >= MIN_SUBJECTS and values.std() > 0.0
+                    test = named(row, statistics.paired_t, values, 0 * values) if several else None
                     yield CalibrationRow(
                         row=row,
                         map=name,
@@ -100,7 +103,7 @@ def calibration_rows(cohort: Cohort) -> Iterator[CalibrationRow]:
                         low=float(low),
                         high=float(high),
                         n=len(values),
-                        difference=named(row, agreement.describe, values),
+                        difference=named(row, statistics.describe, values),
                         interval=test.interval if test else None,
                     )
 
@@ -111,19 +114,19 @@ def slice_rows(cohort: Cohort) -> Iterator[SliceRow]:
         of = {}
         for v in cohort.values:
             if v.kind == SLICES and v.map == name:
-                of.setdefault((v.person, v.place, v.group), {}).setdefault(
+                of.setdefault((v.subject, v.place, v.group), {}).setdefault(
                     (v.quantity, v.method), []
                 ).append(v.value)
         mean = {key: {k: float(np.mean(v)) for k, v in found.items()} for key, found in of.items()}
         worst = sorted(mean, key=lambda key: -mean[key]["rmse", TRAINED])[:WORST]
-        for rank, (person, place, group) in enumerate(worst, 1):
-            found = mean[person, place, group]
+        for rank, (subject, place, group) in enumerate(worst, 1):
+            found = mean[subject, place, group]
             yield SliceRow(
                 row=f"{spec_of(name).label} {rank}",
                 map=name,
                 unit=spec_of(name).unit,
                 rank=rank,
-                person=person,
+                subject=subject,
                 group=group,
                 slice=slice_index(place) + 1,
                 rmse={m: found["rmse", m] for m in NEEDS_BOTH},
@@ -132,18 +135,22 @@ def slice_rows(cohort: Cohort) -> Iterator[SliceRow]:
 
 
 def weighted_rows(cohort: Cohort) -> Iterator[WeightedRow]:
-    """Weighted images against those from routine, mean and SD over persons."""
-    rows = [v for v in cohort.values if v.kind == synthetic.KIND]
+    """Weighted images against those from routine, mean and SD over subjects."""
+    rows = [v for v in cohort.values if v.kind == synthetic_contrast.KIND]
     methods = dict.fromkeys(v.method for v in rows)
     for name in dict.fromkeys(v.map for v in rows):
         label = SEQUENCES[name].label
         of = {
-            m: {q: cohort.of(synthetic.KIND, "brain", name, q, m) for q in synthetic.QUANTITIES}
+            m: {
+                q: cohort.of(synthetic_contrast.KIND, "brain", name, q, m)
+                for q in synthetic_contrast.QUANTITIES
+            }
             for m in methods
         }
         full = {m: by for m, by in of.items() if len(by["psnr"]) == len(cohort.group)}
         pair = [
-            cohort.everybody(synthetic.KIND, "brain", name, "psnr", m) for m in (TRAINED, BICUBIC)
+            cohort.everybody(synthetic_contrast.KIND, "brain", name, "psnr", m)
+            for m in (TRAINED, BICUBIC)
         ]
         differ = bool(((pair[0] - pair[1]) != (pair[0] - pair[1])[0]).any())
         first = next(v for v in rows if v.map == name)
@@ -155,23 +162,23 @@ def weighted_rows(cohort: Cohort) -> Iterator[WeightedRow]:
             n=len(cohort.group),
             by_method={
                 m: {
-                    q: named(f"{label} {q}, {m}", agreement.describe, list(found.values()))
+                    q: named(f"{label} {q}, {m}", statistics.describe, list(found.values()))
                     for q, found in by.items()
                 }
                 for m, by in full.items()
             },
-            gain=if_enough(f"{label} psnr", agreement.paired_t, *pair) if differ else None,
+            gain=if_enough(f"{label} psnr", statistics.paired_t, *pair) if differ else None,
         )
 
 
 def naturalness_rows(cohort: Cohort) -> Iterator[NaturalnessRow]:
     """Table 5: NIQE of every method that has it for everybody; never to be ranked on alone."""
-    rows = [v for v in cohort.values if v.kind == naturalness.KIND]
+    rows = [v for v in cohort.values if v.kind == niqe.KIND]
     for place in dict.fromkeys(v.place for v in rows):
         mine = [v for v in rows if v.place == place]
         for name in dict.fromkeys(v.map for v in mine):
             of = {
-                m: cohort.of(naturalness.KIND, place, name, "niqe", m)
+                m: cohort.of(niqe.KIND, place, name, "niqe", m)
                 for m in dict.fromkeys(v.method for v in mine)
             }
             full = {m: found for m, found in of.items() if len(found) == len(cohort.group)}
@@ -184,7 +191,7 @@ def naturalness_rows(cohort: Cohort) -> Iterator[NaturalnessRow]:
                 convention=next(v.convention for v in mine if v.map == name),
                 n=len(cohort.group),
                 by_method={
-                    m: named(f"{row} {m}", agreement.describe, list(found.values()))
+                    m: named(f"{row} {m}", statistics.describe, list(found.values()))
                     for m, found in full.items()
                 },
                 paper=published.TABLE_5[name],

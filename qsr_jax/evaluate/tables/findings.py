@@ -2,19 +2,19 @@
 
 import dataclasses
 
-from qsr_jax.evaluate.agreement import Interval, PairedT, Sample
-from qsr_jax.evaluate.tables import published
+from qsr_jax.evaluate.sections import published
+from qsr_jax.statistics import Interval, PairedT, Sample
 
 
 @dataclasses.dataclass(frozen=True)
 class PointRow:
-    """One person's tissue mean by two methods, as the scatter and Bland-Altman plots show it."""
+    """One subject's tissue mean by two methods, as the scatter and Bland-Altman plots show it."""
 
     row: str
     map: str
     unit: str
     tissue: str
-    person: str
+    subject: str
     test: str
     reference: str
     test_value: float
@@ -24,12 +24,12 @@ class PointRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class PersonRow:
-    """Brain-masked PSNR against routine of one person and map, dB, by method."""
+class SubjectRow:
+    """Brain-masked PSNR against routine of one subject and map, dB, by method."""
 
     row: str
     map: str
-    person: str
+    subject: str
     group: str
     psnr: dict[str, float]
 
@@ -57,7 +57,7 @@ class ReadingRow:
     row: str
     map: str
     unit: str
-    person: str
+    subject: str
     lesion: str
     contrast: dict[str, float]
     contrast_to_noise: dict[str, float]
@@ -82,7 +82,7 @@ class ReadingSummary:
     lost: int
     gained: int
     recovered_percent: float | None
-    n_persons: int
+    n_subjects: int
     sham_places: int
     sham_percent: float | None
     sham_contrast: float | None
@@ -109,7 +109,7 @@ class SliceRow:
     map: str
     unit: str
     rank: int
-    person: str
+    subject: str
     group: str
     slice: int
     rmse: dict[str, float]
@@ -130,7 +130,7 @@ class NaturalnessRow:
 
 @dataclasses.dataclass(frozen=True)
 class DetailRow:
-    """Noise or resolution of one map by method, over the persons who have it."""
+    """Noise or resolution of one map by method, over the subjects who have it."""
 
     row: str
     map: str
@@ -142,10 +142,10 @@ class DetailRow:
 
 @dataclasses.dataclass(frozen=True)
 class LabelRow:
-    """One place: labels found in the maps against the truth's, over n persons.
+    """One place: labels found in the maps against the truth's, over n subjects.
 
     ``dice`` and ``centroid_mm`` are of the labels; ``shift_percent`` says by how much the mean of
-    the routine map moves, by map. ``largest_mm`` is the worst person's.
+    the routine map moves, by map. ``largest_mm`` is the worst subject's.
     """
 
     row: str
@@ -159,7 +159,7 @@ class LabelRow:
 
 @dataclasses.dataclass(frozen=True)
 class RunRow:
-    """One training (fold and seed) and map, over the persons it tests."""
+    """One training (fold and seed) and map, over the subjects it tests."""
 
     row: str
     run: str

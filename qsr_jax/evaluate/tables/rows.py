@@ -6,7 +6,22 @@ Each opens with ``row``, its name in ``tables.csv``. Dictionaries are keyed by m
 
 import dataclasses
 
-from qsr_jax.evaluate.agreement import (
+from qsr_jax.evaluate.sections import published
+from qsr_jax.evaluate.tables.findings import (
+    CalibrationRow,
+    DetailRow,
+    LabelRow,
+    NaturalnessRow,
+    PointRow,
+    ReadingRow,
+    ReadingSummary,
+    RunRow,
+    SliceRow,
+    SpreadRow,
+    SubjectRow,
+    WeightedRow,
+)
+from qsr_jax.statistics import (
     BlandAltman,
     Equivalence,
     PairedT,
@@ -15,21 +30,6 @@ from qsr_jax.evaluate.agreement import (
     Sample,
     Variation,
 )
-from qsr_jax.evaluate.tables import published
-from qsr_jax.evaluate.tables.findings import (
-    CalibrationRow,
-    DetailRow,
-    LabelRow,
-    NaturalnessRow,
-    PersonRow,
-    PointRow,
-    ReadingRow,
-    ReadingSummary,
-    RunRow,
-    SliceRow,
-    SpreadRow,
-    WeightedRow,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TissueRow:
     """Table 1: one tissue and map; tests by "method-reference".
 
     ``equivalence`` is in the unit of the map, against a margin of some percent of the mean of
-    routine; ``percent`` is that of every person's own difference in percent of their routine.
+    routine; ``percent`` is that of every subject's own difference in percent of their routine.
     """
 
     row: str
@@ -49,7 +49,7 @@ class TissueRow:
     tests: dict[str, PairedT | None]
     equivalence: dict[str, Equivalence | None]
     percent: dict[str, Equivalence | None]
-    paper: published.Tissue
+    paper: published.PublishedTissue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class AgreementRow:
     percent: BlandAltman | None
     units: BlandAltman | None
     proportional: ProportionalBias | None
-    paper: published.Agreement | None
+    paper: published.PublishedAgreement | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ class RegionRow:
     test: PairedT | None
     percent: dict[str, Equivalence | None]
     p_holm: float | None
-    paper: published.Variation | None
+    paper: published.PublishedVariation | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ class LesionRow:
     row: str
     map: str
     unit: str
-    person: str
+    subject: str
     lesion: str
     means: dict[str, float]
 
@@ -113,7 +113,7 @@ class LesionTest:
     unit: str
     method: str
     n_lesions: int
-    n_persons: int
+    n_subjects: int
     test: PairedT | None
     percent: float
     lower: int
@@ -138,10 +138,10 @@ class QualityRow:
 class VerdictRow:
     """Is the trained model nearer to routine than bicubic? One map.
 
-    ``gain_db`` is trained minus bicubic in brain-masked PSNR, ``wins`` the persons in whom it is
+    ``gain_db`` is trained minus bicubic in brain-masked PSNR, ``wins`` the subjects in whom it is
     positive. ``bias_size_percent`` is the mean size of the biases of GM and WM, so that opposite
     ones do not cancel; ``bias_percent`` and the regression pool both tissues as the paper does.
-    These are empty, and ``nearer_bias`` None, without tissue labels or with fewer than 3 persons.
+    These are empty, and ``nearer_bias`` None, without tissue labels or with fewer than 3 subjects.
     """
 
     row: str
@@ -158,7 +158,7 @@ class VerdictRow:
     slope: dict[str, float]
     nearer_psnr: bool
     nearer_bias: bool | None
-    paper: published.Agreement
+    paper: published.PublishedAgreement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +178,7 @@ class Tables:
     readings: list[ReadingRow]
     reading_summaries: list[ReadingSummary]
     quality: list[QualityRow]
-    persons: list[PersonRow]
+    subjects: list[SubjectRow]
     slices: list[SliceRow]
     weighted: list[WeightedRow]
     naturalness: list[NaturalnessRow]

@@ -1,0 +1,1 @@
+"""The page that describes a simulated cohort as an instrument."""

@@ -1,0 +1,291 @@
+"""The instrument page of a cohort: numbers and figures put into one self-contained HTML file."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from data_tools.cohort_report import figures
+from data_tools.cohort_report.numbers import (
+    FAST,
+    ROUTINE,
+    TISSUES,
+    SimulatedSubject,
+    Sums,
+    edges_of,
+    flat,
+    methods_of,
+    noise_map,
+)
+from qsr_jax import __version__
+from qsr_jax.evaluate.sections.published import TABLE_1
+from qsr_jax.maps import MAPS
+from qsr_jax.phantom.tissue_values import TISSUES as TISSUE_VALUES
+from qsr_jax.physics.echo_train import full_width_mm, point_spread
+from qsr_jax.physics.mdme_protocol import Protocol
+from qsr_jax.simulate.acquisition import image_noise
+
+LEAST_DICE = 0.95
+PSF_POINTS = 4096
+
+
+def render(context: Mapping[str, Any]) -> str:
+    """The page as text."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=True)
+    return environment.get_template("report.html").render(context)
+
+
+def context_of(
+    name: str,
+    settings: Mapping[str, Any],
+    examples: Sequence[SimulatedSubject],
+    subjects: Sequence[tuple[str, str, Mapping[str, float]]],
+    sums: Sums,
+    protocols: tuple[Protocol, Protocol],
+    calibration: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Everything that the template shows.
+
+    Args:
+        name: of the cohort.
+        settings: cohort.json.
+        examples: a healthy subject and, if there is one, a patient.
+        subjects: name, group and traits of everybody who was measured.
+        sums: what was added up over them.
+        protocols: (routine, fast).
+        calibration: calibration.json, or None.
+    """
+    methods = list(sums.counts["t1"])
+    tissue = _tissue_rows(sums, methods)
+    traits = sorted({key for _, _, mine in subjects for key in mine})
+    return {
+        "name": name,
+        "healthy": settings["subjects"],
+        "patients": settings["patients"],
+        "shown": len(subjects),
+        "anatomy": settings["anatomy"] if isinstance(settings["anatomy"], str) else "label maps",
+        "regions_from": settings["regions_from"],
+        "checks": _checks(sums),
+        "checks_note": "Means over all voxels that are mostly this tissue; the paper's come from a "
+        "segmentation (SPM). Nothing is adjusted to pass.",
+        "slices": [picture for subject in examples for picture in _slices(subject)],
+        "histograms": _svg(_histograms(sums)),
+        "methods": methods,
+        "tissue": tissue,
+        "calibration": calibration and [_calibration_row(row) for row in calibration["rows"]],
+        "calibration_note": calibration
+        and f"{len(calibration['subjects'])} subjects; labels eroded by {calibration['erode_px']} px.",
+        "fields": list(_fields(examples[0])),
+        "maps": [f"{spec.label} ({spec.unit})" for spec in MAPS.values()],
+        "noise": _noise_rows(sums),
+        "spreads": _svg(_spreads(protocols)),
+        "resolution": _resolution(protocols, settings["snr"]),
+        "lesions": [_lesion_row(row, methods) for row in sums.lesions],
+        "lesion_methods": methods,
+        "parameters": list(flat(settings).items()),
+        "traits": traits,
+        "subjects": [
+            {
+                "name": who,
+                "group": group,
+                "traits": [f"{mine[key]:.3g}" if key in mine else "–" for key in traits],
+            }
+            for who, group, mine in subjects
+        ],
+        "version": __version__,
+    }
+
+
+def _image(png: bytes) -> Markup:
+    text = base64.b64encode(png).decode()
+    return Markup('<img alt="" src="data:image/png;base64,{}">').format(text)
+
+
+def _svg(svg: bytes) -> Markup:
+    text = base64.b64encode(svg).decode()
+    return Markup('<img alt="" src="data:image/svg+xml;base64,{}">').format(text)
+
+
+def _checks(sums: Sums) -> list[dict[str, Any]]:
+    """Few lines that say whether to trust the data."""
+    rows = []
+    for (tissue, name), paper in TABLE_1.items():
+        mine = sums.means.get((tissue, name, ROUTINE))
+        if mine is not None:
+            mean, unit = float(np.mean(mine)), MAPS[name].unit
+            rows.append(
+                {
+                    "what": f"{tissue} {MAPS[name].label} of the routine scan",
+                    "found": f"{mean:.1f} {unit}",
+                    "expected": f"{paper.routine.mean:.1f} ± {paper.routine.sd:.1f} {unit}",
+                    "holds": abs(mean - paper.routine.mean) <= paper.routine.sd,
+                }
+            )
+    least = min(sums.dice)
+    rows.append(
+        {
+            "what": "brain mask told from the routine maps against the true brain, least Dice",
+            "found": f"{least:.3f}",
+            "expected": f"≥ {LEAST_DICE}",
+            "holds": least >= LEAST_DICE,
+        }
+    )
+    return rows
+
+
+def _slices(subject: SimulatedSubject) -> list[dict[str, Any]]:
+    """Pictures of a subject: a whole slice, and in patients the smallest lesion close up."""
+    labels, maps = subject.truth.lesions, methods_of(subject)
+    index = len(labels) // 2
+    sick = labels.reshape(len(labels), -1).max(axis=1) > 0
+    if sick.any():
+        index = int(np.argmax((labels > 0).sum(axis=(1, 2))))
+    text = f"{subject.name}, {subject.group}, slice {index + 1} of {len(labels)}."
+    found = [
+        {"picture": _image(figures.draw_slices(_of_slice(subject, maps, index))), "caption": text}
+    ]
+    specks = [n for n, kind in subject.truth.lesion_kinds.items() if kind == "punctate"]
+    if specks:
+        place = np.argwhere(labels == specks[0])
+        z, y, x = place[len(place) // 2]
+        n = labels.shape[1]
+        box = tuple(slice(max(c / n - 0.09, 0), min(c / n + 0.09, 1)) for c in (y, x))
+        close = figures.draw_slices(_of_slice(subject, maps, int(z)), box=box)
+        text = f"{subject.name}: a punctate lesion in the middle of the picture, 40 mm wide."
+        found.append({"picture": _image(close), "caption": text})
+    return found
+
+
+def _of_slice(
+    subject: SimulatedSubject, maps: Mapping[str, np.ndarray], index: int
+) -> dict[str, dict[str, np.ndarray]]:
+    everything = maps | {FAST: subject.scans[FAST].maps}
+    return {
+        method: {name: values[index, ..., channel] for channel, name in enumerate(MAPS)}
+        for method, values in everything.items()
+    }
+
+
+def _histograms(sums: Sums) -> bytes:
+    counts, marks = {}, {}
+    for name, found in sums.counts.items():
+        density = {method: values / max(values.sum(), 1) for method, values in found.items()}
+        counts[name] = (edges_of(name), density)
+        marks[name] = [(TABLE_1[t, name].routine.mean, t) for t in ("GM", "WM")]
+    return figures.draw_histograms(counts, marks)
+
+
+def _tissue_rows(sums: Sums, methods: Sequence[str]) -> list[dict[str, Any]]:
+    rows = []
+    for tissue in TISSUES.values():
+        for name, spec in MAPS.items():
+            if (tissue, name, ROUTINE) not in sums.means:
+                continue
+            mine = {m: np.array(sums.means[tissue, name, m]) for m in methods}
+            paper = TABLE_1.get((tissue, name))
+            change = 100 * (mine[FAST] / mine[ROUTINE] - 1).mean()
+            theirs = paper and 100 * (paper.fast.mean / paper.routine.mean - 1)
+            rows.append(
+                {
+                    "tissue": tissue,
+                    "map": f"{spec.label} ({spec.unit})",
+                    "ours": [_mean_sd(mine[m]) for m in methods],
+                    "paper": f"{paper.routine.mean:.1f} ({paper.routine.sd:.1f})" if paper else "–",
+                    "difference": f"{change:+.1f} %",
+                    "paper_difference": f"{theirs:+.1f} %" if paper else "–",
+                }
+            )
+    return rows
+
+
+def _mean_sd(values: np.ndarray) -> str:
+    return f"{values.mean():.1f}" + (f" ({values.std(ddof=1):.1f})" if len(values) > 1 else "")
+
+
+def _calibration_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "quantity": row["quantity"],
+        "place": f"{row['tissue']} {MAPS[row['map']].label}",
+        "paper": f"{row['paper']:.2f} {row['unit']}",
+        "ours": f"{row['ours']:.2f} {row['unit']}",
+        "residue": f"{row['residue']:+.2f}",
+        "reach": f"{row['reach']:.2f}",
+        "reached": row["reached"],
+    }
+
+
+def _fields(subject: SimulatedSubject) -> list[dict[str, Any]]:
+    """Noise of the routine maps and g-factors of both scans in the middle slice."""
+    index = len(subject.truth.tissue) // 2
+    found = []
+    if subject.truth.noiseless is not None:
+        fields = {}
+        for name, field in noise_map(subject, index).items():
+            spec = MAPS[name]
+            high = float(np.nanpercentile(field, 90))
+            fields[f"{spec.label} noise, routine ({spec.unit})"] = (field, 0.0, high)
+        text = "Local standard deviation of routine minus noise-free maps."
+        found.append({"picture": _image(figures.draw_fields(fields)), "caption": text})
+    if subject.g_factors:
+        fields = {
+            f"g-factor, {scan}": (factor[len(factor) // 2], 1.0, 2.0)
+            for scan, factor in subject.g_factors.items()
+        }
+        text = "Noise amplification of the SENSE unfolding on the acquired grid, from the coils."
+        found.append({"picture": _image(figures.draw_fields(fields)), "caption": text})
+    return found
+
+
+def _noise_rows(sums: Sums) -> list[dict[str, Any]]:
+    return [
+        {
+            "tissue": tissue,
+            "noise": [f"{np.mean(sums.noise[tissue, name]):.2f}" for name in MAPS],
+        }
+        for tissue in TISSUES.values()
+        if (tissue, "t1") in sums.noise
+    ]
+
+
+def _spreads(protocols: tuple[Protocol, Protocol]) -> bytes:
+    t2_ms = TISSUE_VALUES["white"].mean[1]
+    panels = {
+        f"echo {echo + 1}, TE {protocols[0].te_ms[echo]:g} ms": {
+            one.name: point_spread(one, t2_ms, echo=echo, points=PSF_POINTS) for one in protocols
+        }
+        for echo in (0, 1)
+    }
+    return figures.draw_spreads(panels)
+
+
+def _resolution(protocols: tuple[Protocol, Protocol], snr: float) -> list[dict[str, str]]:
+    t2_ms = TISSUE_VALUES["white"].mean[1]
+    unit = image_noise(1.0, protocols[0])
+    rows = []
+    for one in protocols:
+        widths = [
+            full_width_mm(*point_spread(one, t2_ms, echo=echo, points=PSF_POINTS))
+            for echo in (0, 1)
+        ]
+        acquired = " × ".join(f"{one.fov_mm / n:.2f}" for n in one.matrix)
+        rows.append(
+            {
+                "scan": one.name,
+                "acquired": acquired,
+                "reconstructed": f"{one.pixel_mm:.2f}",
+                "width": " · ".join(f"{width:.2f}" for width in widths),
+                "snr": f"{snr * unit / image_noise(1.0, one):.1f}",
+            }
+        )
+    return rows
+
+
+def _lesion_row(row: Mapping[str, Any], methods: Sequence[str]) -> dict[str, Any]:
+    values = [row.get(method) for method in methods]
+    contrast = ["–" if value is None else f"{value:+.0f}" for value in values]
+    return {**{key: row[key] for key in ("subject", "kind", "voxels")}, "contrast": contrast}

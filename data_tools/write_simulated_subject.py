@@ -1,0 +1,168 @@
+"""Simulates one subject and writes what the scanner and the truth say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from data_tools.cohort_settings import PATIENT, CohortSettings
+from qsr_jax.anatomy.regions import REGION_NAMES
+from qsr_jax.data.dicom import Acquisition, make_uid, write_acquired
+from qsr_jax.data.nifti.files import write_nifti
+from qsr_jax.data.studies.truth import MAP_FILES, NOISELESS_FILES, TRUTH_JSON
+from qsr_jax.files.staged import staged_folder
+from qsr_jax.maps import MAPS
+from qsr_jax.phantom.phantom import BONE, Phantom, draw_phantom
+from qsr_jax.physics.mdme_protocol import Protocol, geometries
+from qsr_jax.simulate.simulate import Study, scan
+from qsr_jax.types import Geometry, Volume
+
+TISSUE_NAMES = {
+    0: "none",
+    1: "CSF",
+    2: "GM",
+    3: "WM",
+    4: "lesion",
+    5: "fat and marrow",
+    6: "muscle",
+    7: "skin",
+    BONE: "bone",
+}
+FIELD_STRENGTH_T = 3.0
+
+
+def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> None:
+    """Writes the folder ``out`` of one subject: six DICOM series and the truth.
+
+    Raises:
+        ValueError: a setting of the cohort is out of its range.
+        OSError: the folder could not be written; nothing is left at ``out``.
+    """
+    group = cohort.groups()[participant]
+    number = int(participant.removeprefix("sub-"))
+    routine, fast = cohort.protocols(number)
+    grids = dict(zip((routine, fast), geometries(routine, fast, cohort.alignment), strict=True))
+    anatomy, scanner = np.random.default_rng([cohort.seed, number]).spawn(2)
+    labeller, regions_from = cohort.labeller()
+    phantom = draw_phantom(
+        anatomy,
+        cohort.anatomy_of(number),
+        grids[routine],
+        patient=group == PATIENT,
+        plan=cohort.plan() if group == PATIENT else None,
+        labeller=labeller,
+    )
+    study = scan(
+        scanner,
+        phantom,
+        grids,
+        snr=cohort.snr,
+        reference=routine,
+        scanner=cohort.scanner,
+        noiseless=cohort.noiseless,
+    )
+
+    uid_seed = cohort.uid_seed(number)
+    head = cohort.head_of(number)
+    with staged_folder(out) as folder:
+        for protocol, geometry in grids.items():
+            maps = study.scans[protocol.name]
+            write_scan(folder, maps, geometry, protocol, number, uid_seed)
+        about = {
+            "study_uid": make_uid(f"{uid_seed}/study"),
+            "group": group,
+            "seed": cohort.seed,
+            "grid_alignment": cohort.alignment,
+            "protocol": cohort.protocol,
+            "snr": cohort.snr,
+            "anatomy": head.name if head else "MNI152 templates",
+            "regions_from": regions_from,
+            "traits": phantom.traits,
+        }
+        _write_truth(folder / "truth", study, phantom, about)
+
+
+def write_scan(
+    folder: Path,
+    maps: np.ndarray,
+    geometry: Geometry,
+    protocol: Protocol,
+    number: int,
+    uid_seed: str,
+) -> None:
+    """The T1, T2 and PD series of one scan, ``folder/<protocol>_<map>``."""
+    for index, spec in enumerate(MAPS.values()):
+        name = f"{protocol.name}_{spec.name}"
+        acquisition = Acquisition(
+            patient_id=f"SIM{number:03d}",
+            patient_name=f"SIMULATED^{number:03d}",
+            study_uid=make_uid(f"{uid_seed}/study"),
+            frame_uid=make_uid(f"{uid_seed}/frame"),
+            study_date="20260101",
+            study_time="080000",
+            series_number=100 * protocol.matrix[0] + index,
+            series_description=f"{spec.label} {protocol.name} simulated MDME",
+            tr_ms=protocol.tr_ms,
+            te_ms=protocol.te_ms[0],
+            echo_train_length=protocol.train_length,
+            matrix=protocol.matrix,
+            field_strength_t=FIELD_STRENGTH_T,
+        )
+        volume = Volume(maps[..., index : index + 1], (spec.name,), geometry)
+        write_acquired(
+            volume, folder / name, acquisition=acquisition, uid_seed=f"{uid_seed}/{name}"
+        )
+
+
+def _over_field(geometry: Geometry, shape: tuple[int, int, int]) -> Geometry:
+    """The grid of ``shape`` pixels between the outer edges of ``geometry``."""
+    slice_mm, dy, dx = geometry.spacing_mm
+    fields = geometry.shape[1] * dy, geometry.shape[2] * dx
+    new = fields[0] / shape[1], fields[1] / shape[2]
+    x, y, z = geometry.origin_mm
+    return Geometry(
+        origin_mm=(x + (new[1] - dx) / 2, y + (new[0] - dy) / 2, z),
+        row_dir=geometry.row_dir,
+        col_dir=geometry.col_dir,
+        spacing_mm=(slice_mm, *new),
+        shape=shape,
+    )
+
+
+def _write_truth(folder: Path, study: Study, phantom: Phantom, about: dict[str, object]) -> None:
+    """Maps and labels on the routine grid, and what the labels mean."""
+    folder.mkdir()
+    geometry = phantom.planes.geometry
+    written = [(MAP_FILES, study.truth)]
+    if study.noiseless is not None:
+        written.append((NOISELESS_FILES, study.noiseless))
+    for files, maps in written:
+        for index, name in enumerate(MAPS):
+            array = np.ascontiguousarray(maps[..., index], np.float32)
+            write_nifti(array, geometry, folder / files[name])
+    for name, factor in study.g_factor.items():
+        grid = _over_field(geometry, factor.shape)
+        write_nifti(factor.astype(np.float32), grid, folder / f"g_factor_{name}.nii.gz")
+    labels = {
+        "tissue": phantom.tissue,
+        "regions": phantom.regions,
+        "lesions": phantom.lesion_labels,
+    }
+    for name, array in labels.items():
+        write_nifti(array, geometry, folder / f"{name}.nii.gz")
+    text = about | {
+        "units": {spec.name: spec.unit for spec in MAPS.values()},
+        "tissue_names": TISSUE_NAMES,
+        "region_names": dict(enumerate(REGION_NAMES, start=1)),
+        "lesion_kinds": {i: lesion.kind for i, lesion in enumerate(phantom.lesions, start=1)},
+        "lesion_details": {
+            i: {
+                "radius_mm": round(lesion.radius_mm, 3),
+                "t1_ms": round(float(lesion.value[0]), 1),
+                "t2_ms": round(float(lesion.value[1]), 1),
+                "pd_percent": round(float(lesion.value[2]), 2),
+            }
+            for i, lesion in enumerate(phantom.lesions, start=1)
+        },
+    }
+    (folder / TRUTH_JSON).write_text(json.dumps(text, indent=1) + "\n")

@@ -1,0 +1,1 @@
+"""Throughput, memory and beside what: python -m launch.bench."""

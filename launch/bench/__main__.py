@@ -1,0 +1,5 @@
+"""``python -m launch.bench``."""
+
+from launch.bench.door import main
+
+main()

@@ -1,0 +1,95 @@
+"""Benchmarks of making and reading data: one simulated subject, DICOM ingest, records."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from data_tools.cohort_settings import load_template
+from launch.bench import material
+from launch.bench.dicom_reading import ingest_rate
+from qsr_jax.data.records.batches import batch_ids, batches
+from qsr_jax.data.records.open import Records, open_records
+from qsr_jax.phantom.phantom import draw_phantom
+from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
+from qsr_jax.simulate.simulate import scan
+from qsr_jax.types import CORNER
+
+Timed = Callable[[Callable[[], object], int], dict]
+
+SNR = 45.0
+"""Of white matter in the routine scan; it does not matter to a clock."""
+
+ARRAYS = ("lr", "hr", "mask")
+
+
+def simulate(_: ConfigDict, repeats: int, timed: Timed) -> Iterator[dict]:
+    """One subject drawn and scanned with both protocols of the paper, without writing DICOM."""
+    routine, fast = PROTOCOLS["paper"]
+    grids = dict(zip((routine, fast), geometries(routine, fast, CORNER), strict=True))
+    template, subjects = load_template(), iter(range(repeats + 1))
+
+    def subject() -> object:
+        rng = np.random.default_rng([0, next(subjects)])
+        phantom = draw_phantom(rng, template, grids[routine], patient=False)
+        return scan(rng, phantom, grids, snr=SNR, reference=routine).scans
+
+    yield {"what": "simulate", "of": "subject", "slices": routine.slices} | timed(subject, repeats)
+
+
+def ingest(folder: Path, repeats: int) -> Iterator[dict]:
+    """Studies per minute through the strict reader, and through a loop that checks nothing."""
+    material.write_subjects(folder)
+    for workers in (1, 2):
+        rate = ingest_rate(folder, workers=workers, repeats=repeats)
+        yield {
+            "what": "ingest",
+            "workers": workers,
+            "series": rate.series,
+            "studies_per_minute": rate.strict_per_minute,
+            "plain_loop_studies_per_minute": rate.plain_per_minute,
+            "ratio_to_plain_loop": rate.ratio,
+        }
+
+
+def reading(
+    config: ConfigDict, repeats: int, data_dir: Path, scratch: Path, timed: Timed
+) -> Iterator[dict]:
+    """Pairs per second through the reader that training uses, and as bare arrays in one file."""
+    records = open_records(data_dir, config.map, "train")
+    size, seed = config.data.batch_size, config.seed
+    per_pass = max(1, len(records) // size)
+    stream = batches(
+        records, batch_size=size, seed=seed, start_step=0, num_threads=config.data.threads
+    )
+    bare = _bare_batches(records, scratch, size=size, seed=seed)
+    rows = {}
+    for name, source in (("records", stream), ("bare arrays", bare)):
+
+        def one_pass(source: Iterator = source) -> None:
+            for _ in range(per_pass):
+                next(source)
+
+        rows[name] = timed(one_pass, repeats)
+    speeds = {name: per_pass * size / row["median_s"] for name, row in rows.items()}
+    yield {
+        "what": "input",
+        "threads": config.data.threads,
+        "pairs": per_pass * size,
+        "pairs_per_s": speeds["records"],
+        "bare_arrays_pairs_per_s": speeds["bare arrays"],
+        "ratio_to_bare_arrays": speeds["records"] / speeds["bare arrays"],
+    } | rows["records"]
+
+
+def _bare_batches(records: Records, scratch: Path, *, size: int, seed: int) -> Iterator[list]:
+    """The same batches from memory-mapped stacks: what no format could beat on this machine."""
+    for name in ARRAYS:
+        np.save(scratch / f"{name}.npy", np.stack([records[i][name] for i in range(len(records))]))
+    stacks = [np.load(scratch / f"{name}.npy", mmap_mode="r") for name in ARRAYS]
+    step = 0
+    while True:
+        ids = batch_ids(len(records), batch_size=size, seed=seed, step=step)
+        yield [stack[ids] for stack in stacks]
+        step += 1

@@ -1,0 +1,87 @@
+"""Made-up scans, batches and records of the paper's size, for benchmarks to measure on."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+
+from data_tools import build_dataset, pair_studies
+from qsr_jax.data.dicom import Acquisition, make_uid, write_acquired
+from qsr_jax.maps import MAPS
+from qsr_jax.types import CORNER, Geometry, Volume
+
+SCALE, SIDE, SLICES = 2, 256, 24
+"""The paper's fast scan: 24 slices of 256 x 256, doubled."""
+
+FAST, ROUTINE = "fast", "routine"
+BRAIN = {"t1": 1000.0, "t2": 80.0, "pd": 75.0}
+"""Values in a disc of noise; what they are does not matter to a clock."""
+
+
+def batch(size: int) -> dict[str, np.ndarray]:
+    """Random records, see :data:`qsr_jax.types.Batch`."""
+    rng = np.random.default_rng(0)
+    fine = SIDE * SCALE
+    return {
+        "lr": rng.integers(0, 16000, (size, SIDE, SIDE, 1), np.uint16),
+        "hr": rng.integers(0, 16000, (size, fine, fine, 1), np.uint16),
+        "mask": np.ones((size, fine, fine, 1), np.uint8),
+        "sample_id": np.arange(size, dtype=np.int32),
+    }
+
+
+def write_scan(out: Path, name: str, side: str, subject: str = "bench") -> None:
+    """Writes one map of one scan as a DICOM series."""
+    acquisition = Acquisition(
+        patient_id=subject,
+        patient_name=subject,
+        study_uid=make_uid(f"{subject} study"),
+        frame_uid=make_uid(f"{subject} frame"),
+        study_date="20260101",
+        study_time="120000",
+        series_number=1,
+        series_description=f"{side} {name}",
+        tr_ms=4000.0,
+        te_ms=18.3,
+        echo_train_length=16,
+        matrix=(192, 128) if side == FAST else (320, 256),
+        field_strength_t=3.0,
+    )
+    volume = _volume(name, side)
+    write_acquired(volume, out, acquisition=acquisition, uid_seed=f"{subject} {side} {name}")
+
+
+def write_subjects(folder: Path) -> None:
+    """Writes the studies of two subjects."""
+    for subject in ("bench1", "bench2"):
+        for side in (FAST, ROUTINE):
+            for name in MAPS:
+                write_scan(folder / subject / f"{side}_{name}", name, side, subject)
+
+
+def records(folder: Path) -> Path:
+    """Builds records of two subjects (one trains, one tests) in ``folder``; returns the data_dir."""
+    write_subjects(folder / "dicom")
+    manifest, data_dir = str(folder / "manifest.json"), folder / "records"
+    split = ["--test-fraction", "0.5"]
+    with contextlib.redirect_stdout(io.StringIO()):  # standard output belongs to the results
+        pair_studies.main(["--dicom", str(folder / "dicom"), "--out", manifest, *split])
+        build_dataset.main(["--manifest", manifest, "--data_dir", str(data_dir)])
+    return data_dir
+
+
+def _volume(name: str, side: str) -> Volume:
+    geometry = Geometry(
+        origin_mm=(-109.5703125, -109.5703125, -60.0),
+        row_dir=(1.0, 0.0, 0.0),
+        col_dir=(0.0, 1.0, 0.0),
+        spacing_mm=(5.0, 220 / SIDE, 220 / SIDE),
+        shape=(SLICES, SIDE, SIDE),
+    )
+    geometry = geometry.refined(SCALE, CORNER) if side == ROUTINE else geometry
+    rows, columns = (np.linspace(-1, 1, n) for n in geometry.shape[1:])
+    disc = np.hypot(rows[:, None], columns) < 0.7
+    noise = np.random.default_rng(0).uniform(0.8, 1.2, geometry.shape)
+    values = np.where(disc, BRAIN[name], 0.1 * BRAIN[name]) * noise
+    return Volume(values[..., None].astype(np.float32), (name,), geometry)

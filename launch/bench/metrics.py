@@ -1,0 +1,112 @@
+"""Measures how long the image metrics of a test cohort take, and nothing else.
+
+A made-up brain in each of 38 subjects, 24 slices of 512 x 512, T1, T2 and PD: the metrics of the
+report for one method (errors, PSNR, SSIM, edge sharpness inside the brain; errors, PSNR and SSIM of
+the frame; NIQE; noise) against one reference. Prints one line of JSON. The first subject compiles
+and is not counted.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import numpy as np
+from scipy import ndimage
+from tqdm import tqdm
+
+from qsr_jax.data.studies.case import Case
+from qsr_jax.data.studies.manifest import ROUTINE
+from qsr_jax.evaluate.measure.image_quality import TRAINED, image_rows
+from qsr_jax.evaluate.measure.niqe import fit_models, naturalness_values
+from qsr_jax.evaluate.measure.noise_and_resolution import detail_rows
+from qsr_jax.maps import MAPS
+from qsr_jax.types import CORNER, Geometry, Prediction, Volume
+
+SLICES, SIDE = 24, 512
+LEVELS = {"t1": (840.0, 1230.0), "t2": (80.0, 93.0), "pd": (68.0, 80.0)}
+"""White and grey matter, ms and percent; what stands here does not change the time."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The door: ``python -m launch.bench.metrics --help``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m launch.bench.metrics",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--subjects", type=int, default=38, help="how many subjects")
+    parser.add_argument("--side", type=int, default=SIDE, help="pixels of a side of a slice")
+    parser.add_argument("--workers", type=int, default=2, help="subjects at a time")
+    arguments = parser.parse_args(argv)
+    for name in ("subjects", "side", "workers"):
+        if getattr(arguments, name) < (256 if name == "side" else 1):
+            parser.error(f"--{name} {getattr(arguments, name)} is too small")
+    print(json.dumps(bench(arguments.subjects, arguments.side, arguments.workers)))
+
+
+def bench(subjects: int, side: int, workers: int) -> dict[str, float | int | str]:
+    """Seconds for the metrics of ``subjects``, each of 24 slices of ``side`` squared and three maps.
+
+    Args:
+        subjects: how many.
+        side: pixels, 256 or more, or NIQE finds too few blocks.
+        workers: subjects at a time.
+    """
+    case, made = make_subject(side)
+    models = fit_models([case.routine])
+    sources = {TRAINED: made.mean, ROUTINE: case.routine.maps}
+
+    def one(_: int) -> int:
+        names = tuple(MAPS)
+        rows = [*image_rows(case, names, sources)]
+        rows += detail_rows(case, names, sources, wanted={TRAINED})
+        rows += naturalness_values(case, {TRAINED: made}, None, models, split="test", run="1")
+        return len(rows)
+
+    one(0)  # compiles
+    before, cpu = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(workers) as pool:
+        counts = list(tqdm(pool.map(one, range(subjects)), "metrics", subjects, unit="subject"))
+    return {
+        "what": "metrics",
+        "subjects": subjects,
+        "slices": SLICES,
+        "side": side,
+        "maps": len(MAPS),
+        "numbers_per_subject": counts[0],
+        "seconds": round(time.perf_counter() - before, 2),
+        "cpu_seconds": round(time.process_time() - cpu, 2),
+        "workers": workers,
+        "cores": os.cpu_count() or 1,
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def make_subject(side: int) -> tuple[Case, Prediction]:
+    """An oval brain of two folded tissues with noise, and a prediction that is blurred a little."""
+    rng = np.random.default_rng(0)
+    y, x = (np.mgrid[:side, :side] - (side - 1) / 2) / side
+    z = np.linspace(-1.0, 1.0, SLICES)[:, None, None]
+    radius = np.hypot(x / 0.32, y / 0.39) / np.sqrt(1.05 - 0.7 * z**2)
+    mask = radius < 1.0
+    grey = radius + 0.07 * np.sin(14 * np.arctan2(y, x)) > 0.75
+    levels = np.stack([np.where(grey, *pair[::-1]) for pair in LEVELS.values()], -1)
+    noise = 1.0 + 0.04 * rng.standard_normal(levels.shape, np.float32)
+    routine = (levels * noise * mask[..., None]).astype(np.float32)
+    made = ndimage.gaussian_filter(routine, (0.0, 0.8, 0.8, 0.0))
+    spacing = 220.0 / side
+    geometry = Geometry(
+        (-110.0, -110.0, -60.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5.0, spacing, spacing),
+        mask.shape,
+    )  # fmt: skip
+    volume = Volume(routine, tuple(MAPS), geometry, mask=mask)
+    case = Case("made-up", "healthy", CORNER, volume, volume, None)
+    return case, Prediction(made, None, tuple(MAPS), geometry)
+
+
+if __name__ == "__main__":
+    main()

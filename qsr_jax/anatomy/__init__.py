@@ -1,0 +1,1 @@
+"""Where tissues and regions lie: atlases, registration, segmentation, labels."""

@@ -1,0 +1,155 @@
+"""Maps of a BIDS data set: NIfTI files, their units from the side-car, read as a series.
+
+``sub-01/anat/sub-01_acq-fast_T1map.nii.gz`` and ``..._acq-routine_T1map.nii.gz``, likewise T2map
+and PDmap. BIDS wants seconds but its validator does not look, so nothing is read without ``Units``
+in the JSON file beside the image. The rules for geometry are those of DICOM series.
+"""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from qsr_jax.data.dicom import Found, Series
+from qsr_jax.data.dicom.orientation import canonical_signs, turned
+from qsr_jax.data.nifti.files import read_placed
+from qsr_jax.maps import check, spec_of
+from qsr_jax.types import Geometry, Volume
+
+SUFFIXES = {"T1map": "t1", "T2map": "t2", "PDmap": "pd"}
+UNITS = {
+    "t1": {"s": 1000.0, "ms": 1.0},
+    "t2": {"s": 1000.0, "ms": 1.0},
+    "pd": {"%": 1.0, "percent": 1.0},
+}
+"""What a side-car may say, and the factor to the house's unit."""
+ORTHONORMAL_TOLERANCE = 1e-4
+SQUARE_TOLERANCE = 1e-4
+
+_NAME = re.compile(
+    r"(?P<subject>sub-[A-Za-z0-9]+)(_(?P<session>ses-[A-Za-z0-9]+))?(_[a-z]+-[A-Za-z0-9]+)*"
+    r"_acq-(?P<side>fast|routine)(_[a-z]+-[A-Za-z0-9]+)*_(?P<suffix>T1map|T2map|PDmap)\.nii(\.gz)?"
+)
+
+
+class BidsError(ValueError):
+    """A map of a BIDS data set that must not be used, and why; names the file and the key."""
+
+
+def find_maps(root: Path) -> Found:
+    """All map files of a raw BIDS tree, and every other file; derivatives are not entered."""
+    maps: list[Path] = []
+    ignored: list[Path] = []
+    for name, children, files in os.walk(root):
+        here = Path(name)
+        ignored += [here / child for child in children if (here / child).is_symlink()]
+        skipped = {"derivatives", "sourcedata", "code"} if here == root else set()
+        children[:] = sorted(c for c in children if c not in skipped and not c.startswith("."))
+        for file in sorted(files):
+            found = here.name == "anat" and _NAME.fullmatch(file)
+            (maps if found else ignored).append(here / file)
+    cars = {_side_car(path) for path in maps}
+    return Found(tuple(sorted(maps)), tuple(sorted(set(ignored) - cars)))
+
+
+def owner_of_map(path: Path) -> tuple[str, str]:
+    """Subject, and subject with session: what PatientID and StudyInstanceUID are to DICOM.
+
+    Raises:
+        BidsError: the name is no map's, or the folder is another subject's.
+    """
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise BidsError(f"{path}: expected a name like sub-01_acq-fast_T1map.nii.gz")
+    subject, session = match["subject"], match["session"]
+    home = [subject, *([session] if session else []), "anat"]
+    if list(path.parent.parts[-len(home) :]) != home:
+        raise BidsError(f"{path}: expected in {'/'.join(home)}")
+    return subject, "/".join(home[:-1])
+
+
+def read_map(path: Path) -> Series:
+    """Reads one map; its description is the side its name claims, "fast" or "routine".
+
+    Raises:
+        BidsError: the file, its side-car, its unit, its values or its geometry cannot be trusted.
+    """
+    subject, study = owner_of_map(path)
+    match = _NAME.fullmatch(path.name)
+    spec = spec_of(SUFFIXES[match["suffix"]])
+    factor = UNITS[spec.name][_unit(_side_car(path), spec.name)]
+    try:
+        values, affine = read_placed(path)
+        values = check(values * factor, spec, where=str(path))
+    except (OSError, ValueError) as error:
+        raise BidsError(str(error)) from None
+    geometry, upside_down = _geometry(path, values.shape, affine)
+    values = values[::-1] if upside_down else values
+    values, geometry, _ = turned(values, geometry, canonical_signs(geometry))
+    files = (path, _side_car(path))
+    digests = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    maps = np.ascontiguousarray(values[..., None], np.float32)
+    return Series(
+        volume=Volume(maps, (spec.name,), geometry),
+        map_name=spec.name,
+        files=files,
+        patient_id=subject,
+        study_uid=study,
+        series_uid=path.name,
+        frame_uid=study,
+        description=match["side"],
+        sha256=hashlib.sha256(digests.encode()).hexdigest(),
+    )
+
+
+def _side_car(path: Path) -> Path:
+    return path.with_name(path.name.split(".nii")[0] + ".json")
+
+
+def _unit(side_car: Path, map_name: str) -> str:
+    """The unit that the side-car says; never a guess."""
+    allowed = UNITS[map_name]
+    wanted = f"Units must be one of {', '.join(allowed)}"
+    try:
+        content = json.loads(side_car.read_text())
+    except FileNotFoundError:
+        raise BidsError(f"{side_car}: missing; {wanted}") from None
+    except (OSError, ValueError) as error:
+        raise BidsError(f"{side_car}: not readable ({type(error).__name__}); {wanted}") from None
+    unit = content.get("Units") if isinstance(content, dict) else None
+    if unit is None:
+        raise BidsError(f"{side_car}: Units: missing; {wanted}")
+    if unit not in allowed:
+        raise BidsError(f"{side_car}: {wanted}; it is none of them")
+    return unit
+
+
+def _geometry(path: Path, shape: tuple[int, int, int], affine: np.ndarray) -> tuple[Geometry, bool]:
+    """Where the voxels (z, y, x) lie, and whether the slices must be reversed for that."""
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    if not steps.min() > 0:
+        raise BidsError(f"{path}: affine: voxels without extent")
+    dz, dy, dx = (affine[:3, :3] / steps).T
+    if np.abs(np.stack([dz, dy, dx]) @ np.stack([dz, dy, dx]).T - np.eye(3)).max() > (
+        ORTHONORMAL_TOLERANCE
+    ):
+        raise BidsError(f"{path}: affine: axes are not orthogonal; the stack is sheared")
+    if abs(steps[1] / steps[2] - 1) > SQUARE_TOLERANCE:
+        why = f"{steps[1]:g} x {steps[2]:g} mm; expected square pixels along the first two axes"
+        raise BidsError(f"{path}: affine: {why}")
+    if shape[0] < 2:
+        raise BidsError(f"{path}: one slice alone; a stack has at least 2")
+    column = dy - (dy @ dx) * dx
+    column /= np.linalg.norm(column)
+    upside_down = bool(np.cross(dx, column) @ dz < 0)
+    first = affine @ [shape[0] - 1 if upside_down else 0, 0, 0, 1]
+    return Geometry(
+        origin_mm=tuple(float(v) for v in first[:3]),
+        row_dir=tuple(float(v) for v in dx),
+        col_dir=tuple(float(v) for v in column),
+        spacing_mm=tuple(float(v) for v in steps),
+        shape=shape,
+    ), upside_down

@@ -1,0 +1,1 @@
+"""tfds records: opened, sealed, read in batches or kept on the device."""

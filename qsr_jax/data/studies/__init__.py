@@ -1,0 +1,1 @@
+"""Which series belong together: pairing, quality, splits, the manifest."""

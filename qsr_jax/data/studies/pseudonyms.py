@@ -1,0 +1,58 @@
+"""Who is who, without names: salted hashes of PatientIDs, and the table of groups."""
+
+import csv
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from qsr_jax.data.studies.manifest import GROUPS, ManifestError
+
+SALT_BYTES = 32
+
+
+def hashed(patient_id: str, salt: bytes) -> str:
+    """16 hex digits that stand for a subject; without the salt nobody can find out whom."""
+    return hmac.new(salt, patient_id.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def load_salt(path: Path) -> bytes:
+    """Reads the secret salt, or makes one (mode 0600) where there is none.
+
+    Raises:
+        ManifestError: the file holds no salt.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(SALT_BYTES) + "\n")
+    try:
+        salt = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        salt = b""
+    if len(salt) < SALT_BYTES:
+        raise ManifestError(f"{path}: expected {SALT_BYTES} bytes in hex; remove it for a new salt")
+    return salt
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Reads participants.tsv (BIDS): participant_id to group.
+
+    Raises:
+        ManifestError: a column is missing, an id comes twice, or a group is not known.
+    """
+    groups: dict[str, str] = {}
+    with path.open(newline="") as file:
+        table = csv.DictReader(file, delimiter="\t")
+        for column in ("participant_id", "group"):
+            if column not in (table.fieldnames or ()):
+                raise ManifestError(f"{path}: column {column} is missing")
+        for line, row in enumerate(table, start=2):
+            if row["group"] not in GROUPS:
+                raise ManifestError(f"{path}:{line}: group is not one of {', '.join(GROUPS)}")
+            if row["participant_id"] in groups:
+                raise ManifestError(f"{path}:{line}: participant_id comes twice")
+            groups[row["participant_id"]] = row["group"]
+    return groups

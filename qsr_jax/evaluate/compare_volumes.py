@@ -1,0 +1,269 @@
+"""Two volumes on one grid, compared slice by slice. Nothing is scaled, clipped or registered."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from qsr_jax.data.dicom import read_series
+from qsr_jax.data.nifti.files import read_nifti
+from qsr_jax.maps import spec_of
+from qsr_jax.metrics.image import BRAIN, METRICS, PAPER
+from qsr_jax.metrics.niqe import GREY_MAX, load_model, niqe, to_grey
+from qsr_jax.metrics.resolution import (
+    FRC_THRESHOLD,
+    LEAST_SIDE,
+    TRANSFER_HALF,
+    resolution_mm,
+    ring_sums,
+)
+from qsr_jax.metrics.sharpness import gradient_strength, noise_level
+from qsr_jax.metrics.ssim import WINDOWS
+
+GRID_TOLERANCE_MM = 1e-3
+PAPER_RANGE = "paper"
+"""Name of the paper's data range, 65 535 stored units."""
+ALONE = {"noise": noise_level, "gradient": gradient_strength}
+"""What is measured of each volume by itself, in the unit of the map (gradient: per pixel)."""
+RESOLUTIONS = {
+    "resolution_transfer": (
+        f"resolution (share of the reference's detail {TRANSFER_HALF:g})",
+        TRANSFER_HALF,
+    ),
+    "resolution_frc": ("resolution (Fourier-ring correlation 1/7)", FRC_THRESHOLD),
+}
+"""Label and threshold. The first takes the reference for noise-free; the second takes both for
+scans of one subject with noise of their own, and says nothing of an image made from the other."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """A volume that was read: values (z, y, x), index to LPS mm, and the map if the file says."""
+
+    path: Path
+    values: np.ndarray
+    affine: np.ndarray
+    map_name: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricRow:
+    """One quantity: its unit, and one value per slice, NaN where a slice has nothing to count."""
+
+    name: str
+    label: str
+    unit: str
+    per_slice: tuple[float, ...]
+
+    def summary(self) -> dict[str, float]:
+        """n, mean, SD, smallest and largest over the slices that have a value."""
+        values = np.array([v for v in self.per_slice if not math.isnan(v)])
+        if not values.size:
+            return {"n": 0, **dict.fromkeys(("mean", "sd", "min", "max"), math.nan)}
+        spread = float(values.std(ddof=1)) if np.isfinite(values).all() and values.size > 1 else 0.0
+        return {
+            "n": int(values.size),
+            "mean": float(values.mean()),
+            "sd": spread,
+            "min": float(values.min()),
+            "max": float(values.max()),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class VolumeComparison:
+    """All rows, and what the numbers mean."""
+
+    test: str
+    reference: str
+    map: str | None
+    unit: str
+    mask: str
+    data_range: float
+    shape: tuple[int, int, int]
+    rows: tuple[MetricRow, ...]
+
+
+def compare(
+    test: Path,
+    reference: Path,
+    *,
+    mask: Path | None,
+    data_range: float | str | None,
+    map_name: str | None,
+    niqe_model: Path | None,
+) -> VolumeComparison:
+    """Reads two volumes and measures the first against the second.
+
+    Args:
+        test: NIfTI file, or folder of one DICOM map series.
+        reference: likewise, on the same grid.
+        mask: NIfTI file, not 0 where voxels count; None for the whole frame.
+        data_range: L of PSNR and SSIM, unit of the map; :data:`PAPER_RANGE` for the paper's; None
+            for what a scanner writes at most.
+        map_name: what NIfTI files hold, or None.
+        niqe_model: file of the natural-image model; None leaves NIQE out.
+
+    Raises:
+        ValueError: a file cannot be read, grids or maps differ, values inside the mask are not
+            finite, or the data range is not known.
+    """
+    first, second = read_image(test, map_name), read_image(reference, map_name)
+    check_grid(first, second)
+    if first.map_name != second.map_name:
+        raise ValueError(f"{test} is {first.map_name}, {reference} is {second.map_name}")
+    name = first.map_name
+    data_range = _range_of(data_range, name)
+    inside = read_mask(mask, second)
+    for image in (first, second):
+        if not np.isfinite(image.values[inside]).all():
+            raise ValueError(f"{image.path}: values inside the mask are not finite")
+    unit = "" if name is None else spec_of(name).unit
+    rows = [*_pair_rows(first, second, inside, data_range, unit)]
+    rows += _single_rows(first, second, inside, unit)
+    if min(inside.shape[1:]) >= LEAST_SIDE:
+        rows += _resolution_rows(first, second, inside)
+    if niqe_model is not None:
+        rows += _niqe_rows(first, second, inside, niqe_model, data_range)
+    where = "whole frame" if mask is None else str(mask)
+    return VolumeComparison(
+        str(test), str(reference), name, unit, where, data_range, inside.shape, tuple(rows)
+    )
+
+
+def _range_of(given: float | str | None, name: str | None) -> float:
+    """L in the unit of the map; raises ValueError where that is not known."""
+    if given is None or given == PAPER_RANGE:
+        if name is None:
+            raise ValueError("PSNR and SSIM need a range: give --data-range or --map")
+        return (BRAIN if given is None else PAPER).data_range(spec_of(name))
+    if not given > 0.0:
+        raise ValueError(f"--data-range {given:g} must be positive")
+    return given
+
+
+def read_image(path: Path, map_name: str | None) -> Image:
+    """Reads a NIfTI file, or a folder of one DICOM series, which says itself what it holds.
+
+    Raises:
+        ValueError: not readable, or ``map_name`` contradicts the DICOM series.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise ValueError(f"{path}: no such file or folder")
+        values, affine = read_nifti(path)
+        return Image(path, values.astype(np.float32), affine, map_name)
+    series = read_series(path)
+    if map_name not in (None, series.map_name):
+        raise ValueError(f"{path}: holds {series.map_name}, not --map {map_name}")
+    volume = series.volume
+    return Image(path, volume.maps[..., 0], volume.geometry.affine_lps(), series.map_name)
+
+
+def check_grid(image: Image, other: Image) -> None:
+    """Raises ValueError, with the numbers, unless both lie on one grid to 1e-3 mm."""
+    if image.values.shape != other.values.shape:
+        raise ValueError(
+            f"{image.path} has {_size(image)} voxels (z, y, x), {other.path} has {_size(other)}; "
+            "resample one of them on purpose, nothing is resampled here"
+        )
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in image.values.shape], (1,))).reshape(4, -1)
+    apart = np.linalg.norm((image.affine - other.affine) @ corners, axis=0)
+    if apart.max() > GRID_TOLERANCE_MM:
+        raise ValueError(
+            f"{image.path} and {other.path} lie up to {apart.max():.3g} mm apart (first voxels "
+            f"{_first(image)} and {_first(other)} mm LPS, voxels of {_spacing(image)} and "
+            f"{_spacing(other)} mm); resample one of them on purpose, nothing is resampled here"
+        )
+
+
+def read_mask(path: Path | None, image: Image) -> np.ndarray:
+    """The mask (z, y, x) bool; all of the frame without a file.
+
+    Raises:
+        ValueError: not readable, on another grid, or empty.
+    """
+    if path is None:
+        return np.ones(image.values.shape, bool)
+    mask = read_image(path, None)
+    check_grid(mask, image)
+    inside = mask.values != 0
+    if not inside.any():
+        raise ValueError(f"{path}: the mask is empty")
+    return inside
+
+
+def _size(image: Image) -> str:
+    return " x ".join(str(n) for n in image.values.shape)
+
+
+def _first(image: Image) -> str:
+    return "({})".format(", ".join(f"{v:.4g}" for v in image.affine[:3, 3]))
+
+
+def _spacing(image: Image) -> str:
+    return " x ".join(f"{v:.4g}" for v in np.linalg.norm(image.affine[:3, :3], axis=0))
+
+
+def _pair_rows(
+    test: Image, reference: Image, mask: np.ndarray, data_range: float, unit: str
+) -> list[MetricRow]:
+    pair = test.values[..., None], reference.values[..., None], mask
+    rows = []
+    for name, metric in METRICS.items():
+        if name.startswith("ssim") and not _fits(name, mask):
+            continue
+        options = {"data_range": data_range} if metric.ranged else {}
+        values = np.asarray(metric.compute(*pair, **options), float)[:, 0]
+        mine = unit if metric.unit == "map" else metric.unit
+        rows.append(MetricRow(name, metric.label, mine, tuple(values.tolist())))
+    return rows
+
+
+def _fits(name: str, mask: np.ndarray) -> bool:
+    """Whether the window of an SSIM fits into the frame."""
+    window = "uniform" if name.endswith("uniform") else "gaussian"
+    return min(mask.shape[1:]) >= len(WINDOWS[window].weights)
+
+
+def _single_rows(test: Image, reference: Image, mask: np.ndarray, unit: str) -> list[MetricRow]:
+    return [
+        MetricRow(f"{name}_{who}", f"{name} of {who}", unit, tuple(values.tolist()))
+        for name, compute in ALONE.items()
+        for who, image in (("test", test), ("reference", reference))
+        for values in [np.asarray(compute(image.values[..., None], mask), float)[:, 0]]
+    ]
+
+
+def _resolution_rows(test: Image, reference: Image, mask: np.ndarray) -> list[MetricRow]:
+    """Period in mm, within the slices; NaN where a slice has no mask or no detail."""
+    spacing_mm = np.linalg.norm(reference.affine[:3, 1:3], axis=0)
+    there = np.flatnonzero(mask.any((1, 2)))
+    pair = (image.values[there][..., None] for image in (test, reference))
+    sums = ring_sums(*pair, mask[there], spacing_mm=tuple(spacing_mm.tolist()))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a constant slice has no detail
+        curves = sums.transfer(), sums.correlation()
+    rows = []
+    for (name, (label, threshold)), curve in zip(RESOLUTIONS.items(), curves, strict=True):
+        values = np.full(len(mask), np.nan)
+        found = resolution_mm(curve, sums.frequency_per_mm, threshold=threshold)
+        values[there] = found[:, 0]
+        rows.append(MetricRow(name, label, "mm", tuple(values.tolist())))
+    return rows
+
+
+def _niqe_rows(
+    test: Image, reference: Image, mask: np.ndarray, path: Path, data_range: float
+) -> list[MetricRow]:
+    model = load_model(path)
+    name = test.map_name
+    grey_max = data_range if name is None else GREY_MAX[name]
+    unit = "" if name is None else spec_of(name).unit
+    crop = "whole frame" if mask.all() else "blocks inside the mask"
+    text = model.text(crop=crop, grey_max=grey_max, unit=unit).strip()
+    return [
+        MetricRow(f"niqe_{who}", f"{who}: {text}", "", tuple(niqe(grey, mask, model).tolist()))
+        for who, image in (("test", test), ("reference", reference))
+        for grey in [to_grey(image.values, grey_max=grey_max)]
+    ]

@@ -1,0 +1,1 @@
+"""Numbers, LaTeX and SVG: how values become text and lines."""

@@ -1,1 +1,0 @@
-"""Numbers of images: errors, PSNR, SSIM, sharpness, noise, resolution, NIQE; door ``compare``."""

@@ -1,1 +1,0 @@
-"""What lies where: label means, tissues and atlas regions of scanned people, drawn lesions."""

@@ -1,0 +1,1 @@
+"""One table of the report per file: its rows, how they are computed, its LaTeX and page."""

@@ -1,0 +1,1 @@
+"""Nothing half-written stays at its final path: staged writing, digests, locks."""

@@ -1,0 +1,1 @@
+"""Image quality: one masked value per sample."""

@@ -1,0 +1,1 @@
+"""A simulated subject: where every tissue lies and what it measures."""

@@ -1,0 +1,168 @@
+"""Subjects from measured maps: a real head's T1, T2 and PD, to be scanned again by the simulator.
+
+Every place keeps the values that were measured there, so nothing is known of it below the measured
+resolution, and the scan has to be coarser: see :func:`scaled_protocols`. Tissues are told from T1
+alone; they name places for the evaluation and do not change a value.
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy import ndimage
+
+from qsr_jax.maps import MAPS, check
+from qsr_jax.ops.mask import LEAST_T1_MS, tissue_mask
+from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
+from qsr_jax.phantom.deformation import MNI_CENTRE_MM
+from qsr_jax.phantom.grid import Planes
+from qsr_jax.phantom.mni_template import nuclei_membership
+from qsr_jax.physics.mdme_protocol import Protocol
+from qsr_jax.physics.volumes import sample_linear
+
+WHITE_BELOW_MS, GREY_BELOW_MS = 1050.0, 2200.0
+"""T1 at 3 T that parts white from grey, and grey from CSF: half way between usual values."""
+
+LEAST = {"t1": 50.0, "t2": 5.0, "pd": 1.0}
+"""Least value inside the head: below it, nothing was measured there."""
+
+T2_SCALE = 1.5
+"""Other methods read shorter T2 than MDME, for which the brain mask is made; only it sees this."""
+
+CERTAIN = 12.0
+"""Log-odds of the tissue that a place is taken for."""
+
+FINEST_SHARE = 2
+"""Measured voxels along the shortest acquired pixel."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuredMaps:
+    """A measured head.
+
+    Attributes:
+        maps: (i, j, k, 3) float32 T1 ms, T2 ms, PD %, 0 where nothing was measured.
+        affine: (4, 4) from index to RAS mm.
+        brain: (i, j, k) bool, told from the maps; the rest of the head is scalp and skull.
+        centre_mm: RAS point that goes to the isocentre.
+    """
+
+    maps: np.ndarray
+    affine: np.ndarray
+    brain: np.ndarray
+    centre_mm: np.ndarray
+
+    def body(self, rng: np.random.Generator, planes: Planes) -> Body:
+        """This head as it is; ``rng`` is left alone."""
+        del rng
+        z, y, x = np.meshgrid(planes.z_mm, planes.axis_mm, planes.axis_mm, indexing="ij")
+        ras = np.stack([-x, -y, z], axis=-1) + self.centre_mm
+        inverse = np.linalg.inv(self.affine)
+        index = (ras @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.float32)
+        known = (self.maps > 0).all(axis=-1)
+        share = sample_linear(known[..., None].astype(np.float32), index)[..., 0]
+        # Maps are filled outwards first: interpolation must not mix in what was not measured.
+        _, nearest = ndimage.distance_transform_edt(~known, return_indices=True)
+        maps = sample_linear(self.maps[tuple(nearest)], index)
+        beyond = (index < -0.5) | (index > np.array(known.shape, np.float32) - 0.5)
+        share = np.where(beyond.any(axis=-1), 0.0, share).astype(np.float32)
+        mni_mm = (ras - self.centre_mm + MNI_CENTRE_MM).astype(np.float32)
+        middle = planes.middles
+        nuclei = np.moveaxis(nuclei_membership(mni_mm[middle]), 0, 1)
+        return Body(
+            log_odds=_log_odds(maps[..., 0], share, self._brain_at(index)),
+            inside=share > 0.5,
+            mni_mm=mni_mm,
+            nuclei=nuclei,
+            traits={},
+            maps=np.moveaxis(planes.by_slice(maps).mean(axis=1), -1, 1),
+        )
+
+    def _brain_at(self, index: np.ndarray) -> np.ndarray:
+        return sample_linear(self.brain[..., None].astype(np.float32), index)[..., 0] > 0.5
+
+
+def _log_odds(t1_ms: np.ndarray, share: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Log-odds (6, ...) of BODY_CLASSES: one is certain; how much of the voxel is head, too."""
+    head = np.log(np.clip(share, 1e-5, 1.0)) - np.log(np.clip(1.0 - share, 1e-5, 1.0))
+    kinds = {
+        "white": brain & (t1_ms < WHITE_BELOW_MS),
+        "cortex": brain & (t1_ms >= WHITE_BELOW_MS) & (t1_ms < GREY_BELOW_MS),
+        "csf": brain & (t1_ms >= GREY_BELOW_MS),
+        "fat": ~brain & (t1_ms < LEAST_T1_MS),
+        "muscle": ~brain & (t1_ms >= LEAST_T1_MS),
+    }
+    odds = np.full((len(BODY_CLASSES), *share.shape), -2 * CERTAIN, np.float32)
+    for name, here in kinds.items():
+        odds[BODY_CLASSES.index(name)] = np.where(here, head, head - CERTAIN)
+    return odds
+
+
+def measured_maps(maps: dict[str, np.ndarray], affine: np.ndarray, *, where: str) -> MeasuredMaps:
+    """A head from its maps.
+
+    Args:
+        maps: "t1" (ms), "t2" (ms), "pd" (%), (i, j, k) each; 0 outside the head.
+        affine: (4, 4) from index to RAS mm.
+        where: what the maps belong to; opens the error messages.
+
+    Raises:
+        ValueError: shapes differ, a value cannot be a map's, or the head is empty.
+    """
+    shapes = {name: maps[name].shape for name in MAPS}
+    if len(set(shapes.values())) != 1:
+        raise ValueError(f"{where}: maps have shapes {shapes}, expected one")
+    for name, spec in MAPS.items():
+        check(maps[name], spec, where=where)
+    known = np.all([maps[name] > LEAST[name] for name in MAPS], axis=0)
+    if not known.any():
+        raise ValueError(f"{where}: nowhere are T1, T2 and PD all above {LEAST}; wrong units?")
+    places = np.argwhere(known) @ affine[:3, :3].T + affine[:3, 3]
+    stack = np.stack([np.where(known, maps[name], 0.0) for name in MAPS], axis=-1)
+    centre = (places.min(axis=0) + places.max(axis=0)) / 2
+    t1_ms, t2_ms, pd = np.moveaxis(stack.astype(np.float32), (3, 2), (0, 1))
+    brain = tissue_mask(t1_ms, T2_SCALE * t2_ms, pd)
+    return MeasuredMaps(stack.astype(np.float32), affine, np.moveaxis(brain, 0, 2), centre)
+
+
+def scaled_protocols(
+    routine: Protocol, fast: Protocol, head: MeasuredMaps
+) -> tuple[Protocol, Protocol]:
+    """The two protocols at the resolution that a measured head allows.
+
+    Field of view and slices follow the head; matrices shrink by one factor, so that the routine
+    scan's shortest pixel is two measured voxels. Times, trains and accelerations stay.
+
+    Raises:
+        ValueError: the head is too small for one slice.
+    """
+    spacing = np.linalg.norm(head.affine[:3, :3], axis=0)
+    extent = np.abs(head.affine[:3, :3]) @ np.array(head.maps.shape[:3])
+    fov_mm = float(np.ceil(max(extent[:2])))
+    slices = int(extent[2] // routine.slice_mm)
+    if slices < 1:
+        raise ValueError(
+            f"the measured head is {extent[2]:g} mm high; a slice has {routine.slice_mm:g} mm"
+        )
+    factor = min(fov_mm / (FINEST_SHARE * max(spacing)) / max(routine.matrix), 1.0)
+    recon = _multiple(fast.recon * factor, 8)
+    ratio = routine.recon // fast.recon
+    return (
+        _scaled(routine, factor, ratio * recon, fov_mm, slices),
+        _scaled(fast, factor, recon, fov_mm, slices),
+    )
+
+
+def _scaled(protocol: Protocol, factor: float, recon: int, fov_mm: float, slices: int) -> Protocol:
+    """A protocol with a smaller matrix, in whole groups of samples and of phase lines."""
+    frequency, phase = protocol.matrix
+    return dataclasses.replace(
+        protocol,
+        matrix=(_multiple(frequency * factor, 8), _multiple(phase * factor, 8)),
+        recon=recon,
+        fov_mm=fov_mm,
+        slices=slices,
+    )
+
+
+def _multiple(value: float, of: int) -> int:
+    return max(round(value / of), 1) * of

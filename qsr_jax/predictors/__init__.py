@@ -1,0 +1,1 @@
+"""Everything that makes maps: interpolation, baselines, networks."""

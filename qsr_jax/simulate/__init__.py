@@ -1,0 +1,1 @@
+"""A simulated subject through a scanner: acquisition, motion, reconstruction, fit."""

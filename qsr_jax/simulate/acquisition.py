@@ -1,0 +1,292 @@
+"""From tissues on a fine grid to the k-space of every coil, and from there to images.
+
+One set of fine images, a delay and an anchor of :func:`qsr_jax.physics.echo_train.expand_decays`
+each, serves both echoes and all protocols with the same delays. They are low-passed to a grid a
+little wider than any acquired matrix; there each is multiplied by the coils and by the echo's
+phase, both smooth, and every line of k-space takes its own weights of the anchors.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import fft
+
+from qsr_jax.ops import fourier
+from qsr_jax.physics import sense
+from qsr_jax.physics.echo_train import expand_decays, line_times_ms, sampled_lines
+from qsr_jax.physics.mdme_protocol import Protocol
+from qsr_jax.physics.mdme_signal import excited, signal
+from qsr_jax.types import Geometry
+
+REFERENCE_TISSUE = (760.0, 67.0, 66.0)
+"""T1 (ms), T2 (ms), PD (%) of the white matter whose SNR is stated."""
+
+MARGIN = 24
+"""Samples added to the widest matrix along each axis. A product with a smooth coil mixes
+neighbouring frequencies only, so that the acquired samples differ by less than 1e-3 of the largest
+one from those of coils applied to the fine truth itself (tests/simulate/test_acquisition.py)."""
+
+
+def k_space_window(protocol: Protocol) -> np.ndarray:
+    """Fermi window over the acquired (frequency, phase) samples of a protocol."""
+    radius, width = protocol.fermi
+    return fourier.fermi_window(protocol.matrix, radius=radius, width=width)
+
+
+def image_noise(receiver_noise: float, protocol: Protocol) -> float:
+    """Standard deviation of the real part of an image where g-factor and coils' strength are 1.
+
+    ``s sqrt(R) sqrt(sum W^2)``: all coefficients of the window W add up in a pixel, R-fold fewer
+    are measured. The g-factor multiplies it where coils unfold badly. With equal dwell time this is
+    SNR ~ voxel volume x sqrt(samples).
+    """
+    window = np.linalg.norm(k_space_window(protocol))
+    return float(receiver_noise * np.sqrt(protocol.acceleration) * window)
+
+
+def receiver_noise(snr: float, protocol: Protocol) -> float:
+    """Noise of one k-space sample that gives white matter ``snr`` in this protocol's images.
+
+    The images meant are the longest delay at the first echo, where B1, the root sum of squares of
+    the coils and the g-factor are 1.
+
+    Raises:
+        ValueError: ``snr`` is not positive.
+    """
+    if not snr > 0:
+        raise ValueError(f"snr must be positive; got {snr}")
+    white = float(jax.jit(signal, static_argnums=4)(*REFERENCE_TISSUE, 1.0, protocol)[-1, 0])
+    return white / snr / image_noise(1.0, protocol)
+
+
+def centre_offset(target: Geometry, truth: Geometry) -> tuple[float, float]:
+    """How far pixel n//2 of ``target`` lies from that of ``truth``, along (y, x) in fields of view.
+
+    Zero when the grids are sample-aligned; half a truth pixel when they share the outer edge and
+    the target is twice coarser.
+    """
+    apart = _centre_mm(target) - _centre_mm(truth)
+    return _in_fields(apart, truth)
+
+
+def isocentre_offset(grid: Geometry) -> tuple[float, float]:
+    """How far pixel n//2 of ``grid`` lies from the isocentre, along (y, x) in fields of view."""
+    return _in_fields(_centre_mm(grid), grid)
+
+
+def _centre_mm(grid: Geometry) -> np.ndarray:
+    _, ny, nx = grid.shape
+    return (grid.affine_lps() @ [0, ny // 2, nx // 2, 1])[:3]
+
+
+def _in_fields(apart_mm: np.ndarray, grid: Geometry) -> tuple[float, float]:
+    field_y = grid.shape[1] * grid.spacing_mm[1]
+    field_x = grid.shape[2] * grid.spacing_mm[2]
+    return float(apart_mm @ grid.col_dir) / field_y, float(apart_mm @ grid.row_dir) / field_x
+
+
+def working_shape(widest: tuple[int, int]) -> tuple[int, int]:
+    """Even (y, x) of the grid on which coils are applied, :data:`MARGIN` wider than the matrix."""
+    rows, columns = (2 * fft.next_fast_len((n + MARGIN) // 2) for n in widest)
+    return rows, columns
+
+
+@functools.partial(jax.jit, static_argnames=("protocol", "td_ms"))
+def _excited(
+    share: jax.Array, values: jax.Array, b1: jax.Array, *, protocol: Protocol, td_ms: tuple
+) -> jax.Array:
+    return jnp.stack(
+        [
+            fraction * excited(one[0], one[2], b1, protocol, td_ms=td_ms)
+            for fraction, one in zip(share, values, strict=True)
+        ]
+    )
+
+
+@functools.partial(jax.jit, static_argnames="anchors_ms")
+def _decays(t2_ms: jax.Array, *, anchors_ms: tuple[float, ...]) -> jax.Array:
+    return jnp.stack([jnp.exp(-t / t2_ms) for t in anchors_ms])
+
+
+@functools.partial(jax.jit, static_argnames=("shape", "by_fov"))
+def _mix(
+    magnetisation: jax.Array,
+    decays: jax.Array,
+    factors: jax.Array,
+    *,
+    shape: tuple[int, int],
+    by_fov: tuple[float, float],
+) -> jax.Array:
+    images = jnp.stack(
+        [
+            jnp.stack([sum(f * m * t for f, m, t in zip(factor, delay, decay, strict=True))
+                       for decay in decays])
+            for delay, factor in zip(jnp.moveaxis(magnetisation, 1, 0), factors, strict=True)
+        ]
+    )  # fmt: skip
+    return fourier.sample_coarser(images, shape, by_fov)
+
+
+def object_images(
+    share: jax.Array,
+    values: jax.Array,
+    b1: jax.Array,
+    factors: jax.Array,
+    protocol: Protocol,
+    *,
+    anchors_ms: tuple[float, ...],
+    shape: tuple[int, int],
+    by_fov: tuple[float, float],
+) -> jax.Array:
+    """Signal at the anchor times, tissues mixed in it, low-passed: (delay, anchor, y, x) float32.
+
+    Args:
+        share: (k, n, n) fraction of every class on the fine grid.
+        values: (k, 3, n, n) T1 (ms), T2 (ms), PD (%) of every class.
+        b1: (n, n) transmit field.
+        factors: (delay, k) what a class's signal is multiplied by in each delay (pulsation).
+        protocol: TR, played delays and angles.
+        anchors_ms: times after excitation.
+        shape: (y, x) of the images.
+        by_fov: place of their pixel n // 2 against that of the fine grid, in fields of view.
+
+    Raises:
+        ValueError: ``shape`` is finer than the truth.
+    """
+    magnetisation = _excited(share, values, b1, protocol=protocol, td_ms=protocol.played_td_ms)
+    decays = _decays(values[:, 1], anchors_ms=anchors_ms)
+    return _mix(magnetisation, decays, factors, shape=shape, by_fov=by_fov)
+
+
+@functools.partial(jax.jit, static_argnames="protocols")
+def measure(
+    images: jax.Array,
+    coils: jax.Array,
+    phase: jax.Array,
+    weights: tuple[jax.Array, ...],
+    protocols: tuple[Protocol, ...],
+) -> tuple[jax.Array, ...]:
+    """Noiseless k-space that every coil receives in every protocol.
+
+    Args:
+        images: (delay, anchor, y, x) from :func:`object_images`, pixel n // 2 at the isocentre.
+        coils: (coil, y, x) sensitivities.
+        phase: (echo, y, x) radians.
+        weights: for each protocol (echo, line, anchor), from :func:`line_weights`.
+        protocols: matrices and lines.
+
+    Returns:
+        for each protocol (delay, echo, coil, frequency, line) complex64, the frequencies in rising
+        order; coefficients as in :mod:`qsr_jax.ops.fourier`.
+    """
+    received = coils * jnp.exp(1j * phase)[:, None]
+
+    def one_delay(image: jax.Array) -> tuple[jax.Array, ...]:
+        echoes = [
+            _lines(image, field, [weight[echo] for weight in weights], protocols)
+            for echo, field in enumerate(received)
+        ]
+        return tuple(jnp.stack(parts) for parts in zip(*echoes, strict=True))
+
+    return jax.lax.map(one_delay, images)
+
+
+def _lines(
+    image: jax.Array, field: jax.Array, weights: list[jax.Array], protocols: tuple[Protocol, ...]
+) -> list[jax.Array]:
+    """(anchor, y, x) and (coil, y, x) to (coil, frequency, line) of every protocol."""
+    rows, columns = image.shape[-2:]
+    hybrid = fourier.along(image[:, None] * field, -1)
+    found = []
+    for protocol, weight in zip(protocols, weights, strict=True):
+        picked = hybrid[..., sampled_lines(protocol) % columns]
+        lines = jnp.sum(picked * weight.T[:, None, None, :], axis=0)
+        spectrum = fourier.along(lines, -2)
+        found.append(spectrum[..., fourier.frequencies(protocol.matrix[0]) % rows, :])
+    return found
+
+
+def line_weights(
+    protocols: tuple[Protocol, ...],
+) -> tuple[tuple[float, ...], tuple[np.ndarray, ...], np.ndarray]:
+    """How every line of every protocol is made of decays to common anchor times.
+
+    Returns:
+        anchors (a,) ms; for each protocol (echo, line, a) float32, slice-profile gains of the
+        echoes included; and the weights (a,) of the first protocol's first effective echo time.
+    """
+    times = [line_times_ms(protocol) for protocol in protocols]
+    wanted = np.unique(np.concatenate([t.ravel() for t in times]).round(6))
+    anchors, table = expand_decays(tuple(wanted.tolist()))
+    weights = []
+    for protocol, t in zip(protocols, times, strict=True):
+        gains = np.reshape(protocol.angles.echo_gain, (2, 1, 1))
+        rows = table[np.searchsorted(wanted, t.round(6))]
+        weights.append((rows / gains).astype(np.float32))
+    centre = int(np.argmin(np.abs(sampled_lines(protocols[0]))))
+    return anchors, tuple(weights), weights[0][0, centre]
+
+
+@functools.partial(jax.jit, static_argnames="points")
+def measure_reference(
+    images: jax.Array, coils: jax.Array, weights: jax.Array, *, points: int
+) -> jax.Array:
+    """Noiseless k-space of the reference scan: longest delay, first echo.
+
+    Args:
+        images: (delay, anchor, y, x) from :func:`object_images`.
+        coils: (coil, y, x) sensitivities.
+        weights: (a,) of the anchors.
+        points: samples along each axis.
+
+    Returns:
+        (coil + 1, points, points), the body coil last.
+    """
+    image = jnp.sum(images[-1] * weights[:, None, None], axis=0)
+    received = jnp.concatenate([image * coils, image[None]])
+    return fourier.crop(fourier.to_kspace(received), (points, points))
+
+
+def complex_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> np.ndarray:
+    """Complex64 Gaussian noise, ``sigma`` in the real and in the imaginary part.
+
+    Drawn on the host, so that every device sees the same.
+    """
+    random = rng.standard_normal((*shape, 2), np.float32)
+    random *= np.float32(sigma)
+    return random.view(np.complex64)[..., 0]
+
+
+@functools.partial(jax.jit, static_argnames=("protocol", "offset"))
+def reconstruct(
+    kspace: jax.Array, maps: jax.Array, protocol: Protocol, *, offset: tuple[float, float]
+) -> jax.Array:
+    """Unfolds, windows and zero-fills: what the scanner makes of its k-space.
+
+    Args:
+        kspace: (delay, echo, coil, frequency, line) as :func:`measure` gives it, noise added.
+        maps: (coil, y, x) coil maps on :func:`unfolded_shape`.
+        protocol: matrix, acceleration, window, reconstruction.
+        offset: where pixel recon // 2 lies from the isocentre, from :func:`isocentre_offset`.
+
+    Returns:
+        (delay, echo, recon, recon) complex64: where the maps are the coils' sensitivities, the
+        object itself.
+    """
+    r = protocol.acceleration
+    rows, columns = unfolded_shape(protocol)
+    lines = columns // r
+    # Pixel 0 of the folded grid is pixel 0 of the whole one, columns // 2 from the isocentre
+    start = sampled_lines(protocol) // r * (columns // 2 - lines // 2) / lines
+    aligned = kspace * (r * np.exp(-2j * np.pi * start)).astype(np.complex64)
+    image = sense.unfold(fourier.to_image(aligned), sense.unfolding(maps, r))
+    spectrum = fourier.resize(fourier.to_kspace(image), protocol.matrix) * k_space_window(protocol)
+    shifted = fourier.shift(spectrum, offset)
+    return fourier.to_image(fourier.zero_fill(shifted, (protocol.recon, protocol.recon)))
+
+
+def unfolded_shape(protocol: Protocol) -> tuple[int, int]:
+    """(y, x) pixels of the unfolded image: the matrix, its phase side made a multiple of R."""
+    return protocol.matrix[0], protocol.acceleration * len(sampled_lines(protocol))

@@ -1,0 +1,97 @@
+"""What stops a run, and what makes it speak: values that are not finite, and drifts."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+ORDER = (
+    "mae",
+    "discriminator",
+    "p_real",
+    "p_fake",
+    "gan",
+    "vgg",
+    "total",
+    "discriminator_gradient_norm",
+    "generator_gradient_norm",
+    "discriminator_norm",
+    "generator_norm",
+    "average_norm",
+)
+"""Metrics in the order in which a step makes them: the first bad one is the cause."""
+
+
+class NonFiniteError(ValueError):
+    """A step made NaN or infinity; nothing of it is saved."""
+
+
+def check_finite(
+    done: int,
+    metrics: Mapping[str, float],
+    sample_ids: Sequence[int],
+    describe: Callable[[int], str],
+) -> None:
+    """Stops at a step whose metrics are not all finite.
+
+    The norms of gradients, networks and average are among the metrics, so nothing that is not
+    finite can hide in the state.
+
+    Args:
+        done: number of the step, from 1.
+        metrics: scalars of the step.
+        sample_ids: its records.
+        describe: what a record is, in words without a subject's identity.
+
+    Raises:
+        NonFiniteError: naming the first term that is not finite, and the records.
+    """
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if not bad:
+        return
+    first = min(bad, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    records = ", ".join(describe(int(i)) for i in sample_ids)
+    raise NonFiniteError(
+        f"step {done}: {first} is {metrics[first]} (of {len(bad)} values that are not finite); "
+        f"records of the batch: {records}. Nothing of this step was saved; look at these records, "
+        "or lower optimizer.learning_rate, and run again from the last checkpoint"
+    )
+
+
+def saturation(lines: Sequence[Mapping[str, float]], *, share: float, window: int) -> str | None:
+    """Whether the discriminator has won: its last ``window`` logged verdicts are all certain.
+
+    Args:
+        lines: logged training metrics, oldest first.
+        share: from which p_real, and below one minus which p_fake, a verdict is certain.
+        window: logged steps in a row.
+
+    Returns:
+        What to say, or None.
+    """
+    recent = [line for line in lines if "p_real" in line][-window:]
+    won = [line["p_real"] >= share and line["p_fake"] <= 1.0 - share for line in recent]
+    if len(recent) < window or not all(won):
+        return None
+    return (
+        f"the discriminator is certain (p_real {recent[-1]['p_real']:.3f}, p_fake "
+        f"{recent[-1]['p_fake']:.3f}) in {window} logged steps in a row: the adversarial term "
+        "teaches nothing now"
+    )
+
+
+def bias_drift(lines: Sequence[Mapping[str, float]], *, percent: float) -> str | None:
+    """Whether the validation bias has moved away from where it was smallest.
+
+    Args:
+        lines: logged validation scores, oldest first.
+        percent: growth of the size of ``relative_bias_percent`` that counts as drift.
+
+    Returns:
+        What to say, or None.
+    """
+    sizes = [abs(line["relative_bias_percent"]) for line in lines]
+    if not sizes or sizes[-1] - min(sizes) <= percent:
+        return None
+    return (
+        f"the validation bias is {sizes[-1]:.2f} % of the mean, {sizes[-1] - min(sizes):.2f} "
+        f"points more than at its smallest ({min(sizes):.2f} %)"
+    )

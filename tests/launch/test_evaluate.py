@@ -1,0 +1,206 @@
+"""The door: from a manifest and workdirs to a report, with the readers replaced by small subjects."""
+
+import csv
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from evaluation_house import arguments, make_manifest, make_subject, manifest_of
+
+import launch.evaluate as door
+import qsr_jax.evaluate.trainings as runs
+from qsr_jax.evaluate.sections.folds_and_seeds import FoldSeed
+from qsr_jax.predictors.baselines import BASELINES
+
+
+def test_the_whole_walk(tmp_path, house, capsys):
+    out = tmp_path / "report"
+    door.main(arguments(out, "pd", "t1"))
+    assert sorted(house.measured) == [f"{i:016x}" for i in range(4)]
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert lines[-1] == f"report: {out / 'index.html'}"
+    assert [line.split()[0] for line in lines[2:-1]] == ["T1", "PD"]
+    document = json.loads((out / "tables.json").read_text())
+    row = document["tables"]["verdict"][0]
+    assert f"{row['psnr']['trained']['mean']:.2f}" in lines[2]
+    assert "[0.93]" in lines[2]
+    about = document["about"]
+    assert about["data"] == "simulated subjects"
+    assert about["subjects"]["test"] == {"healthy": 3, "patient": 1}
+    assert about["slices"] == {"train": 6, "validation": 0, "test": 12}
+    (training,) = about["trainings"]
+    assert [model["map"] for model in training["models"]] == ["t1", "pd"]
+    assert not document["tables"]["runs"]
+    assert set(row["psnr"]) == {*BASELINES, "trained", "truth"}
+    assert "4/4" in printed.err
+
+
+@pytest.mark.parametrize(("flags", "asked"), [([], "latest"), (["--checkpoint", "best"], "best")])
+def test_the_checkpoint_asked_for_is_measured(flags, asked, tmp_path, house):
+    door.main([*arguments(tmp_path / "report", "t1"), *flags])
+    assert house.checkpoints == {asked}
+
+
+def test_two_models_of_one_map_are_refused(tmp_path, house):
+    with pytest.raises(SystemExit, match="error: .*t1, t1: two of the same map"):
+        door.main(arguments(tmp_path / "r", "t1", "t1"))
+
+
+def test_an_empty_split_is_refused(tmp_path, house):
+    with pytest.raises(SystemExit, match="nobody in split 'validation'"):
+        door.main([*arguments(tmp_path / "r", "t1"), "--split", "validation"])
+
+
+def test_a_foreign_folder_is_refused_before_any_work(tmp_path, house):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(SystemExit, match="error: .*thesis.txt"):
+        door.main(arguments(tmp_path, "t1"))
+    assert not house.measured
+
+
+def test_scanned_subjects_are_not_called_simulated(house):
+    manifest = house.manifests["manifest.json"]
+    scanned = tuple(dataclasses.replace(p, truth=None) for p in manifest.subjects_of(split="test"))
+    run = runs.Run("1", Path("m"), manifest, scanned, (), FoldSeed("1", None))
+    assert (
+        door.describe([run], subjects=set(), split="test", labels="none").data == "scanned subjects"
+    )
+
+
+def test_chosen_baselines_only_and_always_bicubic(tmp_path, house):
+    out = tmp_path / "report"
+    door.main([*arguments(out, "t2"), "--baselines", "lanczos"])
+    row = json.loads((out / "tables.json").read_text())["tables"]["verdict"][0]
+    assert list(row["psnr"]) == ["bicubic", "lanczos", "trained", "truth"]
+    with pytest.raises(SystemExit, match="error: --baselines cubic: not known"):
+        door.main([*arguments(out, "t2"), "--baselines", "cubic"])
+
+
+def test_a_model_trained_on_other_subjects_is_refused_unless_they_are_shown_to_be_new(
+    tmp_path, house
+):
+    """The manifest must be the one of training; --trained-on shows that nobody was learned from."""
+    new = ["train", "train", "validation", "test", "test", "test"]
+    house.manifests["old.json"] = make_manifest(new)
+    house.fingerprints["runs"] = house.manifests["old.json"].fingerprint
+    with pytest.raises(SystemExit, match="error: runs/t1: trained on data .*--trained-on MANIFEST"):
+        door.main(arguments(tmp_path / "r", "t1"))
+    with pytest.raises(SystemExit, match=r"runs/t1 learned from subject 0000000000000000"):
+        door.main([*arguments(tmp_path / "r", "t1"), "--trained-on", "old.json"])
+    shifted = [make_subject(i + 10, split="train") for i in range(3)]
+    house.manifests["old.json"] = manifest_of(tuple(shifted))
+    house.fingerprints["runs"] = house.manifests["old.json"].fingerprint
+    assert not house.measured
+    door.main([*arguments(tmp_path / "r", "t1"), "--trained-on", "old.json", "--baselines", ""])
+    assert len(house.measured) == 4
+
+
+FOLDS = (
+    ["test", "test", "train", "test", "train", "test"],
+    ["train", "train", "test", "test", "test", "train"],
+)
+
+
+@pytest.fixture
+def folded(house):
+    """Two folds of one manifest, the first trained from two seeds; the patient tests in both."""
+    manifest = make_manifest(["test"] * 4 + ["train"] * 2, *FOLDS)
+    house.manifests["manifest.json"] = manifest
+    for run, fold in (("a", "1/2"), ("bb", "1/2"), ("c", "2/2")):
+        house.fingerprints[run] = manifest.in_fold(fold).fingerprint
+    return ["--run", "manifest.json", "a/t1", "--run", "manifest.json", "bb/t1",
+            "--run", "manifest.json", "c/t1"]  # fmt: skip
+
+
+def test_out_of_fold_predictions_of_everybody_in_one_report(tmp_path, house, folded):
+    out = tmp_path / "report"
+    door.main([*folded, "--baselines", "bicubic_calibrated", "--out", str(out)])
+    assert sorted(house.measured) == [f"{i:016x}" for i in range(6)]
+    document = json.loads((out / "tables.json").read_text())
+    tables = document["tables"]
+    assert tables["verdict"][0]["n"] == 6
+    runs_ = [(r["run"], r["fold"], r["seed"], r["n"]) for r in tables["runs"]]
+    assert runs_ == [("1", "1/2", 1, 4), ("2", "1/2", 2, 4), ("3", "2/2", 1, 3)]
+    gain = next(row for row in tables["spread"] if row["quantity"] == "gain over bicubic")
+    assert (gain["runs"], gain["folds"]) == (3, 2)
+    assert gain["sd_seeds"] == 0.0  # the stand-in does not learn
+    assert gain["sd_folds"] > 0.0
+    assert "6 measured" in (out / "index.html").read_text("utf-8")
+    with (out / "values.csv").open() as file:
+        rows = [r for r in csv.DictReader(file) if r["kind"] == "image" and r["quantity"] == "mae"]
+    counted = Counter((r["subject"], r["method"]) for r in rows if r["place"] == "brain")
+    assert counted[f"{3:016x}", "trained"] == counted[f"{3:016x}", "bicubic_calibrated"] == 3
+    assert counted[f"{3:016x}", "bicubic"] == counted[f"{4:016x}", "trained"] == 1
+
+
+def test_runs_that_cannot_stand_beside_each_other_are_refused(tmp_path, house, folded):
+    out = ["--out", str(tmp_path / "r")]
+    for flags, message in (
+        ([*folded, "--split", "train"], "not on 'train'"),
+        ([*folded[:6], *folded[:3]], "given twice"),
+        ([*folded[:3], "--run", "manifest.json", "c/t2"], "models of t2; the first run has t1"),
+        (["--run", "manifest.json", "a/t1", "c/t2"], "a/t1: trained on data"),
+        ([*folded, "--manifest", "manifest.json"], "give one kind"),
+        (["--run", "manifest.json"], "expected a folder with manifest.json"),
+        (["--run", str(tmp_path)], "none of t1, t2, pd in it"),
+        (["--manifest", "manifest.json"], "nothing to measure"),
+    ):
+        with pytest.raises(SystemExit, match=f"error: .*{message}"):
+            door.main([*flags, *out])
+    assert not house.measured
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two"])
+def test_workers_are_a_whole_number(tmp_path, capsys, text):
+    with pytest.raises(SystemExit) as exit_:
+        door.main(["--run", str(tmp_path), "--out", str(tmp_path / "r"), "--workers", text])
+    assert exit_.value.code == 2
+    assert "expected a whole number from 1 on" in capsys.readouterr().err
+
+
+def test_a_folder_is_a_run(tmp_path):
+    (tmp_path / "t2").mkdir()
+    found = runs.paths_of([tmp_path])
+    assert found == (tmp_path / "manifest.json", [tmp_path / "t2"])
+
+
+def test_an_interrupted_evaluation_keeps_its_finished_subjects(tmp_path, house):
+    """Killed in the third subject, it measures that one alone; then all come from the cache."""
+    flags = [*arguments(tmp_path / "r", "t1"), "--baselines", "", "--cache", str(tmp_path / "c")]
+    house.failing = f"{2:016x}"
+    with pytest.raises(SystemExit, match="error: killed"):
+        door.main([*flags, "--workers", "1"])
+    house.failing = None
+    assert {f"{i:016x}" for i in range(2)} <= set(house.measured)
+    kept = len(list((tmp_path / "c").iterdir()))
+    door.main(flags)
+    assert kept >= 2
+    first = (tmp_path / "r" / "tables.json").read_bytes()
+    assert Counter(house.measured)[f"{2:016x}"] == 1
+    assert len(list((tmp_path / "c").iterdir())) == 4
+    door.main([*arguments(tmp_path / "fresh", "t1"), "--baselines", ""])
+    assert (tmp_path / "fresh" / "tables.json").read_bytes() == first
+    whole = (tmp_path / "fresh" / "index.html").read_bytes()
+    assert (tmp_path / "r" / "index.html").read_bytes() == whole
+    for file in (tmp_path / "c").iterdir():
+        file.write_text("{")
+    house.measured.clear()
+    door.main(flags)
+    assert len(house.measured) == 4  # damaged files are no answer
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        door.main(["--help"])
+    assert exit_.value.code == 0
+    assert "--workdir" in capsys.readouterr().out
+
+
+def test_a_missing_manifest_is_one_line(tmp_path):
+    with pytest.raises(SystemExit, match=r"error: .*absent.json"):
+        door.main(
+            ["--manifest", str(tmp_path / "absent.json"), "--workdir", "x", "--out", str(tmp_path)]
+        )  # fmt: skip
