@@ -24,7 +24,7 @@ from tqdm import tqdm
 from qsr_jax.anatomy.label_means import label_means, nearest_on
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.studies.truth import TRUTH_JSON, read_truth
-from qsr_jax.evaluate.sections.published import TABLE_1
+from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.mdme_protocol import FAST_ECHO_SPACING_MS, ROUTINE

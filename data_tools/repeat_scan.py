@@ -20,7 +20,7 @@ from data_tools.simulate_cohort import SETTINGS
 from data_tools.write_simulated_subject import write_scan
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.studies.truth import MAP_FILES
-from qsr_jax.evaluate.measure.repeated_scan import REPEAT
+from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.phantom import Phantom, draw_phantom, properties

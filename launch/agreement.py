@@ -14,11 +14,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from qsr_jax.evaluate.agreement_report.figures import KINDS
-from qsr_jax.evaluate.agreement_report.long_table import COLUMNS, blocks_of, read_long_table
-from qsr_jax.evaluate.agreement_report.tables import digits_of
-from qsr_jax.evaluate.agreement_report.write import adjusted, check_target, write_agreement
-from qsr_jax.evaluate.report.opening import number, p_value
+from qsr_jax.evaluation.agreement_report.figures import KINDS
+from qsr_jax.evaluation.agreement_report.long_table import COLUMNS, blocks_of, read_long_table
+from qsr_jax.evaluation.agreement_report.tables import digits_of
+from qsr_jax.evaluation.agreement_report.write import adjusted, check_target, write_agreement
+from qsr_jax.evaluation.report.opening import number, p_value
 from qsr_jax.provenance import software_version
 from qsr_jax.statistics import BOOTSTRAPS, Comparison, Plan
 

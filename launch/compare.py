@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.evaluate.compare_volumes import PAPER_RANGE, VolumeComparison, compare
+from qsr_jax.evaluation.compare_volumes import PAPER_RANGE, VolumeComparison, compare
 from qsr_jax.maps import MAPS
 
 

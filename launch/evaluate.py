@@ -18,15 +18,15 @@ import jax
 from launch.evaluation_flags import given_runs, make_parser, wanted_baselines
 from qsr_jax import __version__
 from qsr_jax.data.studies.manifest import SPLITS
-from qsr_jax.evaluate.cohort import Cohort
-from qsr_jax.evaluate.label_plan import Asked, make_plan
-from qsr_jax.evaluate.measure.subject import BICUBIC, TRAINED
-from qsr_jax.evaluate.measure_cohort import Options, measure_subjects, tested_subjects
-from qsr_jax.evaluate.report.opening import number
-from qsr_jax.evaluate.report.page import About, Model, Training, check_target, write_report
-from qsr_jax.evaluate.tables.rows import Tables, VerdictRow
-from qsr_jax.evaluate.trainings import Run, load_runs
-from qsr_jax.evaluate.value_cache import ValueCache
+from qsr_jax.evaluation.cohort import Cohort
+from qsr_jax.evaluation.label_plan import Asked, make_plan
+from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED
+from qsr_jax.evaluation.measure_cohort import Options, measure_subjects, tested_subjects
+from qsr_jax.evaluation.report.opening import number
+from qsr_jax.evaluation.report.page import About, Model, Training, check_target, write_report
+from qsr_jax.evaluation.tables.rows import Tables, VerdictRow
+from qsr_jax.evaluation.trainings import Run, load_runs
+from qsr_jax.evaluation.value_cache import ValueCache
 from qsr_jax.metrics.niqe import NiqeModel, load_model
 
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy")

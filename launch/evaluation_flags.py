@@ -6,9 +6,9 @@ from pathlib import Path
 
 from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.data.studies.manifest import SPLITS
-from qsr_jax.evaluate.label_plan import GEOMETRY, REGIONS
-from qsr_jax.evaluate.measure.subject import BICUBIC
-from qsr_jax.evaluate.trainings import paths_of
+from qsr_jax.evaluation.label_plan import GEOMETRY, REGIONS
+from qsr_jax.evaluation.measure.subject import BICUBIC
+from qsr_jax.evaluation.trainings import paths_of
 from qsr_jax.predictors.baselines import BASELINES
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 
 import jax
 
-from qsr_jax.train.processes import Membership, alone, is_first, join, leave
-from qsr_jax.train.stopping import STOPPED
+from qsr_jax.training.processes import Membership, alone, is_first, join, leave
+from qsr_jax.training.stopping import STOPPED
 
 FLAGS = {
     "coordinator": ("JAX_COORDINATOR_ADDRESS", str, "HOST:PORT", "where process 0 listens"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qsr_jax.checkpoint import BEST, DAMAGED, LATEST, sealed_steps
-from qsr_jax.train.metric_log import read_metrics
+from qsr_jax.training.metric_log import read_metrics
 
 RUN_JSON = "run.json"
 """What :mod:`launch.train` says of a run when it starts: total steps, map, environment."""

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from launch.config.page import ConfigError, load_config
 from launch.status import RUN_JSON, status
-from qsr_jax.train.stopping import STOPPED, StopRequest
+from qsr_jax.training.stopping import STOPPED, StopRequest
 
 TABLE = "sweep.csv"
 SCORES = ("relative_bias_percent", "psnr_db", "bicubic_psnr_db")

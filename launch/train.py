@@ -30,14 +30,21 @@ from launch.processes import add_process_arguments, say, taking_part
 from qsr_jax.checkpoint import Checkpoints, finishing
 from qsr_jax.data.records.open import Records, open_records
 from qsr_jax.maps import MapSpec, spec_of
-from qsr_jax.train.loop import Cadence, Callbacks, fit
-from qsr_jax.train.metric_log import Recorder, Silence
-from qsr_jax.train.parallel import replicate
-from qsr_jax.train.processes import check_same, from_first, is_first, on_first
-from qsr_jax.train.state import GanState, Networks, init_state
-from qsr_jax.train.stopping import STOPPED, StopRequest
-from qsr_jax.train.validation import BestCheckpoint, make_inspector, make_validator, with_alarms
-from qsr_jax.train.workdir import adopt, claim_workdir, common, describe, how_exactly, tell_status
+from qsr_jax.training.loop import Cadence, Callbacks, fit
+from qsr_jax.training.metric_log import Recorder, Silence
+from qsr_jax.training.parallel import replicate
+from qsr_jax.training.processes import check_same, from_first, is_first, on_first
+from qsr_jax.training.state import GanState, Networks, init_state
+from qsr_jax.training.stopping import STOPPED, StopRequest
+from qsr_jax.training.validation import BestCheckpoint, make_inspector, make_validator, with_alarms
+from qsr_jax.training.workdir import (
+    adopt,
+    claim_workdir,
+    common,
+    describe,
+    how_exactly,
+    tell_status,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

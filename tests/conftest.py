@@ -22,7 +22,7 @@ import pytest
 from small_networks import small_networks
 
 from qsr_jax.models.weights import random_vgg19
-from qsr_jax.train.state import init_state
+from qsr_jax.training.state import init_state
 
 
 @pytest.fixture(scope="session")

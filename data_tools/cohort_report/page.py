@@ -22,7 +22,7 @@ from data_tools.cohort_report.numbers import (
     noise_map,
 )
 from qsr_jax import __version__
-from qsr_jax.evaluate.sections.published import TABLE_1
+from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.tissue_values import TISSUES as TISSUE_VALUES
 from qsr_jax.physics.echo_train import full_width_mm, point_spread

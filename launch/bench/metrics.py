@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import ROUTINE
-from qsr_jax.evaluate.measure.image_quality import TRAINED, image_rows
-from qsr_jax.evaluate.measure.niqe import fit_models, naturalness_values
-from qsr_jax.evaluate.measure.noise_and_resolution import detail_rows
+from qsr_jax.evaluation.measure.image_quality import TRAINED, image_rows
+from qsr_jax.evaluation.measure.niqe import fit_models, naturalness_values
+from qsr_jax.evaluation.measure.noise_and_resolution import detail_rows
 from qsr_jax.maps import MAPS
 from qsr_jax.types import CORNER, Geometry, Prediction, Volume
 

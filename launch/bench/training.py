@@ -15,11 +15,11 @@ from launch.config.build import build_networks, features_parameters, steps_by_st
 from launch.config.compute import YES, computing_of
 from qsr_jax.checkpoint import REQUIRED, Checkpoints
 from qsr_jax.maps import spec_of
-from qsr_jax.train.device_records import FEATURES, RECORDS, routine_features, with_features
-from qsr_jax.train.dispatch import one_by_one, together
-from qsr_jax.train.parallel import replicate, split_over_devices
-from qsr_jax.train.state import GanState, Networks, init_state
-from qsr_jax.train.steps import Step
+from qsr_jax.training.device_records import FEATURES, RECORDS, routine_features, with_features
+from qsr_jax.training.dispatch import one_by_one, together
+from qsr_jax.training.parallel import replicate, split_over_devices
+from qsr_jax.training.state import GanState, Networks, init_state
+from qsr_jax.training.steps import Step
 
 Timed = Callable[[Callable[[], object], int], dict]
 STAGES = {"warm-up": 1, "adversarial": 0}

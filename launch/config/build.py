@@ -18,11 +18,11 @@ from qsr_jax.models import GENERATORS
 from qsr_jax.models.discriminator import Discriminator
 from qsr_jax.models.vgg19 import Vgg19Features, layer_names
 from qsr_jax.models.weights import file_sha256, load_vgg19, random_vgg19
-from qsr_jax.train.device_records import from_resident
-from qsr_jax.train.dispatch import several
-from qsr_jax.train.parallel import AXIS, compile_step
-from qsr_jax.train.state import Networks, staircase_adam
-from qsr_jax.train.steps import LossWeights, Step, make_step
+from qsr_jax.training.device_records import from_resident
+from qsr_jax.training.dispatch import several
+from qsr_jax.training.parallel import AXIS, compile_step
+from qsr_jax.training.state import Networks, staircase_adam
+from qsr_jax.training.steps import LossWeights, Step, make_step
 
 
 def build_networks(config: ConfigDict, *, scale: int) -> Networks:
@@ -97,7 +97,7 @@ def steps_by_stage(
     """The compiled step of each step number, ``compile.steps_per_dispatch`` of them at a time.
 
     Equation 1 alone, then equation 4; batch norm learns its statistics, then they are frozen.
-    ``resident`` steps find their records on the devices, see :mod:`qsr_jax.train.device_records`.
+    ``resident`` steps find their records on the devices, see :mod:`qsr_jax.training.device_records`.
     """
     schedule, computing = config.schedule, computing_of(config)
 

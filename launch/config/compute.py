@@ -14,10 +14,10 @@ from qsr_jax.data.records.batches import batches
 from qsr_jax.data.records.on_device import index_batches, load_resident, resident_bytes
 from qsr_jax.data.records.open import Records
 from qsr_jax.maps import MapSpec
-from qsr_jax.train.compute_options import Computing
-from qsr_jax.train.device_records import FEATURES, RECORDS, routine_features, with_features
-from qsr_jax.train.parallel import replicate
-from qsr_jax.train.state import Networks
+from qsr_jax.training.compute_options import Computing
+from qsr_jax.training.device_records import FEATURES, RECORDS, routine_features, with_features
+from qsr_jax.training.parallel import replicate
+from qsr_jax.training.state import Networks
 from qsr_jax.types import CORNER, Batch
 
 AUTO, YES, NO, NONE = "auto", "yes", "no", "none"

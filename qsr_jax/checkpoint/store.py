@@ -2,7 +2,7 @@
 
 Of several processes, process 0 alone opens them: every process holds the whole state, so one copy
 of it is the checkpoint, and none can be mixed of two. It hands to the others what it restored
-(:mod:`qsr_jax.train.processes`).
+(:mod:`qsr_jax.training.processes`).
 """
 
 import contextlib

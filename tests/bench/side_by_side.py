@@ -26,10 +26,10 @@ from launch.config.page import load_config
 from qsr_jax.maps import MAPS
 from qsr_jax.models.weights import random_vgg19
 from qsr_jax.tasks.crops import prepare
-from qsr_jax.train.compute_options import Computing
-from qsr_jax.train.state import init_state
-from qsr_jax.train.steps import make_step
-from qsr_jax.train.terms import LossWeights
+from qsr_jax.training.compute_options import Computing
+from qsr_jax.training.state import init_state
+from qsr_jax.training.steps import make_step
+from qsr_jax.training.terms import LossWeights
 
 PAGE = Path(__file__).parents[2] / "configs/srgan.py"
 SPEC, SIDE = MAPS["t1"], 256

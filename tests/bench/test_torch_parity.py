@@ -14,9 +14,9 @@ from qsr_jax.models.discriminator import Discriminator  # noqa: E402
 from qsr_jax.models.srgan import Generator  # noqa: E402
 from qsr_jax.models.vgg19 import Vgg19Features  # noqa: E402
 from qsr_jax.tasks.crops import prepare  # noqa: E402
-from qsr_jax.train.state import Networks, init_state  # noqa: E402
-from qsr_jax.train.steps import make_step  # noqa: E402
-from qsr_jax.train.terms import LossWeights  # noqa: E402
+from qsr_jax.training.state import Networks, init_state  # noqa: E402
+from qsr_jax.training.steps import make_step  # noqa: E402
+from qsr_jax.training.terms import LossWeights  # noqa: E402
 
 SPEC, LAYER = MAPS["t1"], "conv2_1"
 

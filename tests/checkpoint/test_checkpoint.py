@@ -15,7 +15,7 @@ from qsr_jax.checkpoint import (
     load_document,
     load_generator,
 )
-from qsr_jax.train.parallel import replicate
+from qsr_jax.training.parallel import replicate
 
 DOCUMENT = dict.fromkeys(REQUIRED, "x") | {"map": "t1"}
 

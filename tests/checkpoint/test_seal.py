@@ -10,7 +10,7 @@ import pytest
 from qsr_jax.checkpoint import LATEST, REQUIRED, Checkpoints, load_document
 from qsr_jax.checkpoint.errors import DamageError
 from qsr_jax.checkpoint.seal import SEAL, check_seal, sealed_steps, write_seal
-from qsr_jax.train.parallel import replicate
+from qsr_jax.training.parallel import replicate
 
 DOCUMENT = dict.fromkeys(REQUIRED, "x") | {"map": "t1"}
 

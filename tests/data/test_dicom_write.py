@@ -269,10 +269,11 @@ def test_existing_target_is_refused(tmp_path):
     assert not list((tmp_path / "d").iterdir())
 
 
+HELPERS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "fixtures")]
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(":")
 from test_dicom_write import derive, written, fast_geometry, prediction_of
 from qsr_jax.data import dicom
 from qsr_jax.files.staged import WriteError
@@ -292,7 +293,7 @@ def test_full_disk_leaves_nothing_and_says_so(tmp_path):
     """The system refuses to write beyond a limit, as it does on a full disk or quota."""
     written(tmp_path / "s", "t1", fast_geometry())
     ran = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(Path(__file__).parent), str(tmp_path)],
+        [sys.executable, "-c", FULL_DISK, ":".join(HELPERS), str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,

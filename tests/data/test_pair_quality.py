@@ -132,7 +132,7 @@ def test_t1_exceeds_t2_nearly_everywhere(share, verdicts):
 
 
 def test_verdicts_have_an_order():
-    finding = pair_quality.Finding("shift", "flagged", "")
+    finding = pair_quality.QualityIssue("shift", "flagged", "")
     accepted = dataclasses.replace(finding, verdict="accepted")
     assert pair_quality.worst(()) == "good"
     assert pair_quality.worst((finding,)) == "flagged"

@@ -10,7 +10,7 @@ import pytest
 from data_tools.calibrate_simulator import TISSUES, as_markdown, compare, main, measure_subject
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.studies.truth import read_truth
-from qsr_jax.evaluate.sections.published import TABLE_1
+from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.mdme_protocol import FAST_ECHO_SPACING_MS
 

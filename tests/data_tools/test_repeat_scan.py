@@ -10,7 +10,7 @@ from data_tools import repeat_scan
 from qsr_jax.data.nifti.files import read_nifti, write_nifti
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.manifest import Manifest
-from qsr_jax.evaluate.measure.repeated_scan import read_repeat
+from qsr_jax.evaluation.measure.repeated_scan import read_repeat
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from launch.config.page import (
     load_config,
 )
 from qsr_jax.maps import MAPS
-from qsr_jax.train.state import init_state
-from qsr_jax.train.steps import LossWeights, make_step
+from qsr_jax.training.state import init_state
+from qsr_jax.training.steps import LossWeights, make_step
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(p for p in (ROOT / "configs").glob("*.py") if p.name != "__init__.py")

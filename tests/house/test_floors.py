@@ -23,8 +23,8 @@ FLOORS = {
     "qsr_jax.losses.paper": 2,
     "qsr_jax.data": 2,
     "qsr_jax.checkpoint": 2,
-    "qsr_jax.evaluate": 3,
-    "qsr_jax.train": 3,
+    "qsr_jax.evaluation": 3,
+    "qsr_jax.training": 3,
     "configs": 4,
     "launch": 4,
     "data_tools": 4,
@@ -41,17 +41,17 @@ ROOMS = {
     "nibabel": ("qsr_jax.data.nifti.files",),
     "nilearn": ("data_tools",),
     "orbax": ("qsr_jax.checkpoint",),
-    "flax": ("qsr_jax.models", "qsr_jax.train"),
-    "optax": ("qsr_jax.train",),
+    "flax": ("qsr_jax.models", "qsr_jax.training"),
+    "optax": ("qsr_jax.training",),
     "safetensors": ("qsr_jax.models", "data_tools.convert_vgg19"),
     "matplotlib": (
-        "qsr_jax.evaluate.report.figures",
-        "qsr_jax.evaluate.agreement_report.figures",
+        "qsr_jax.evaluation.report.figures",
+        "qsr_jax.evaluation.agreement_report.figures",
         "data_tools.cohort_report.figures",
     ),
-    "jinja2": ("qsr_jax.evaluate.report.page", "data_tools.cohort_report.page"),
-    "markupsafe": ("qsr_jax.evaluate", "data_tools.cohort_report.page"),
-    "PIL": ("qsr_jax.evaluate.report.figures",),
+    "jinja2": ("qsr_jax.evaluation.report.page", "data_tools.cohort_report.page"),
+    "markupsafe": ("qsr_jax.evaluation", "data_tools.cohort_report.page"),
+    "PIL": ("qsr_jax.evaluation.report.figures",),
     "dicomanonymizer": ("qsr_jax.data.dicom",),
     "highdicom": ("qsr_jax.data.dicom",),
     "skimage": ("qsr_jax.data.studies.pair_quality",),
@@ -60,7 +60,7 @@ ROOMS = {
     "sklearn": ("qsr_jax.anatomy.segmentation",),
     "gdcm": (),
     "libjpeg": (),
-    "tensorboardX": ("qsr_jax.train.tensorboard",),
+    "tensorboardX": ("qsr_jax.training.tensorboard",),
     "ml_collections": ("configs", "launch"),
     "absl": ("launch.config.page",),
     "tensorflow": (),
@@ -145,7 +145,7 @@ def test_files_and_functions_stay_readable(path):
 
 def test_pmap_is_said_in_one_place():
     saying = [module_of(path) for path in SOURCES if "jax.pmap(" in path.read_text("utf-8")]
-    assert saying == ["qsr_jax.train.parallel"]
+    assert saying == ["qsr_jax.training.parallel"]
 
 
 def test_the_walk_through_data_and_training_does_not_import_tensorflow():

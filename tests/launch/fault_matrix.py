@@ -60,7 +60,7 @@ def killed_while_saving(runner: Runner, count: int, rng: np.random.Generator) ->
 def asked_to_stop(runner: Runner, count: int, rng: np.random.Generator) -> Iterator[str]:
     """R3: SIGTERM and SIGINT in turns; saved within 30 s at a step, status 75, no step lost."""
     from qsr_jax.checkpoint import sealed_steps
-    from qsr_jax.train.stopping import STOPPED
+    from qsr_jax.training.stopping import STOPPED
 
     for trial in range(2 * count):
         number, workdir = (signal.SIGTERM, signal.SIGINT)[trial % 2], runner.home / f"r3-{trial}"

@@ -181,7 +181,7 @@ def changed_runs(runner: Runner, count: int, rng: np.random.Generator) -> Iterat
 
 
 def _other_version() -> None:
-    from qsr_jax.train import workdir as run_papers
+    from qsr_jax.training import workdir as run_papers
 
     run_papers.__version__ = "99.0"
 

@@ -40,7 +40,7 @@ from processes_runs import (
 from tqdm import tqdm
 
 from qsr_jax.checkpoint import LATEST, sealed_steps
-from qsr_jax.train.stopping import STOPPED
+from qsr_jax.training.stopping import STOPPED
 
 STEPS = 60
 TOO_LATE = 8

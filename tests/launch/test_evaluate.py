@@ -10,8 +10,8 @@ import pytest
 from evaluation_house import arguments, make_manifest, make_subject, manifest_of
 
 import launch.evaluate as door
-import qsr_jax.evaluate.trainings as runs
-from qsr_jax.evaluate.sections.folds_and_seeds import FoldSeed
+import qsr_jax.evaluation.trainings as runs
+from qsr_jax.evaluation.sections.folds_and_seeds import FoldSeed
 from qsr_jax.predictors.baselines import BASELINES
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from launch import train
-from qsr_jax.train.stopping import STOPPED
+from qsr_jax.training.stopping import STOPPED
 
 
 class Gone(BaseException):

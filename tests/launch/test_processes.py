@@ -25,8 +25,8 @@ from launch import processes, train
 from launch.config.page import load_config
 from launch.processes import SLURM_STEP, add_process_arguments, membership
 from qsr_jax.checkpoint import LATEST, sealed_steps
-from qsr_jax.train.metric_log import read_metrics
-from qsr_jax.train.stopping import STOPPED
+from qsr_jax.training.metric_log import read_metrics
+from qsr_jax.training.stopping import STOPPED
 
 ROOT = Path(__file__).parents[2]
 STEP = dict.fromkeys(SLURM_STEP, "0")

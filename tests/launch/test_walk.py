@@ -22,9 +22,9 @@ from qsr_jax.data.dicom import read_series
 from qsr_jax.maps import MAPS
 from qsr_jax.predictors.network import load_predictor
 from qsr_jax.provenance import software_version
-from qsr_jax.train.best import merit_of
-from qsr_jax.train.metric_log import read_metrics
-from qsr_jax.train.stopping import STOPPED
+from qsr_jax.training.best import merit_of
+from qsr_jax.training.metric_log import read_metrics
+from qsr_jax.training.stopping import STOPPED
 
 ROOT = Path(__file__).parents[2]
 STEPS, SAVE_EVERY = 12, 3

@@ -9,7 +9,7 @@ from evaluation_subjects import make_case
 
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.manifest import Manifest
-from qsr_jax.evaluate.measure.repeated_scan import as_prediction, read_repeat
+from qsr_jax.evaluation.measure.repeated_scan import as_prediction, read_repeat
 from qsr_jax.predictors.baselines import (
     BASELINES,
     CALIBRATED,

@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
 from qsr_jax import statistics
-from qsr_jax.evaluate.sections.published import TABLE_3, TABLE_3_P_PAIRED
+from qsr_jax.evaluation.sections.published import TABLE_3, TABLE_3_P_PAIRED
 
 TWO = {
     "paired_t": statistics.paired_t,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qsr_jax import statistics
-from qsr_jax.evaluate.agreement_report.tables import leaves, unit_of
+from qsr_jax.evaluation.agreement_report.tables import leaves, unit_of
 from qsr_jax.statistics import Endpoint, Plan
 
 PLAN = Plan(

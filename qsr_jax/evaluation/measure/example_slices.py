@@ -1,0 +1,64 @@
+"""Slices to be looked at."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from qsr_jax.data.studies.case import Case
+from qsr_jax.data.studies.manifest import FAST
+from qsr_jax.evaluation.measure.subject import NEEDS_BOTH, channel, covered_maps, references
+from qsr_jax.types import Prediction
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One slice of one subject, to be looked at.
+
+    Attributes:
+        subject: pseudonym.
+        group: "healthy" or "patient".
+        slice_index: which slice, from 0.
+        mask: (y, x) bool of the routine grid.
+        lesion: (y, x) bool, or None where no label is known.
+        images: map to method to (y, x); fast on its own grid, the others on the routine grid.
+    """
+
+    subject: str
+    group: str
+    slice_index: int
+    mask: np.ndarray
+    lesion: np.ndarray | None
+    images: dict[str, dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a report shows as pictures.
+
+    Attributes:
+        examples: one slice of the first subject of each group.
+        worst: map to the slice where its trained model errs most.
+    """
+
+    examples: tuple[Example, ...] = ()
+    worst: Mapping[str, Example] = dataclasses.field(default_factory=dict)
+
+
+def example_slice(
+    case: Case, predictions: Mapping[str, Prediction], *, index: int | None = None
+) -> Example:
+    """The slice ``index``; without one that with most lesion, or most brain where none is."""
+    lesions = None if case.truth is None else case.truth.lesions > 0
+    if index is None:
+        marked = case.routine.mask if lesions is None or not lesions.any() else lesions
+        index = int(marked.sum((1, 2)).argmax())
+    kept = {m: made for m, made in predictions.items() if m in NEEDS_BOTH}
+    sources = {FAST: case.fast, **kept, **references(case)}
+    images = {
+        # Copies: a view would keep the whole volume of every example in memory.
+        name: {m: channel(source, name)[index, ..., 0].copy() for m, source in sources.items()}
+        for name in covered_maps(predictions)
+    }
+    lesion = None if lesions is None else lesions[index]
+    return Example(case.subject, case.group, index, case.routine.mask[index], lesion, images)

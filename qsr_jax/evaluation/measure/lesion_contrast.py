@@ -1,0 +1,188 @@
+"""Is a lesion to be seen? Contrast of a place against the tissue around it, and against nothing.
+
+The rule, the same for every map and method: a place *reads as present* if its mean differs from
+the mean of the ring around it by at least :data:`READ_AT` standard deviations of that ring. The
+ring is what lies 2 to 6 mm from the place in the same slices and is white matter outside all
+lesions (any brain tissue outside all lesions where that is too little). Three standard deviations
+is the lower end of what Rose found an eye to need (doi:10.1364/JOSA.38.000196: 3 to 5).
+
+*Sham places* are discs in white matter where nobody marked a lesion. What reads as present there
+is the method's, or the scan's, invention; without their share a share of lesions found means
+nothing.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from qsr_jax.anatomy.regions import GREY, WHITE
+from qsr_jax.evaluation.measure.labels import Labels
+from qsr_jax.maps import spec_of
+
+READ_AT = 3.0
+"""Contrast in standard deviations of the ring from which on a place reads as present."""
+
+RING_MM = (2.0, 6.0)
+"""Distance of the ring from the place."""
+
+LEAST_SPREAD = 1e-3
+"""Smallest SD of a ring as a share of its mean."""
+
+MIN_RING = 30
+"""Voxels of white matter that make a ring."""
+
+SHAM_PLACES, SHAM_RADIUS_MM, SHAM_MARGIN_MM = 24, 2.5, 1.5
+"""Discs per subject, their radius, and the white matter wanted around them."""
+
+LESION_KIND, SHAM_KIND = "reading", "sham reading"
+CONTRAST, CNR, READ = "contrast", "contrast to noise", "read as present"
+SHAM_PLACE = "white matter without lesion"
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A place and its ring as indices (z, y, x) of voxels."""
+
+    inside: tuple[np.ndarray, ...]
+    ring: tuple[np.ndarray, ...]
+
+
+def contrasts(maps: np.ndarray, site: Site) -> tuple[np.ndarray, np.ndarray]:
+    """Contrast of a site in map units and in standard deviations of its ring.
+
+    Args:
+        maps: (z, y, x, c) physical units.
+        site: the place and its ring.
+
+    Returns:
+        (c,) mean inside minus mean of the ring, and (c,) the same over the ring's SD, which counts
+        as :data:`LEAST_SPREAD` of the ring's mean where it is less: no scan is that quiet.
+    """
+    ring = maps[site.ring].astype(np.float64)
+    contrast = maps[site.inside].astype(np.float64).mean(0) - ring.mean(0)
+    spread = np.maximum(ring.std(0, ddof=1), LEAST_SPREAD * np.abs(ring.mean(0)))
+    return contrast, contrast / np.maximum(spread, np.finfo(float).tiny)
+
+
+def lesion_sites(labels: Labels, spacing_mm: tuple[float, float, float]) -> dict[int, Site]:
+    """Every labelled lesion and its ring, by the lesion's number; lesions without a ring are out.
+
+    Args:
+        labels: on the routine grid.
+        spacing_mm: distance between (slices, rows, columns).
+    """
+    sites = {}
+    for code in labels.lesion_kinds:
+        inside = labels.lesions == code
+        if inside.any():
+            site = _site(labels, inside, spacing_mm, first=0)
+            if site is not None:
+                sites[code] = site
+    return sites
+
+
+def _site(
+    labels: Labels, inside: np.ndarray, spacing_mm: tuple[float, float, float], *, first: int
+) -> Site | None:
+    """A place with its ring; ``inside`` (z, y, x) begins at slice ``first`` of the labels."""
+    window = _window(inside, spacing_mm)
+    start = (window[0].start + first, *(part.start for part in window[1:]))
+    stop = (window[0].stop + first, *(part.stop for part in window[1:]))
+    there = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    cut, tissue, lesions = inside[window], labels.tissue[there], labels.lesions[there]
+    far = np.stack([ndimage.distance_transform_edt(~part, spacing_mm[1:]) for part in cut])
+    near = cut.any((1, 2), keepdims=True) & (lesions == 0)
+    near &= (far > RING_MM[0]) & (far <= RING_MM[1])
+    ring = near & (tissue == WHITE)
+    if ring.sum() < MIN_RING:
+        ring = near & np.isin(tissue, (WHITE, GREY))
+    if ring.sum() < 2:
+        return None
+    found = [[i + s for i, s in zip(np.nonzero(m), start, strict=True)] for m in (cut, ring)]
+    return Site(*(tuple(indices) for indices in found))
+
+
+def _window(inside: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple[slice, ...]:
+    """The slices of a place, and the rows and columns within reach of its ring."""
+    (box,) = ndimage.find_objects(inside.astype(np.uint8))
+    pads = (0, *(int(np.ceil(RING_MM[1] / step)) + 1 for step in spacing_mm[1:]))
+    return tuple(
+        slice(max(0, part.start - pad), min(size, part.stop + pad))
+        for part, pad, size in zip(box, pads, inside.shape, strict=True)
+    )
+
+
+def sham_sites(labels: Labels, spacing_mm: tuple[float, float, float]) -> list[Site]:
+    """Discs in white matter, away from lesions, spread evenly over all places there are.
+
+    No chance is involved: the same subject gets the same places for every method and every run.
+    """
+    pads = [int(np.ceil((SHAM_RADIUS_MM + SHAM_MARGIN_MM) / step)) for step in spacing_mm[1:]]
+    size = (1, *(2 * pad + 1 for pad in pads))
+    free = ndimage.minimum_filter(labels.tissue == WHITE, size, mode="constant")
+    if labels.lesions.any():
+        rings = [2 * int(np.ceil(RING_MM[1] / step)) for step in spacing_mm[1:]]
+        reach = (1, *(2 * pad + ring + 1 for pad, ring in zip(pads, rings, strict=True)))
+        free &= ~ndimage.maximum_filter(labels.lesions > 0, reach)
+    places = np.argwhere(free)
+    if not len(places):
+        return []
+    chosen = np.unique(np.linspace(0, len(places) - 1, SHAM_PLACES).round().astype(int))
+    down, across = (np.arange(n) * step for n, step in zip(free.shape[1:], spacing_mm[1:],
+                                                           strict=True))  # fmt: skip
+    sites = []
+    for z, y, x in places[chosen]:
+        disc = np.hypot(down[:, None] - down[y], across - across[x]) <= SHAM_RADIUS_MM
+        sites.append(_site(labels, disc[None], spacing_mm, first=int(z)))
+    return [site for site in sites if site is not None]
+
+
+def reading_rows(
+    sources: Mapping[str, np.ndarray],
+    names: tuple[str, ...],
+    labels: Labels,
+    spacing_mm: tuple[float, float, float],
+) -> Iterator[dict]:
+    """What every method shows at the subject's lesions, and where there are none.
+
+    Args:
+        sources: method to (z, y, x, c) physical units on the grid of the labels.
+        names: c map names.
+        labels: where the lesions are.
+        spacing_mm: distance between (slices, rows, columns).
+    """
+    rule = f"ring of {RING_MM[0]:g} to {RING_MM[1]:g} mm; present from {READ_AT:g} SD on"
+    for code, site in lesion_sites(labels, spacing_mm).items():
+        shared = {
+            "kind": LESION_KIND,
+            "place": f"{code} {labels.lesion_kinds[code]}",
+            "count": len(site.inside[0]),
+            "convention": rule,
+        }
+        for method, maps in sources.items():
+            pair = contrasts(maps, site)
+            for name, contrast, ratio in zip(names, *pair, strict=True):
+                unit = spec_of(name).unit
+                row = shared | {"map": name, "method": method}
+                yield row | {"quantity": CONTRAST, "unit": unit, "value": float(contrast)}
+                yield row | {"quantity": CNR, "unit": "SD", "value": float(ratio)}
+    yield from _sham_rows(sources, names, sham_sites(labels, spacing_mm), rule)
+
+
+def _sham_rows(
+    sources: Mapping[str, np.ndarray], names: tuple[str, ...], sites: list[Site], rule: str
+) -> Iterator[dict]:
+    if not sites:
+        return
+    shared = {"kind": SHAM_KIND, "place": SHAM_PLACE, "count": len(sites), "convention": rule}
+    for method, maps in sources.items():
+        pairs = [contrasts(maps, site) for site in sites]
+        contrast, ratio = (np.stack([pair[i] for pair in pairs]) for i in (0, 1))
+        for channel, name in enumerate(names):
+            row = shared | {"map": name, "method": method}
+            largest = float(np.abs(contrast[:, channel]).max())
+            share = 100.0 * float((np.abs(ratio[:, channel]) >= READ_AT).mean())
+            yield row | {"quantity": CONTRAST, "unit": spec_of(name).unit, "value": largest}
+            yield row | {"quantity": READ, "unit": "%", "value": share}

@@ -1,0 +1,98 @@
+"""NIQE of the scans and the methods the paper's Table 5 compares, one value per subject and map."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from qsr_jax.data.studies.case import Case
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
+from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED, Value, covered_maps
+from qsr_jax.maps import spec_of
+from qsr_jax.metrics.niqe import (
+    GREY_MAX,
+    NiqeError,
+    NiqeModel,
+    fit_model,
+    niqe,
+    niqe_of_stack,
+    to_grey,
+)
+from qsr_jax.types import Prediction, Volume
+
+KIND = "naturalness"
+FITTED_BLOCK = 48
+"""Pixels; small enough for blocks inside a brain, in the routine grid."""
+
+NATURAL, FITTED = "frame, natural images", "brain, routine maps"
+"""Places of the values: what was looked at, and what it was compared with."""
+
+
+def fit_models(scans: Sequence[Volume]) -> dict[str, NiqeModel]:
+    """A model of each map, from routine scans of training subjects; empty where they are too few."""
+    models = {}
+    for channel, name in enumerate(scans[0].names if scans else ()):
+        spec = spec_of(name)
+        stacks = (
+            (np.asarray(to_grey(s.maps[..., channel], grey_max=GREY_MAX[name])), s.mask)
+            for s in scans
+        )
+        source = f"routine {spec.label} maps of {len(scans)} training subjects"
+        try:
+            models[name] = fit_model(stacks, block=FITTED_BLOCK, source=source)
+        except NiqeError:
+            return {}
+    return models
+
+
+def naturalness_values(
+    case: Case,
+    predictions: Mapping[str, Prediction],
+    natural: NiqeModel | None,
+    fitted: Mapping[str, NiqeModel],
+    *,
+    split: str,
+    run: str,
+) -> Iterator[Value]:
+    """NIQE of fast, bicubic, trained and routine.
+
+    Args:
+        case: the subject.
+        predictions: method name to maps.
+        natural: model of natural images for the whole frame, as in the paper; used if given.
+        fitted: map to a model of routine maps for the brain; used if there is no other.
+        split: the split the subject belongs to.
+        run: which training made the predictions.
+    """
+    chosen = {m: predictions[m] for m in (BICUBIC, TRAINED) if m in predictions}
+    scans = {FAST: case.fast, ROUTINE: case.routine} if BICUBIC in predictions else {}
+    mask = case.routine.mask
+    for name in covered_maps(predictions):
+        spec, model = spec_of(name), natural or fitted.get(name)
+        if model is None:
+            continue
+        place = NATURAL if natural else FITTED
+        base = Value(
+            subject=case.subject, group=case.group, split=split, run=run, kind=KIND, place=place,
+            map=name, quantity="niqe", unit="", method="", value=0.0, count=len(mask),
+            convention=model.text(
+                crop=place.split(",")[0], grey_max=GREY_MAX[name], unit=spec.unit
+            ),
+        )  # fmt: skip
+        for method, volume in {**scans, **chosen}.items():
+            maps = volume.mean if isinstance(volume, Prediction) else volume.maps
+            grey = to_grey(maps[..., volume.names.index(name)], grey_max=GREY_MAX[name])
+            value = _niqe(np.asarray(grey), mask, model, whole=natural is not None)
+            if np.isfinite(value):
+                yield dataclasses.replace(base, method=method, value=value)
+
+
+def _niqe(grey: np.ndarray, mask: np.ndarray, model: NiqeModel, *, whole: bool) -> float:
+    """Mean over whole frames, or of all brains together; NaN where there is too little."""
+    step = mask.shape[1] // grey.shape[1]
+    inside = mask[:, ::step, ::step]
+    if not whole:
+        return niqe_of_stack(grey, inside, model)
+    per_slice = niqe(grey, np.ones_like(inside), model)
+    known = per_slice[np.isfinite(per_slice)]
+    return float(known.mean()) if len(known) else float("nan")

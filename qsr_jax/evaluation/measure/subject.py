@@ -1,0 +1,223 @@
+"""From one subject's maps to tidy values: every later number comes from these rows."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from qsr_jax.anatomy.label_means import nearest_on, same_grid
+from qsr_jax.data.studies.case import Case
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
+from qsr_jax.evaluation.measure.calibration import calibration_rows
+from qsr_jax.evaluation.measure.image_quality import (
+    BICUBIC,
+    NEEDS_BOTH,
+    QUANTITIES,
+    SLICES,
+    TRAINED,
+    TRUTH,
+    brain_box,
+    image_rows,
+    slice_index,
+)
+from qsr_jax.evaluation.measure.labels import (
+    TISSUES,
+    Labels,
+    comparison_rows,
+    label_rows,
+    true_labels,
+)
+from qsr_jax.evaluation.measure.lesion_contrast import reading_rows
+from qsr_jax.evaluation.measure.noise_and_resolution import detail_rows
+from qsr_jax.evaluation.measure.repeated_scan import REPEAT
+from qsr_jax.evaluation.measure.synthetic_contrast import weighted_rows
+from qsr_jax.predictors.baselines import CALIBRATED
+from qsr_jax.types import Prediction, Volume
+
+__all__ = [
+    "BICUBIC",
+    "NEEDS_BOTH",
+    "QUANTITIES",
+    "SLICES",
+    "TISSUES",
+    "TRAINED",
+    "TRUTH",
+    "Value",
+    "channel",
+    "covered_maps",
+    "measure",
+    "references",
+    "slice_index",
+]
+
+CURVED = (FAST, *NEEDS_BOTH, CALIBRATED, REPEAT, ROUTINE, TRUTH)
+"""Methods that are followed over bins of values; other interpolations are left out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """One row of ``values.csv``: one number about one subject.
+
+    Attributes:
+        subject: pseudonym.
+        group: "healthy" or "patient".
+        split: "train", "validation" or "test".
+        run: which training made the trained maps, "1" where there is one.
+        kind: "tissue", "region", "lesion" (means of maps), "image" or "slice" (against routine),
+            "calibration", "reading", "sham reading", "weighted", "naturalness", "detail" (noise
+            and resolution), or "labels" (found in the maps against the truth's).
+        place: "GM", a region's name, "1 WMH", "brain", "frame", "slice 7" or "700 to 800".
+        map: key of :data:`qsr_jax.maps.MAPS`, or of a weighted image; "" for places alone.
+        quantity: "mean" or a metric's name.
+        unit: unit of the value ("" for SSIM).
+        method: which map was measured.
+        value: the number.
+        count: voxels (means) or slices (images) it averages.
+        convention: data range and mask of an image metric, else how voxels were chosen.
+    """
+
+    subject: str
+    group: str
+    split: str
+    run: str
+    kind: str
+    place: str
+    map: str
+    quantity: str
+    unit: str
+    method: str
+    value: float
+    count: int
+    convention: str
+
+
+def covered_maps(predictions: Mapping[str, Prediction]) -> tuple[str, ...]:
+    """The maps that all methods made, in the order of the first.
+
+    Raises:
+        ValueError: none is common.
+    """
+    first, *others = predictions.values()
+    names = tuple(n for n in first.names if all(n in other.names for other in others))
+    if not names:
+        raise ValueError("the methods have no map in common; nothing can be compared")
+    return names
+
+
+def measure(
+    case: Case,
+    predictions: Mapping[str, Prediction],
+    *,
+    split: str,
+    run: str = "1",
+    scans: bool = True,
+    labels: Labels | None = None,
+) -> list[Value]:
+    """All values of one subject.
+
+    Args:
+        case: the subject's scans, and truth where there is one.
+        predictions: method name to what it made of ``case.fast``.
+        split: the split the subject belongs to.
+        run: which training made the predictions.
+        scans: whether fast, routine and truth are measured too; once per subject is enough.
+        labels: where tissues, regions and lesions lie; None for the truth's, where there is one.
+
+    Raises:
+        ValueError: no common map, a prediction off the routine grid, or no usable mask.
+    """
+    for method, made in predictions.items():
+        if not same_grid(made.geometry, case.routine.geometry):
+            raise ValueError(
+                f"subject {case.subject}: the {method} maps do not lie on the routine grid; was the "
+                "model trained with another grid alignment or scale?"
+            )
+    if case.routine.mask is None:
+        raise ValueError(f"subject {case.subject}: the routine maps have no mask")
+    who = {"subject": case.subject, "group": case.group, "split": split, "run": run}
+    sources = _sources(case, predictions)
+    shown = sources if scans else {m: sources[m] for m in (*predictions, ROUTINE)}
+    if labels is None and case.truth is not None:
+        labels = true_labels(case.truth)
+    names = covered_maps(predictions)
+    rows = itertools.chain(
+        _rows(case, names, shown, labels, scans),
+        detail_rows(case, names, sources, wanted=sources if scans else predictions),
+    )
+    return [Value(**who, **row) for row in rows]
+
+
+def compare_labels(case: Case, found: Labels, *, split: str, run: str = "1") -> list[Value]:
+    """How far labels found in a simulated subject's maps agree with the truth.
+
+    Args:
+        case: the subject, with truth.
+        found: labels of the routine scan, not eroded.
+        split: the split the subject belongs to.
+        run: the first training that tests on them.
+    """
+    who = {"subject": case.subject, "group": case.group, "split": split, "run": run}
+    rows = comparison_rows(
+        found,
+        true_labels(case.truth),
+        case.routine.maps,
+        case.routine.names,
+        case.routine.geometry,
+    )
+    return [Value(**who, **row) for row in rows]
+
+
+def _rows(
+    case: Case,
+    names: tuple[str, ...],
+    sources: Mapping[str, np.ndarray],
+    labels: Labels | None,
+    scans: bool,
+) -> Iterator[dict]:
+    """Every measurement of the house; ``sources`` always hold the routine map."""
+    mask, spacing_mm = case.routine.mask, case.routine.geometry.spacing_mm
+    yield from image_rows(case, names, sources)
+    curved = {m: s for m, s in sources.items() if m in CURVED}
+    yield from calibration_rows(curved, names, mask, reference=ROUTINE)
+    pictured = {m: s for m, s in sources.items() if m in (FAST, *NEEDS_BOTH, ROUTINE)}
+    yield from weighted_rows(pictured, names, mask, reference=ROUTINE, box=brain_box(mask))
+    if case.truth is not None:
+        known = _channels(case.truth.maps, case.routine.names, names)
+        yield from calibration_rows(
+            {**curved, TRUTH: known}, names, mask & (case.truth.tissue > 0), reference=TRUTH
+        )
+    if labels is not None:
+        measured = sources if scans else {m: s for m, s in sources.items() if m != ROUTINE}
+        yield from label_rows(measured, names, labels)
+        yield from reading_rows(measured, names, labels, spacing_mm)
+
+
+def references(case: Case) -> dict[str, Volume]:
+    """The routine scan and, where it is known, the truth on its grid."""
+    references = {ROUTINE: case.routine}
+    if case.truth is not None:
+        references[TRUTH] = dataclasses.replace(case.routine, maps=case.truth.maps)
+    return references
+
+
+def _sources(case: Case, predictions: Mapping[str, Prediction]) -> dict[str, np.ndarray]:
+    """Method to (z, y, x, c) on the routine grid, of the maps that all predictions have."""
+    names = covered_maps(predictions)
+    carried = dataclasses.replace(case.routine, maps=nearest_on(case.fast, case.routine.geometry))
+    volumes = {FAST: carried, **predictions, **references(case)}
+    return {
+        method: _channels(v.mean if isinstance(v, Prediction) else v.maps, v.names, names)
+        for method, v in volumes.items()
+    }
+
+
+def _channels(maps: np.ndarray, has: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:
+    """(z, y, x, c) of the wanted maps, in their order."""
+    return maps if has == wanted else maps[..., [has.index(name) for name in wanted]]
+
+
+def channel(volume: Volume | Prediction, name: str) -> np.ndarray:
+    """(z, y, x, 1) of one map of a volume or a prediction."""
+    maps = volume.mean if isinstance(volume, Prediction) else volume.maps
+    return _channels(maps, volume.names, (name,))

@@ -1,0 +1,156 @@
+"""Pictures as PNG bytes: maps and their errors, in windows that never move.
+
+Errors diverge from orange to purple, readable when colour-blind.
+"""
+
+import io
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy.spatial import KDTree
+
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
+from qsr_jax.evaluation.measure.example_slices import Example
+from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED, TRUTH
+from qsr_jax.evaluation.measure.synthetic_contrast import SHOWN, weighted_images
+from qsr_jax.maps import MAPS, spec_of
+from qsr_jax.physics.synthetic_contrast import SEQUENCES
+
+WINDOWS: dict[str, tuple[float, float]] = {"t1": (0, 2500), "t2": (0, 250), "pd": (40, 120)}
+"""Grey-scale window of each map, physical units; the same in every report."""
+ERROR_WINDOWS: dict[str, float] = {"t1": 300, "t2": 40, "pd": 10}
+"""Half width of the error window, physical units."""
+WEIGHTED_WINDOW: dict[str, tuple[float, float]] = {
+    "t1w": (5, 35),
+    "t2w": (0, 60),
+    "flair": (0, 35),
+}
+"""Grey-scale window of each weighted image, percent of the signal of fully relaxed water."""
+
+DOTS_PER_INCH = 144
+ERROR_COLOURS, GREYS = "PuOr_r", "gray"
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.titlesize": 10,
+    "legend.frameon": False,
+    "svg.hashsalt": "qsr_jax",
+}
+
+
+SHADES = 128
+"""Greys, and as many error colours, of a picture: a third of the bytes of all, and no bands."""
+
+
+def _palette() -> np.ndarray:
+    """(256, 3) uint8: greys from black to white, then the error colours."""
+    steps = np.linspace(0.0, 1.0, SHADES)
+    shades = (matplotlib.colormaps[name](steps, bytes=True) for name in (GREYS, ERROR_COLOURS))
+    return np.concatenate(list(shades))[:, :3]
+
+
+def _indexed(pixels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """(y, x, 3) to (y, x) uint8 nearest entries; greys stay greys, black and white stay exact."""
+    grey = np.ptp(pixels, axis=-1) == 0
+    index = np.round(pixels[..., 0] * ((SHADES - 1) / 255.0)).astype(np.uint8)
+    codes, which = np.unique(pixels[~grey] @ np.array([1 << 16, 1 << 8, 1]), return_inverse=True)
+    colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1)
+    index[~grey] = KDTree(palette).query(colours)[1][which]
+    return index
+
+
+def _png(figure: Figure) -> bytes:
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(DOTS_PER_INCH)
+    canvas.draw()
+    palette = _palette()
+    image = Image.fromarray(_indexed(np.asarray(canvas.buffer_rgba())[..., :3], palette), "P")
+    image.putpalette(palette.tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def pictures(example: Example, name: str) -> bytes:
+    """PNG of one slice of one map: the four maps, and below them the signed errors.
+
+    Lesions, where labelled, are outlined in the errors. The routine map's own error is against the
+    truth, and left out where nobody knows the truth.
+    """
+    spec, images = spec_of(name), example.images[name]
+    low, high = WINDOWS[name]
+    half = ERROR_WINDOWS[name]
+    pairs = ((BICUBIC, ROUTINE), (TRAINED, ROUTINE), (ROUTINE, TRUTH))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10.4, 5.3), layout="constrained")
+        top, bottom = figure.subplots(2, 4)
+        for axes, method in zip(top, (FAST, BICUBIC, TRAINED, ROUTINE), strict=True):
+            shown = _show(axes, images[method], example, cmap=GREYS, vmin=low, vmax=high)
+            axes.set_facecolor("black")
+            axes.set_title(f"{method} {spec.label}")
+        bottom[0].set_axis_off()
+        for axes, (test, reference) in zip(bottom[1:], pairs, strict=True):
+            if reference not in images:
+                axes.set_axis_off()
+                continue
+            error = images[test] - images[reference]
+            errors = _show(axes, error, example, cmap=ERROR_COLOURS, vmin=-half, vmax=half)
+            axes.set_title(f"{test} − {reference}")
+            if example.lesion is not None and example.lesion.any():
+                centres = (np.arange(size) + 0.5 for size in reversed(example.mask.shape))
+                axes.contour(*centres, example.lesion, [0.5], colors="black", linewidths=0.8)
+        figure.colorbar(shown, ax=top, label=f"{spec.label} ({spec.unit})", extend="max")
+        figure.colorbar(errors, ax=bottom, label=f"error ({spec.unit})", extend="both")
+        return _png(figure)
+
+
+def weighted_pictures(example: Example) -> bytes:
+    """PNG of one slice: T1w, T2w and FLAIR computed from the maps of every method."""
+    methods = (FAST, BICUBIC, TRAINED, ROUTINE)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10.4, 8.6), layout="constrained")
+        rows = figure.subplots(len(SHOWN), len(methods))
+        for column, method in enumerate(methods):
+            images = np.asarray(_weighted(example, method))
+            for i, name in enumerate(SHOWN):
+                low, high = WEIGHTED_WINDOW[name]
+                axes = rows[i, column]
+                shown = _show(axes, images[..., i], example, cmap=GREYS, vmin=low, vmax=high)
+                axes.set_facecolor("black")
+                axes.set_title(f"{SEQUENCES[name].label} from {method}")
+                if method == ROUTINE:
+                    figure.colorbar(shown, ax=rows[i, :], label="signal (%)", extend="max")
+        return _png(figure)
+
+
+def _weighted(example: Example, method: str) -> np.ndarray:
+    """(y, x, k) weighted images of one method's slice."""
+    maps = np.stack([example.images[name][method] for name in MAPS], axis=-1)
+    return np.asarray(weighted_images(maps))
+
+
+def _show(axes: Axes, image: np.ndarray, example: Example, **options: object) -> object:
+    """Draws an image over the common field of view, cropped to the head and empty in air.
+
+    Maps are noise in air. An image on the coarser grid reads every k-th voxel of the mask.
+    """
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    height, width = example.mask.shape
+    step = height // image.shape[0]
+    image = np.where(example.mask[::step, ::step], image, np.nan)
+    shown = axes.imshow(image, extent=(0, width, height, 0), interpolation="nearest", **options)
+    rows, columns = (np.flatnonzero(example.mask.any(axis)) for axis in (1, 0))
+    pad = 0.02 * width
+    axes.set_xlim(max(columns[0] - pad, 0), min(columns[-1] + pad, width))
+    axes.set_ylim(min(rows[-1] + pad, height), max(rows[0] - pad, 0))
+    return shown

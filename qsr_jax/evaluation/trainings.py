@@ -1,0 +1,193 @@
+"""The trainings an evaluation compares, and the proof that none saw the subjects it is tested on.
+
+A checkpoint says which manifest its records came from. Unless that is the manifest of its run (or
+the subjects are shown to be new to it), nobody can tell whether it learned from its test subjects.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from qsr_jax.checkpoint import load_document
+from qsr_jax.data.studies.manifest import ROUTINE, Manifest, Subject
+from qsr_jax.evaluation.sections.folds_and_seeds import FoldSeed
+from qsr_jax.maps import MAPS
+from qsr_jax.predictors.network import NetworkPredictor, load_predictors, merge_maps
+from qsr_jax.types import Predictor
+
+TRAIN = "train"
+
+
+class LeakageError(ValueError):
+    """A model may have learned from subjects it is to be tested on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training: a model per map, and the subjects it is tested on.
+
+    Attributes:
+        name: "1", "2", ... in the order given.
+        path: of the manifest.
+        manifest: who belongs to which split, in the fold of the run.
+        subjects: whom to measure.
+        models: one per map.
+        where: fold and seed, told from the checkpoints.
+    """
+
+    name: str
+    path: Path
+    manifest: Manifest
+    subjects: tuple[Subject, ...]
+    models: tuple[NetworkPredictor, ...]
+    where: FoldSeed
+
+    @property
+    def trained(self) -> Predictor:
+        """All models as one."""
+        return merge_maps(self.models, [model.map_name for model in self.models])
+
+
+def paths_of(given: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """A manifest and its workdirs from what ``--run`` was given.
+
+    Args:
+        given: a folder that holds manifest.json and the workdirs t1, t2, pd (those that exist);
+            or a manifest and one workdir per map.
+
+    Raises:
+        ValueError: the folder holds no workdir, or a manifest stands alone.
+    """
+    first, *workdirs = given
+    if workdirs:
+        return first, workdirs
+    if not first.is_dir():
+        raise ValueError(
+            f"--run {first}: expected a folder with manifest.json, {', '.join(MAPS)}, or a "
+            "manifest followed by the workdirs trained on it"
+        )
+    workdirs = [first / name for name in MAPS if (first / name).is_dir()]
+    if not workdirs:
+        raise ValueError(f"--run {first}: none of {', '.join(MAPS)} in it; train a model there")
+    return first / "manifest.json", workdirs
+
+
+def load_runs(
+    given: Sequence[tuple[Path, Sequence[Path]]],
+    *,
+    split: str,
+    trained_on: Path | None,
+    which: str,
+) -> list[Run]:
+    """Loads every run and refuses those whose subjects may be known to their models.
+
+    Args:
+        given: manifest and workdirs of each run.
+        split: whom to measure.
+        trained_on: the manifest that all models were trained with, if not that of their run.
+        which: checkpoint of each model, "latest" or "best".
+
+    Raises:
+        LeakageError: see the module.
+        ValueError: nobody in the split, other maps in another run, or what manifests and models
+            have to complain about.
+    """
+    if split == TRAIN and len(given) > 1:
+        raise LeakageError("several runs are compared on subjects they did not see, not on 'train'")
+    source = None if trained_on is None else Manifest.load(trained_on)
+    labels: dict[str, str] = {}
+    runs = []
+    for index, (path, workdirs) in enumerate(given, 1):
+        manifest = Manifest.load(path)
+        models = tuple(load_predictors(workdirs, which=which))
+        documents = [load_document(workdir, which=which)[1] for workdir in workdirs]
+        fold, manifest = in_its_fold(manifest, documents)
+        subjects = tuple(manifest.subjects_of(split=split))
+        if not subjects:
+            raise ValueError(f"{path}: nobody in split {split!r}; choose another --split")
+        for workdir, document in zip(workdirs, documents, strict=True):
+            check_unseen(workdir, document, path, manifest, subjects, trained_on, source)
+        label = labels.setdefault(manifest.fingerprint, fold or str(len(labels) + 1))
+        where = FoldSeed(label, _seed(documents))
+        runs.append(Run(str(index), path, manifest, subjects, models, where))
+    _check_together(runs)
+    return runs
+
+
+def in_its_fold(manifest: Manifest, documents: Sequence[dict]) -> tuple[str, Manifest]:
+    """The fold that the models were trained in, told by their fingerprint, and its manifest.
+
+    Returns:
+        "k/n" and the manifest split as that fold says; "" and the manifest itself where no fold
+        is that of all models.
+    """
+    found = {document["data_fingerprint"] for document in documents}
+    count = max((len(subject.folds) for subject in manifest.subjects), default=0)
+    for number in range(1, count + 1):
+        fold = f"{number}/{count}"
+        split = manifest.in_fold(fold)
+        if found == {split.fingerprint}:
+            return fold, split
+    return "", manifest
+
+
+def check_unseen(
+    workdir: Path,
+    document: dict,
+    path: Path,
+    manifest: Manifest,
+    subjects: Sequence[Subject],
+    trained_on: Path | None,
+    source: Manifest | None,
+) -> None:
+    """Refuses a model that may have learned from ``subjects``.
+
+    Raises:
+        LeakageError: it was trained on another manifest than said, or on one of the subjects.
+    """
+    said, where = (manifest, path) if source is None else (source, trained_on)
+    found = document["data_fingerprint"]
+    if found != said.fingerprint:
+        raise LeakageError(
+            f"{workdir}: trained on data {found[:12]}…, {where} is {said.fingerprint[:12]}…; whom "
+            "it learned from cannot be told. Give the manifest it was trained with, or, to test it "
+            "on new subjects, also --trained-on MANIFEST"
+        )
+    if source is None:
+        return
+    learned = {digest: p for p in source.subjects if p.split != "test" for digest in _scans(p)}
+    for subject in subjects:
+        if any(digest in learned for digest in _scans(subject)):
+            raise LeakageError(f"{path}: {workdir} learned from subject {subject.subject}")
+
+
+def _scans(subject: Subject) -> list[str]:
+    """Digests of a subject's routine series: the same scan under any pseudonym."""
+    return [pair.sha256[ROUTINE] for pair in subject.maps.values()]
+
+
+def identity(subject: Subject) -> tuple[str, ...]:
+    """What makes a subject the same in two manifests: their scans, else their pseudonym."""
+    return tuple(_scans(subject)) or (subject.subject,)
+
+
+def _seed(documents: Sequence[dict]) -> int | None:
+    """The seed that all models of a run were trained from, or None."""
+    seeds = {document["config"]["seed"] for document in documents}
+    return seeds.pop() if len(seeds) == 1 else None
+
+
+def _check_together(runs: Sequence[Run]) -> None:
+    """Refuses runs of other maps or scales, and the same run twice."""
+    first, *others = ([model.map_name for model in run.models] for run in runs)
+    for run, names in zip(runs[1:], others, strict=True):
+        if names != first or run.manifest.scale != runs[0].manifest.scale:
+            raise ValueError(
+                f"{run.path}: models of {', '.join(names)}; the first run has {', '.join(first)}. "
+                "Runs are compared map by map: give every run the same"
+            )
+    weights = Counter(tuple(model.weights_sha256 for model in run.models) for run in runs)
+    for run in runs:
+        if weights[tuple(model.weights_sha256 for model in run.models)] > 1:
+            raise ValueError(f"{run.path}: the models of run {run.name} are given twice")

@@ -1,0 +1,96 @@
+"""The one place that says how a step runs on several devices.
+
+``jax.pmap`` with unmapped state (``in_axes=None``, ``out_axes=None``): no leading device axis, so
+the state is saved as it is and restored on any number of devices. Since JAX 0.8 this is
+``jit(shard_map)`` underneath. A value that differs between devices would silently come back as
+device 0's; the law "four devices do what one does" is therefore a test.
+
+With several processes (:mod:`qsr_jax.training.processes`) the axis runs over the devices of all of
+them; every process passes its own part of the batch and holds the state on its own devices.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from qsr_jax.training.state import GanState
+from qsr_jax.training.steps import Metrics, Step
+from qsr_jax.types import Batch
+
+AXIS = "batch"
+
+ASKED = "asked_to_stop"
+"""In a batch, (devices,) int32: 1 where this process was asked to stop; in the metrics of its
+step, the sum over all processes, so that all of them stop after the same step."""
+
+
+def compile_step(step: Step) -> Step:
+    """Compiles a step over all devices; its state is donated (do not touch it again)."""
+
+    def with_wishes(state: GanState, frozen: Any, batch: Batch) -> tuple[GanState, Metrics]:
+        if ASKED not in batch:
+            return step(state, frozen, batch)
+        rest = {name: array for name, array in batch.items() if name != ASKED}
+        state, metrics = step(state, frozen, rest)
+        return state, metrics | {ASKED: jax.lax.psum(batch[ASKED], AXIS)}
+
+    return jax.pmap(
+        with_wishes,
+        axis_name=AXIS,
+        in_axes=(None, None, 0),
+        out_axes=(None, None),
+        donate_argnums=(0,),
+    )
+
+
+@functools.cache
+def _adder() -> Step:
+    def step(state: Any, _: Any, batch: Batch) -> tuple[Any, Metrics]:
+        return state, {"sum": jax.lax.psum(batch["rows"], AXIS)}
+
+    return compile_step(step)
+
+
+def add_over_processes(row: np.ndarray) -> np.ndarray:
+    """The sum of every process' (n,) row, in every process, by the same psum as the step's.
+
+    On CPUs the first sum of several processes waits 30 s for the slowest and fails; later ones
+    wait for minutes. So the first is due when all have just met, not when one still compiles.
+    """
+    rows = np.zeros((jax.local_device_count(), *row.shape), row.dtype)
+    rows[0] = row
+    return np.asarray(_adder()(np.float32(0), np.float32(0), {"rows": rows})[1]["sum"])
+
+
+def replicate(tree: Any) -> Any:
+    """Places a pytree on every device of this process, as the compiled step returns it.
+
+    Doing this once before the first step spares a second trace.
+    """
+    mesh = Mesh(np.asarray(jax.local_devices()), (AXIS,))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def with_wish(batch: Batch, *, asked: bool) -> dict[str, np.ndarray]:
+    """A batch split over devices, and on every device whether this process was asked to stop."""
+    return {**batch, ASKED: np.full(jax.local_device_count(), asked, np.int32)}
+
+
+def split_over_devices(batch: Batch) -> dict[str, np.ndarray]:
+    """Adds the device axis to this process' part: (n, …) to (devices, n / devices, …).
+
+    Raises:
+        ValueError: the batch does not divide by the number of devices. (pmap would otherwise
+            run on fewer devices without a word.)
+    """
+    devices = jax.local_device_count()
+    sizes = {name: len(array) for name, array in batch.items()}
+    if any(size % devices for size in sizes.values()):
+        raise ValueError(f"batch {sizes} does not divide by {devices} devices; set data.batch_size")
+    return {
+        name: array.reshape(devices, len(array) // devices, *array.shape[1:])
+        for name, array in batch.items()
+    }

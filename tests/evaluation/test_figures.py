@@ -1,0 +1,61 @@
+"""Figures are real images, the same every time, and draw what they were given."""
+
+import dataclasses
+import io
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from qsr_jax.evaluation.report import figures
+
+
+def picture(example, name):
+    return matplotlib.image.imread(io.BytesIO(figures.pictures(example, name)), format="png")
+
+
+@pytest.mark.parametrize("name", ["t1", "t2", "pd"])
+def test_pictures_are_readable_and_wide_enough_for_a_laptop(cohort_and_examples, name):
+    image = picture(cohort_and_examples[1][0], name)
+    assert image.shape[1] >= 1280
+    assert np.ptp(image[..., :3]) == 1.0
+
+
+def test_pictures_show_the_error_in_a_fixed_window(cohort_and_examples):
+    """A larger error of the trained model changes the picture; nothing is rescaled to hide it."""
+    example = cohort_and_examples[1][0]
+    worse = dict(example.images["t1"])
+    worse["trained"] = worse["trained"] + 150.0
+    changed = dataclasses.replace(example, images={"t1": worse})
+    before, after = picture(example, "t1"), picture(changed, "t1")
+    moved = (np.abs(before - after).max(-1) > 0.02).any(0)
+    columns = np.flatnonzero(moved) / moved.size
+    assert columns.min() > 0.4
+    assert columns.max() < 0.7  # third column only: windows and neighbours stay as they were
+
+
+def test_pictures_do_without_truth_and_lesions(cohort_and_examples):
+    example = cohort_and_examples[1][1]
+    images = {m: image for m, image in example.images["t2"].items() if m != "truth"}
+    bare = dataclasses.replace(example, lesion=None, images={"t2": images})
+    assert (picture(bare, "t2") != picture(example, "t2")).any()
+
+
+def test_weighted_pictures_show_the_model_that_made_them(cohort_and_examples):
+    example = cohort_and_examples[1][0]
+    brighter = {name: dict(images) for name, images in example.images.items()}
+    brighter["pd"]["trained"] = 1.2 * brighter["pd"]["trained"]
+
+    def draw(one):
+        return matplotlib.image.imread(io.BytesIO(figures.weighted_pictures(one)), format="png")
+
+    before, after = draw(example), draw(dataclasses.replace(example, images=brighter))
+    moved = np.flatnonzero((np.abs(before - after).max(-1) > 0.02).any(0)) / before.shape[1]
+    assert before.shape[1] >= 1280
+    assert moved.min() > 0.4
+    assert moved.max() < 0.75  # third column only
+
+
+def test_pictures_are_the_same_every_time(cohort_and_examples):
+    example = cohort_and_examples[1][0]
+    assert figures.pictures(example, "pd") == figures.pictures(example, "pd")
