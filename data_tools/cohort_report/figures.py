@@ -9,9 +9,6 @@ from matplotlib.figure import Figure
 
 from qsr_jax.maps import MAPS
 
-WINDOWS = {"t1": (0, 2500), "t2": (0, 250), "pd": (40, 120)}
-"""Grey-scale window of each map, physical units: those of the evaluation's report."""
-
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73")
 """Okabe and Ito's, readable when colour-blind."""
 
@@ -47,7 +44,7 @@ def draw_slices(
         figure = Figure(figsize=(2.6 * len(images) + 0.5, 7.6), layout="constrained")
         axes = figure.subplots(len(MAPS), len(images), squeeze=False)
         for row, (name, spec) in zip(axes, MAPS.items(), strict=True):
-            low, high = WINDOWS[name]
+            low, high = MAPS[name].display_window
             for ax, (title, maps) in zip(row, images.items(), strict=True):
                 picture = maps[name]
                 if box is not None:

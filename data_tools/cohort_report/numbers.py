@@ -21,7 +21,7 @@ from qsr_jax.types import Volume
 ROUTINE, FAST, TRUE, NOISELESS = "routine", "fast", "truth", "noise-free"
 TISSUES = {1: "CSF", 2: "GM", 3: "WM"}
 BRAIN_CODES = (1, 2, 3, 4)
-RANGES = {"t1": (0.0, 2500.0), "t2": (0.0, 250.0), "pd": (40.0, 120.0)}
+RANGES = {spec.name: spec.display_window for spec in MAPS.values()}
 NOISE_WINDOW = 9
 """Pixels along the side of the window in which noise is measured."""
 

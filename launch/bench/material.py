@@ -8,15 +8,13 @@ import numpy as np
 
 from data_tools import build_dataset, pair_studies
 from qsr_jax.data.dicom import Acquisition, make_uid, write_acquired
-from qsr_jax.maps import MAPS
+from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.types import CORNER, Geometry, Volume
 
 SCALE, SIDE, SLICES = 2, 256, 24
 """The paper's fast scan: 24 slices of 256 x 256, doubled."""
 
 FAST, ROUTINE = "fast", "routine"
-BRAIN = {"t1": 1000.0, "t2": 80.0, "pd": 75.0}
-"""Values in a disc of noise; what they are does not matter to a clock."""
 
 
 def batch(size: int) -> dict[str, np.ndarray]:
@@ -83,5 +81,6 @@ def _volume(name: str, side: str) -> Volume:
     rows, columns = (np.linspace(-1, 1, n) for n in geometry.shape[1:])
     disc = np.hypot(rows[:, None], columns) < 0.7
     noise = np.random.default_rng(0).uniform(0.8, 1.2, geometry.shape)
-    values = np.where(disc, BRAIN[name], 0.1 * BRAIN[name]) * noise
+    level = spec_of(name).tissue_levels[0]  # what it is does not matter to a clock
+    values = np.where(disc, level, 0.1 * level) * noise
     return Volume(values[..., None].astype(np.float32), (name,), geometry)

@@ -27,7 +27,7 @@ from qsr_jax.maps import MAPS
 from qsr_jax.types import CORNER, Geometry, Prediction, Volume
 
 SLICES, SIDE = 24, 512
-LEVELS = {"t1": (840.0, 1230.0), "t2": (80.0, 93.0), "pd": (68.0, 80.0)}
+LEVELS = {spec.name: spec.tissue_levels for spec in MAPS.values()}
 """White and grey matter, ms and percent; what stands here does not change the time."""
 
 

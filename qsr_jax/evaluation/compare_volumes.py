@@ -10,7 +10,7 @@ from qsr_jax.data.dicom import read_series
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.image import BRAIN, METRICS, PAPER
-from qsr_jax.metrics.niqe import GREY_MAX, load_model, niqe, to_grey
+from qsr_jax.metrics.niqe import load_model, niqe, to_grey
 from qsr_jax.metrics.resolution import (
     FRC_THRESHOLD,
     LEAST_SIDE,
@@ -258,7 +258,7 @@ def _niqe_rows(
 ) -> list[MetricRow]:
     model = load_model(path)
     name = test.map_name
-    grey_max = data_range if name is None else GREY_MAX[name]
+    grey_max = data_range if name is None else spec_of(name).niqe_grey_max
     unit = "" if name is None else spec_of(name).unit
     crop = "whole frame" if mask.all() else "blocks inside the mask"
     text = model.text(crop=crop, grey_max=grey_max, unit=unit).strip()

@@ -28,9 +28,6 @@ SHARP_SHARE = 0.75
 LEAST_BLOCKS = 2
 """Fewer blocks have no covariance."""
 
-GREY_MAX: dict[str, float] = {"t1": 2500.0, "t2": 250.0, "pd": 160.0}
-"""Physical value of each map that becomes grey level 255; larger ones go beyond, unclipped."""
-
 _KEYS = (
     ("mu_pris_param", "cov_pris_param"),
     ("mu_prisparam", "cov_prisparam"),

@@ -22,7 +22,7 @@ from qsr_jax.physics.volumes import sample_linear
 WHITE_BELOW_MS, GREY_BELOW_MS = 1050.0, 2200.0
 """T1 at 3 T that parts white from grey, and grey from CSF: half way between usual values."""
 
-LEAST = {"t1": 50.0, "t2": 5.0, "pd": 1.0}
+LEAST = {spec.name: spec.measured_min for spec in MAPS.values()}
 """Least value inside the head: below it, nothing was measured there."""
 
 T2_SCALE = 1.5

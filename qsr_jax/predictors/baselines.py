@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from qsr_jax.maps import MAPS
 from qsr_jax.predictors.interpolation import interpolator
 from qsr_jax.types import Prediction, Predictor, Volume
 
@@ -23,7 +24,7 @@ _KERNELS = {
 BASELINES = (*_KERNELS, CALIBRATED)
 """What :func:`baselines` can make."""
 
-SOLID_MAX: dict[str, float] = {"t1": 1900.0, "t2": 180.0}
+SOLID_MAX = {s.name: s.solid_max for s in MAPS.values() if s.solid_max is not None}
 """Grey and white matter lie below, ms; beyond is fluid, whose spread would rule the fit."""
 LEAST_VOXELS = 100
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from evaluation_subjects import NAMES, make_case, make_predictions
 
-from qsr_jax.evaluation.measure.calibration import EDGES, MIN_VOXELS, bin_name, calibration_rows
+from qsr_jax.evaluation.measure.calibration import MIN_VOXELS, bin_name, calibration_rows
 from qsr_jax.evaluation.measure.image_quality import brain_box
 from qsr_jax.evaluation.measure.synthetic_contrast import (
     DATA_RANGE_PERCENT,
@@ -39,11 +39,6 @@ def test_bins_are_blind_outside_the_mask_and_silent_when_nearly_empty(rng):
     test[0, 19] = np.nan
     (row,) = calibration_rows({"routine": reference, "x": test}, ("t2",), mask, reference="routine")
     assert (row["place"], row["value"], row["count"]) == (bin_name(80, 90), 2.0, 375)
-
-
-@pytest.mark.parametrize("name", EDGES)
-def test_edges_rise(name):
-    assert list(EDGES[name]) == sorted(set(EDGES[name]))
 
 
 def test_weighted_images_are_compared_inside_the_brain(rng):

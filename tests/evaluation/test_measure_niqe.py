@@ -15,7 +15,8 @@ from qsr_jax.evaluation.measure import niqe as naturalness
 from qsr_jax.evaluation.measure.niqe import FITTED, fit_models, naturalness_values
 from qsr_jax.evaluation.measure.subject import measure
 from qsr_jax.evaluation.tables.extras import naturalness_rows
-from qsr_jax.metrics.niqe import GREY_MAX, load_model, niqe, to_grey
+from qsr_jax.maps import spec_of
+from qsr_jax.metrics.niqe import load_model, niqe, to_grey
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,6 @@ def test_a_model_of_natural_images_goes_through_the_door(
     assert f"sha256 {digest[:8]}" in row["convention"]
     assert "natural images" in row["convention"] and "96 pixel blocks, frame" in row["convention"]
     assert row["convention"] in (out / "index.html").read_text("utf-8")
-    grey = to_grey(cases[-1].routine.maps[..., 0], grey_max=GREY_MAX["t1"])
+    grey = to_grey(cases[-1].routine.maps[..., 0], grey_max=spec_of("t1").niqe_grey_max)
     expected = niqe(np.asarray(grey), np.ones(grey.shape, bool), load_model(path)).mean()
     assert row["by_method"]["routine"]["mean"] == pytest.approx(expected, rel=1e-6)

@@ -17,13 +17,12 @@ from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import compute_tables
 from qsr_jax.evaluation.measure.example_slices import example_slice
 from qsr_jax.evaluation.measure.subject import measure
-from qsr_jax.evaluation.outputs import replaced_folder
 from qsr_jax.evaluation.report import page as report
 from qsr_jax.evaluation.report.opening import DIGITS, number
 from qsr_jax.evaluation.report.page import FILES, check_target, write_report
 from qsr_jax.evaluation.report.saving import leaves
 from qsr_jax.evaluation.sections import published
-from qsr_jax.files.staged import WriteError
+from qsr_jax.files.staged import WriteError, replaced_folder
 
 
 class Page(HTMLParser):

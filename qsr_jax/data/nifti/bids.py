@@ -16,15 +16,11 @@ import numpy as np
 from qsr_jax.data.dicom import Found, Series
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.nifti.files import read_placed
-from qsr_jax.maps import check, spec_of
+from qsr_jax.maps import MAPS, check, spec_of
 from qsr_jax.types import Geometry, Volume
 
-SUFFIXES = {"T1map": "t1", "T2map": "t2", "PDmap": "pd"}
-UNITS = {
-    "t1": {"s": 1000.0, "ms": 1.0},
-    "t2": {"s": 1000.0, "ms": 1.0},
-    "pd": {"%": 1.0, "percent": 1.0},
-}
+SUFFIXES = {spec.bids_suffix: spec.name for spec in MAPS.values()}
+UNITS = {spec.name: dict(spec.bids_units) for spec in MAPS.values()}
 """What a side-car may say, and the factor to the house's unit."""
 ORTHONORMAL_TOLERANCE = 1e-4
 SQUARE_TOLERANCE = 1e-4

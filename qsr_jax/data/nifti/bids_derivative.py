@@ -15,13 +15,12 @@ import numpy as np
 
 from qsr_jax.data.nifti.files import read_nifti, write_nifti
 from qsr_jax.files.staged import staged_folder
-from qsr_jax.maps import check, spec_of
+from qsr_jax.maps import MAPS, check, spec_of
 from qsr_jax.types import Geometry, Prediction
 
 BIDS_VERSION = "1.10.0"
 METHOD_URL = "https://doi.org/10.2196/79389"
-SUFFIX = {"t1": "T1map", "t2": "T2map", "pd": "PDmap"}
-FACTORS = {"t1": (1e-3, "s"), "t2": (1e-3, "s"), "pd": (1.0, "%")}
+FACTORS = {s.name: (1.0 / s.bids_units[0][1], s.bids_units[0][0]) for s in MAPS.values()}
 """What a physical value of the house is multiplied with, and the unit it has then."""
 RELATIVE_TOLERANCE = 1e-6
 GEOMETRY_TOLERANCE_MM = 1e-3
@@ -89,7 +88,7 @@ def _name(item: Derived, subject: str) -> str:
     """File name without suffixes; ``res`` is the number of columns."""
     (map_name,) = item.prediction.names
     matrix = item.prediction.geometry.shape[2]
-    return f"sub-{subject}_acq-fast_res-{matrix}_desc-{item.model}_{SUFFIX[map_name]}"
+    return f"sub-{subject}_acq-fast_res-{matrix}_desc-{item.model}_{spec_of(map_name).bids_suffix}"
 
 
 def _write_map(item: Derived, path: Path, out: Path) -> None:

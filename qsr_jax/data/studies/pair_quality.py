@@ -61,12 +61,10 @@ ORDER_LIMITS = Limits((0.98, 1.0), (0.95, 1.0), "are the maps swapped?")
 RATIO_LIMITS = Limits((0.8, 1.25), (0.5, 2.0), "is one of the two in another unit?")
 """Median of the fast map over median of the routine map."""
 RANGE_LIMITS = {
-    "t1": Limits((500.0, 2000.0), (200.0, 4300.0), "is the unit milliseconds?"),
-    "t2": Limits((40.0, 250.0), (15.0, 1000.0), "is the unit milliseconds?"),
-    "pd": Limits((40.0, 120.0), (15.0, 200.0), "is the unit percent?"),
+    spec.name: Limits(spec.median_usual, spec.median_possible, f"is the unit {spec.unit_word}?")
+    for spec in MAPS.values()
 }
-"""Median over tissue, physical unit; outside the first pair a person should look. Grey and white
-matter have T1 884 to 1820 ms and T2 69 to 99 ms at 1.5 and 3 tesla (doi:10.1002/mrm.20605)."""
+"""Median over tissue, physical unit; outside the first pair a person should look."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from qsr_jax.maps import MAPS
 from qsr_jax.types import Geometry
 
 TRUTH_JSON = "truth.json"
-MAP_FILES = {"t1": "t1_ms.nii.gz", "t2": "t2_ms.nii.gz", "pd": "pd_percent.nii.gz"}
+MAP_FILES = {spec.name: f"{spec.file_stem}.nii.gz" for spec in MAPS.values()}
 NOISELESS_FILES = {name: f"noiseless_{file}" for name, file in MAP_FILES.items()}
 GRID_TOLERANCE_MM = 1e-3
 

@@ -10,7 +10,7 @@ from typing import Any
 from qsr_jax.evaluation.agreement_report import figures
 from qsr_jax.evaluation.agreement_report.long_table import Block
 from qsr_jax.evaluation.agreement_report.tables import latex_tables, safe, save_csv
-from qsr_jax.evaluation.outputs import check_ours, replaced_folder
+from qsr_jax.files.staged import check_ours, replaced_folder
 from qsr_jax.statistics import Comparison, Plan, adjust, compare
 
 FORMAT = "qsr_jax-agreement"

@@ -6,18 +6,12 @@ included (regression dilution); against the truth of simulated subjects, which h
 not.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from qsr_jax.maps import spec_of
-
-EDGES: dict[str, tuple[float, ...]] = {
-    "t1": (300, 500, 600, 700, 800, 900, 1000, 1100, 1200, 1350, 1500, 2000, 3000, 4300),
-    "t2": (30, 50, 60, 70, 80, 90, 100, 120, 150, 200, 300, 500, 1000, 2000),
-    "pd": (40, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 110, 160),
-}
-"""Edges of the bins of each map, physical units; the same in every report."""
 
 MIN_VOXELS = 200
 """A subject's bin with fewer voxels says nothing."""
@@ -50,7 +44,8 @@ def calibration_rows(
     """
     inside = {method: maps[mask] for method, maps in sources.items()}
     for channel, name in enumerate(names):
-        edges = np.asarray(EDGES[name], np.float32)
+        spec = spec_of(name)
+        edges = np.asarray(spec.value_bins, np.float32)
         expected = inside[reference][:, channel]
         index = np.digitize(expected, edges)
         count = np.bincount(index, minlength=len(edges) + 1)
@@ -59,14 +54,14 @@ def calibration_rows(
                 continue
             off = (values[:, channel] - expected).astype(np.float64)
             total = np.bincount(index, off, len(edges) + 1)
-            for i, (low, high) in enumerate(zip(EDGES[name], EDGES[name][1:], strict=False), 1):
+            for i, (low, high) in enumerate(itertools.pairwise(spec.value_bins), 1):
                 if count[i] >= MIN_VOXELS:
                     yield {
                         "kind": KIND,
                         "place": bin_name(low, high),
                         "map": name,
                         "quantity": f"difference from {reference}",
-                        "unit": spec_of(name).unit,
+                        "unit": spec.unit,
                         "method": method,
                         "value": float(total[i] / count[i]),
                         "count": int(count[i]),

@@ -10,7 +10,6 @@ from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED, Value, covered_maps
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.niqe import (
-    GREY_MAX,
     NiqeError,
     NiqeModel,
     fit_model,
@@ -34,7 +33,7 @@ def fit_models(scans: Sequence[Volume]) -> dict[str, NiqeModel]:
     for channel, name in enumerate(scans[0].names if scans else ()):
         spec = spec_of(name)
         stacks = (
-            (np.asarray(to_grey(s.maps[..., channel], grey_max=GREY_MAX[name])), s.mask)
+            (np.asarray(to_grey(s.maps[..., channel], grey_max=spec_of(name).niqe_grey_max)), s.mask)
             for s in scans
         )
         source = f"routine {spec.label} maps of {len(scans)} training subjects"
@@ -76,12 +75,12 @@ def naturalness_values(
             subject=case.subject, group=case.group, split=split, run=run, kind=KIND, place=place,
             map=name, quantity="niqe", unit="", method="", value=0.0, count=len(mask),
             convention=model.text(
-                crop=place.split(",")[0], grey_max=GREY_MAX[name], unit=spec.unit
+                crop=place.split(",")[0], grey_max=spec_of(name).niqe_grey_max, unit=spec.unit
             ),
         )  # fmt: skip
         for method, volume in {**scans, **chosen}.items():
             maps = volume.mean if isinstance(volume, Prediction) else volume.maps
-            grey = to_grey(maps[..., volume.names.index(name)], grey_max=GREY_MAX[name])
+            grey = to_grey(maps[..., volume.names.index(name)], grey_max=spec_of(name).niqe_grey_max)
             value = _niqe(np.asarray(grey), mask, model, whole=natural is not None)
             if np.isfinite(value):
                 yield dataclasses.replace(base, method=method, value=value)

@@ -20,10 +20,6 @@ from qsr_jax.evaluation.measure.synthetic_contrast import SHOWN, weighted_images
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.physics.synthetic_contrast import SEQUENCES
 
-WINDOWS: dict[str, tuple[float, float]] = {"t1": (0, 2500), "t2": (0, 250), "pd": (40, 120)}
-"""Grey-scale window of each map, physical units; the same in every report."""
-ERROR_WINDOWS: dict[str, float] = {"t1": 300, "t2": 40, "pd": 10}
-"""Half width of the error window, physical units."""
 WEIGHTED_WINDOW: dict[str, tuple[float, float]] = {
     "t1w": (5, 35),
     "t2w": (0, 60),
@@ -86,8 +82,7 @@ def pictures(example: Example, name: str) -> bytes:
     truth, and left out where nobody knows the truth.
     """
     spec, images = spec_of(name), example.images[name]
-    low, high = WINDOWS[name]
-    half = ERROR_WINDOWS[name]
+    (low, high), half = spec.display_window, spec.error_window
     pairs = ((BICUBIC, ROUTINE), (TRAINED, ROUTINE), (ROUTINE, TRUTH))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10.4, 5.3), layout="constrained")

@@ -8,10 +8,10 @@ from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED, TRUTH
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.tables.rows import Tables, VerdictRow
-from qsr_jax.maps import spec_of
+from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.predictors.baselines import CALIBRATED
 
-DIGITS = {"t1": 1, "t2": 2, "pd": 2}
+DIGITS = {spec.name: spec.digits for spec in MAPS.values()}
 """Decimals of a mean value of each map."""
 
 LABELS = {CALIBRATED: "bicubic, calibrated", REPEAT: "routine, repeated"}

@@ -19,7 +19,7 @@ from qsr_jax.evaluation.measure import (
 from qsr_jax.evaluation.measure.example_slices import Shown
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED, TRUTH
-from qsr_jax.evaluation.outputs import check_ours, replaced_folder
+from qsr_jax.files.staged import check_ours, replaced_folder
 from qsr_jax.evaluation.report import figures
 from qsr_jax.evaluation.report import opening as wording
 from qsr_jax.evaluation.report.gallery import all_pictures, all_plots
@@ -115,7 +115,7 @@ def check_target(out: Path) -> None:
     """Refuses a folder that is not a report of ours; call it before the long work.
 
     Raises:
-        ValueError: see :func:`qsr_jax.evaluation.outputs.check_ours`.
+        ValueError: see :func:`qsr_jax.files.staged.check_ours`.
     """
     check_ours(out, document=TABLES_JSON, form=FORMAT)
 
@@ -225,7 +225,5 @@ def _render(
         n_healthy=groups.count(HEALTHY),
         n_patients=groups.count(PATIENT),
         few=wording.NO_TEST,
-        windows=figures.WINDOWS,
-        error_windows=figures.ERROR_WINDOWS,
         weighted_window=figures.WEIGHTED_WINDOW,
     )

@@ -80,7 +80,7 @@ def calibration_rows(cohort: Cohort) -> Iterator[CalibrationRow]:
     methods = dict.fromkeys(v.method for v in cohort.values if v.kind == calibration.KIND)
     for reference in (ROUTINE, TRUTH):
         for name in cohort.maps:
-            unit, edges = spec_of(name).unit, calibration.EDGES[name]
+            unit, edges = spec_of(name).unit, spec_of(name).value_bins
             for method in methods:
                 for low, high in zip(edges, edges[1:], strict=False):
                     place, quantity = (
