@@ -1,66 +1,53 @@
 """Does one method of measurement agree with another? Statistics over subjects, no arrays of voxels.
 
-Every function takes ``test`` and ``reference``, float64 after entry, of shape (n,) with one number
-per subject or (n, k) with the same k tissues of every subject. n is always the number of subjects.
+Every statistic takes ``test`` and ``reference``, float64 after entry: (n,) with one number per
+subject, (n, k) with the same k tissues of every subject, or (comparisons..., n, k), many
+comparisons (maps x regions x methods) over the same subjects. n is always the number of subjects.
 With k > 1 the estimates use all n * k points, as the paper does, and the intervals come from
 leaving out one subject at a time, because points of one subject are not independent.
 
-Many comparisons at once (maps x regions x methods) go through :func:`stack_of` and the functions
-``*_of``, or all of them through :func:`compare`: estimates, jackknife and bootstrap are then one
-compiled call. The single functions are the same code on a stack of one.
+One comparison gives plain numbers, many give arrays (comparisons...). Both are the same formulas;
+many are compiled (:mod:`qsr_jax.statistics.backend`). :func:`compare` gives everything at once.
 
 Degenerate input raises ValueError and says which: unequal shapes, n < 3, a value that is not
 finite, no spread. The house never says "no difference" because p > .05; see :func:`equivalence`.
 """
 
-from qsr_jax.statistics.agreement import BOOTSTRAPS, Comparison, Endpoint, Plan, compare
-from qsr_jax.statistics.bland_altman import (
-    bland_altman,
-    bland_altman_of,
-    proportional_bias,
-    proportional_bias_of,
-    variation,
-    variation_of,
+from qsr_jax.statistics.agreement import (
+    FAMILIES,
+    Comparison,
+    Endpoint,
+    Plan,
+    adjusted,
+    compare,
 )
+from qsr_jax.statistics.bland_altman import bland_altman, proportional_bias, variation
 from qsr_jax.statistics.bootstrap import (
     BOOTSTRAPPED,
+    BOOTSTRAPS,
     MIN_BOOTSTRAP,
-    Adjusted,
-    adjust,
-    bca_of,
+    bootstrap,
     draw_subjects,
-    percentile_of,
 )
-from qsr_jax.statistics.coefficients import (
-    concordance,
-    concordance_of,
-    icc_agreement,
-    icc_agreement_of,
-    icc_consistency,
-    icc_consistency_of,
-)
-from qsr_jax.statistics.comparisons import LEVEL, MIN_SUBJECTS, Stack, pair, stack_of
+from qsr_jax.statistics.coefficients import concordance, icc_agreement, icc_consistency
+from qsr_jax.statistics.comparisons import MIN_SUBJECTS, DegenerateError, Pairs, pair
 from qsr_jax.statistics.moments import LIMIT_Z, Estimates, estimate
+from qsr_jax.statistics.multiplicity import Adjusted, adjust
 from qsr_jax.statistics.paired_tests import (
     describe,
     equivalence,
-    equivalence_of,
     margin_of,
     paired_t,
-    paired_t_of,
     signed_rank,
-    signed_rank_of,
 )
 from qsr_jax.statistics.regression import (
     MIN_PASSING_BABLOK,
     deming,
-    deming_of,
     passing_bablok,
-    passing_bablok_of,
     regress,
-    regress_of,
 )
 from qsr_jax.statistics.results import (
+    LEVEL,
     BlandAltman,
     Coefficient,
     Deming,
@@ -79,6 +66,7 @@ from qsr_jax.statistics.results import (
 __all__ = [
     "BOOTSTRAPPED",
     "BOOTSTRAPS",
+    "FAMILIES",
     "LEVEL",
     "LIMIT_Z",
     "MIN_BOOTSTRAP",
@@ -88,53 +76,41 @@ __all__ = [
     "BlandAltman",
     "Coefficient",
     "Comparison",
+    "DegenerateError",
     "Deming",
+    "Endpoint",
     "Equivalence",
     "Estimates",
     "Interval",
     "PairedT",
+    "Pairs",
     "PassingBablok",
     "Plan",
     "ProportionalBias",
     "Regression",
     "Sample",
     "SignedRank",
-    "Stack",
-    "Endpoint",
     "Variation",
     "adjust",
-    "bca_of",
+    "adjusted",
     "bland_altman",
-    "bland_altman_of",
+    "bootstrap",
     "compare",
     "concordance",
-    "concordance_of",
     "deming",
-    "deming_of",
     "describe",
     "draw_subjects",
     "equivalence",
-    "equivalence_of",
     "estimate",
     "icc_agreement",
-    "icc_agreement_of",
     "icc_consistency",
-    "icc_consistency_of",
     "margin_of",
     "pair",
     "paired_t",
-    "paired_t_of",
     "passing_bablok",
-    "passing_bablok_of",
-    "percentile_of",
     "proportional_bias",
-    "proportional_bias_of",
     "regress",
-    "regress_of",
     "signed_rank",
-    "signed_rank_of",
-    "stack_of",
     "take",
     "variation",
-    "variation_of",
 ]

@@ -1,37 +1,23 @@
 """All statistics of many comparisons over the same subjects, computed together."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qsr_jax.statistics.bland_altman import bland_altman_of, proportional_bias_of, variation_of
-from qsr_jax.statistics.bootstrap import (
-    BOOTSTRAPPED,
-    MIN_BOOTSTRAP,
-    bca_of,
-    draw_subjects,
-    percentile_of,
-)
-from qsr_jax.statistics.coefficients import (
-    concordance_of,
-    icc_agreement_of,
-    icc_consistency_of,
-)
-from qsr_jax.statistics.comparisons import Stack, stack_of
-from qsr_jax.statistics.paired_tests import (
-    describe,
-    equivalence_of,
-    paired_t_of,
-    signed_rank_of,
-)
+from qsr_jax.statistics.bland_altman import bland_altman, proportional_bias, variation
+from qsr_jax.statistics.bootstrap import BOOTSTRAPS, MIN_BOOTSTRAP, bootstrap, draw_subjects
+from qsr_jax.statistics.coefficients import concordance, icc_agreement, icc_consistency
+from qsr_jax.statistics.comparisons import DegenerateError, pair
+from qsr_jax.statistics.multiplicity import Adjusted, adjust
+from qsr_jax.statistics.paired_tests import describe, equivalence, paired_t, signed_rank
 from qsr_jax.statistics.regression import (
     MIN_PASSING_BABLOK,
-    deming_of,
-    passing_bablok_of,
-    regress_of,
+    deming,
+    passing_bablok,
+    regress,
 )
 from qsr_jax.statistics.results import (
     BlandAltman,
@@ -49,7 +35,8 @@ from qsr_jax.statistics.results import (
     take,
 )
 
-BOOTSTRAPS = {"bca": bca_of, "percentile": percentile_of}
+FAMILIES = ("paired_t", "signed_rank", "equivalence_percent", "equivalence_units")
+"""Tests whose P values are corrected, each over all comparisons that have it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +55,7 @@ class Plan:
 
     alpha: float
     margin_percent: float
-    margins: dict[str, float]
+    margins: Mapping[str, float]
     error_ratio: float
     resamples: int
     bootstrap: str
@@ -131,68 +118,110 @@ def compare(
 
     Raises:
         ValueError: degenerate input, naming the comparison; a plan that makes no sense.
+
+    >>> plan = Plan(alpha=0.05, margin_percent=5.0, margins={}, error_ratio=1.0, resamples=0,
+    ...             bootstrap="bca", seed=0)
+    >>> endpoint = Endpoint("t1", "GM", "ms", "network", "routine")
+    >>> found, = compare([endpoint], [[1201.0, 1250.0, 1299.0]], [[1200.0, 1252.0, 1295.0]],
+    ...                  plan=plan)
+    >>> found.paired_t.difference, found.equivalence_percent.equivalent
+    (1.0, True)
     """
     if plan.bootstrap not in BOOTSTRAPS:
         raise ValueError(f"bootstrap {plan.bootstrap!r} is not one of {', '.join(BOOTSTRAPS)}")
-    x, y = np.asarray(test, np.float64), np.asarray(reference, np.float64)
-    n = x.shape[-1]
-    draws = plan.resamples > 0 and n >= MIN_BOOTSTRAP
-    rng = np.random.default_rng(plan.seed)
-    counts = draw_subjects(rng, n, resamples=plan.resamples) if draws else None
-    stack = stack_of(
-        x[..., None],
-        y[..., None],
-        names=np.array([str(s) for s in endpoints], object),
-        error_ratio=plan.error_ratio,
-        counts=counts,
-    )
-    results = _statistics(stack, endpoints, plan)
-    boot = {name: BOOTSTRAPS[plan.bootstrap](stack, name) for name in BOOTSTRAPPED if draws}
-    comparisons = []
-    for i, endpoint in enumerate(endpoints):
-        mine = {name: take(result, (i,)) for name, result in results.items()}
-        line, units = mine.pop("passing_bablok", None), mine.pop("equivalence_units")
-        comparisons.append(
-            Comparison(
-                endpoint=endpoint,
-                n=n,
-                test=describe(x[i]),
-                reference=describe(y[i]),
-                equivalence_units=units if endpoint.map in plan.margins else None,
-                passing_bablok=None if line is None or np.isnan(line.slope) else line,
-                bootstrap=_existing({name: take(b, (i,)) for name, b in boot.items()}),
-                **mine,
-            )
-        )
-    return comparisons
+    x, y = (np.asarray(v, np.float64)[..., None] for v in (test, reference))
+    try:
+        found = _statistics(x, y, endpoints, plan)
+        intervals = _bootstrap(x, y, plan)
+    except DegenerateError as error:
+        raise ValueError(f"{endpoints[error.index[0]]}: {error.reason}") from error
+    except ValueError as error:
+        raise ValueError(f"{endpoints[0]}: {error}") from error
+    everything = found | {"bootstrap": intervals}
+    return [
+        _comparison(endpoint, x[i, :, 0], y[i, :, 0], _taken(everything, i), plan)
+        for i, endpoint in enumerate(endpoints)
+    ]
 
 
-def _existing(intervals: dict[str, Interval]) -> dict[str, Interval] | None:
-    """Without those that do not exist in every bootstrap sample; None where none is left."""
-    return {name: b for name, b in intervals.items() if not np.isnan(b.low)} or None
+def _taken(found: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """The results of one comparison, None for what there is none of."""
+    mine: dict[str, Any] = {}
+    for name, many in found.items():
+        if isinstance(many, Mapping):
+            mine[name] = _taken(many, index)
+        else:
+            mine[name] = None if many is None else take(many, (index,))
+    return mine
 
 
-def _statistics(stack: Stack, endpoints: Sequence[Endpoint], plan: Plan) -> dict[str, Any]:
-    """Results that hold all comparisons. A map without a margin in units gets an infinite one."""
-    units = np.array([s.unit for s in endpoints])
-    margins = [plan.margins.get(s.map, np.inf) for s in endpoints]
-    results = {
-        "paired_t": paired_t_of(stack),
-        "signed_rank": signed_rank_of(stack),
-        "equivalence_percent": equivalence_of(
-            stack, alpha=plan.alpha, margin_percent=plan.margin_percent
-        ),
-        "equivalence_units": equivalence_of(stack, alpha=plan.alpha, margin=margins),
-        "bland_altman": bland_altman_of(stack, percent=False, unit=units),
-        "bland_altman_percent": bland_altman_of(stack, percent=True, unit="%"),
-        "proportional_bias": proportional_bias_of(stack),
-        "regression": regress_of(stack),
-        "deming": deming_of(stack),
-        "concordance": concordance_of(stack),
-        "icc_agreement": icc_agreement_of(stack),
-        "icc_consistency": icc_consistency_of(stack),
-        "variation": variation_of(stack),
+def _comparison(
+    endpoint: Endpoint, x: np.ndarray, y: np.ndarray, mine: dict[str, Any], plan: Plan
+) -> Comparison:
+    """One comparison, without the results that do not exist or were not asked for."""
+    if endpoint.map not in plan.margins:
+        mine["equivalence_units"] = None
+    line = mine["passing_bablok"]
+    if line is not None and np.isnan(line.slope):
+        mine["passing_bablok"] = None
+    there = {name: b for name, b in mine["bootstrap"].items() if not np.isnan(b.low)}
+    mine["bootstrap"] = there or None
+    return Comparison(endpoint=endpoint, n=len(x), test=describe(x), reference=describe(y), **mine)
+
+
+def _statistics(
+    x: np.ndarray, y: np.ndarray, endpoints: Sequence[Endpoint], plan: Plan
+) -> dict[str, Any]:
+    """Field of :class:`Comparison` to its result over all comparisons: a statistic is one line.
+
+    A map without a margin in units gets an infinite one.
+    """
+    units = np.array([endpoint.unit for endpoint in endpoints])
+    margins = [plan.margins.get(endpoint.map, np.inf) for endpoint in endpoints]
+    alpha = plan.alpha
+    return {
+        "paired_t": paired_t(x, y),
+        "signed_rank": signed_rank(x, y),
+        "equivalence_percent": equivalence(x, y, alpha=alpha, margin_percent=plan.margin_percent),
+        "equivalence_units": equivalence(x, y, alpha=alpha, margin=margins),
+        "bland_altman": bland_altman(x, y, percent=False, unit=units),
+        "bland_altman_percent": bland_altman(x, y, percent=True, unit="%"),
+        "proportional_bias": proportional_bias(x, y),
+        "regression": regress(x, y),
+        "deming": deming(x, y, error_ratio=plan.error_ratio),
+        "passing_bablok": passing_bablok(x, y) if x.shape[-2] >= MIN_PASSING_BABLOK else None,
+        "concordance": concordance(x, y),
+        "icc_agreement": icc_agreement(x, y),
+        "icc_consistency": icc_consistency(x, y),
+        "variation": variation(x, y),
     }
-    if stack.n >= MIN_PASSING_BABLOK:
-        results["passing_bablok"] = passing_bablok_of(stack)
-    return results
+
+
+def _bootstrap(x: np.ndarray, y: np.ndarray, plan: Plan) -> dict[str, Interval]:
+    """Bootstrap intervals of all comparisons; none where not asked for or of too few subjects."""
+    n = x.shape[-2]
+    if plan.resamples <= 0 or n < MIN_BOOTSTRAP:
+        return {}
+    counts = draw_subjects(np.random.default_rng(plan.seed), n, resamples=plan.resamples)
+    pairs = pair(x, y, error_ratio=plan.error_ratio)
+    return bootstrap(pairs, counts, method=plan.bootstrap)
+
+
+def adjusted(comparisons: Sequence[Comparison]) -> list[dict[str, Adjusted]]:
+    """Per comparison, the corrected P values of each of :data:`FAMILIES` that it has.
+
+    A family is one test over all comparisons; see :func:`qsr_jax.statistics.adjust`.
+
+    >>> adjusted([])
+    []
+    """
+    corrected: list[dict[str, Adjusted]] = [{} for _ in comparisons]
+    for name in FAMILIES:
+        tests = {i: getattr(c, name) for i, c in enumerate(comparisons)}
+        p = {i: test.p for i, test in tests.items() if test is not None}
+        if not p:
+            continue
+        family = adjust(list(p.values()))
+        for place, i in enumerate(p):
+            corrected[i][name] = take(family, (place,))
+    return corrected

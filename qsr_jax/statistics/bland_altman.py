@@ -2,26 +2,25 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from qsr_jax.statistics.comparisons import (
-    LEVEL,
-    Stack,
+    Pairs,
     jackknife,
     jackknife_se,
     pair,
     require_positive,
-    require_single,
     require_spread,
     t_interval,
 )
 from qsr_jax.statistics.moments import LIMIT_Z
 from qsr_jax.statistics.results import (
+    LEVEL,
     BlandAltman,
     Interval,
     ProportionalBias,
     Variation,
-    take,
+    interval_of,
 )
 
 EXACT, LEFT_OUT = "exact", "jackknife over subjects"
@@ -29,52 +28,45 @@ EXACT, LEFT_OUT = "exact", "jackknife over subjects"
 
 
 def bland_altman(
-    test: ArrayLike, reference: ArrayLike, *, unit: str, percent: bool | None = None
+    test: ArrayLike, reference: ArrayLike, *, unit: str | np.ndarray, percent: bool | None = None
 ) -> BlandAltman:
-    """Bias and limits of agreement (Bland and Altman 1999, doi:10.1177/096228029900800204).
+    """Bias and limits of agreement (Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8).
 
-    With one point per subject the intervals of the limits are exact (Carkeet 2015,
+    Differences in percent of the mean of both as in 1999 (doi:10.1177/096228029900800204). With
+    one point per subject the intervals of the limits are exact (Carkeet 2015,
     doi:10.1097/OPX.0000000000000513): at n = 3 the usual approximation would flatter. With more
     points per subject all intervals come from leaving out one subject at a time.
 
     Args:
-        test: (n,) or (n, k).
+        test: (n,), (n, k) or (comparisons..., n, k).
         reference: same shape and unit.
-        unit: name of the differences' unit.
+        unit: name of the differences' unit, or one for each of many comparisons.
         percent: whether differences are taken in percent of the mean of both methods; None: where
             ``unit`` is "%". Values that are percent themselves, as PD is, need False.
+
+    Raises:
+        ValueError: degenerate input; a value that is not positive where ``percent``.
+
+    >>> result = bland_altman([11.0, 12.0, 16.0], [10.0, 12.0, 14.0], unit="ms")
+    >>> result.bias, round(result.low, 2), round(result.high, 2)
+    (1.0, -0.96, 2.96)
     """
-    relative = unit == "%" if percent is None else percent
-    return take(bland_altman_of(pair(test, reference, pooled=True), percent=relative, unit=unit))
-
-
-def bland_altman_of(stack: Stack, *, percent: bool, unit: str | np.ndarray) -> BlandAltman:
-    """:func:`bland_altman` of every comparison; ``unit`` names its units, or one for each.
-
-    PD has the unit "%" too: only ``percent`` decides whether differences are relative.
-    """
-    suffix = "_percent" if percent else ""
-    if percent:
-        require_positive(stack, "Bland-Altman in percent")
-    require_spread(stack, "differences")
+    pairs = pair(test, reference, pooled=True)
+    relative = np.all(np.asarray(unit) == "%") if percent is None else percent
+    if relative:
+        require_positive(pairs, "Bland-Altman in percent")
+    require_spread(pairs, "differences")
+    suffix = "_percent" if relative else ""
     names = [f"{name}{suffix}" for name in ("bias", "low", "high")]
-    bias, low, high = (getattr(stack.full, name) for name in names)
-    sd = getattr(stack.full, f"sd{suffix}")
-    stack.require(
-        ~np.asarray(percent) | (sd > 1e-10), "zero variance: all differences in percent are equal"
-    )
-    if stack.single:
-        se, (near, far) = sd / np.sqrt(stack.n), _limit_quantiles(stack.n)
-        intervals = [
-            t_interval(bias, se, stack.n - 1),
-            Interval(bias - far * se, bias - near * se),
-            Interval(bias + near * se, bias + far * se),
-        ]
-    else:
-        intervals = jackknife(stack, names, df=stack.n - 1)
-    return BlandAltman(
-        n=stack.n,
-        points=stack.points,
+    every = pairs.full._asdict()
+    bias, low, high, sd = (every[name] for name in [*names, f"sd{suffix}"])
+    if relative:
+        pairs.require(sd > 1e-10, "zero variance: all differences in percent are equal")
+    intervals = _exact(pairs, bias, sd) if pairs.single else jackknife(pairs, names, df=pairs.n - 1)
+    return pairs.result(
+        BlandAltman,
+        n=pairs.n,
+        points=pairs.points,
         unit=unit,
         bias=bias,
         sd=sd,
@@ -83,8 +75,18 @@ def bland_altman_of(stack: Stack, *, percent: bool, unit: str | np.ndarray) -> B
         bias_interval=intervals[0],
         low_interval=intervals[1],
         high_interval=intervals[2],
-        intervals=EXACT if stack.single else LEFT_OUT,
+        intervals=EXACT if pairs.single else LEFT_OUT,
     )
+
+
+def _exact(pairs: Pairs, bias: np.ndarray, sd: np.ndarray) -> list[Interval]:
+    """Exact intervals of the bias, the lower and the upper limit."""
+    se, (near, far) = sd / np.sqrt(pairs.n), _limit_quantiles(pairs.n)
+    return [
+        t_interval(bias, se, pairs.n - 1),
+        interval_of(bias - far * se, bias - near * se),
+        interval_of(bias + near * se, bias + far * se),
+    ]
 
 
 def _limit_quantiles(n: int) -> tuple[float, float]:
@@ -102,32 +104,36 @@ def proportional_bias(test: ArrayLike, reference: ArrayLike) -> ProportionalBias
     doi:10.1016/S0140-6736(95)91748-9). Read it beside Deming's line.
 
     Args:
-        test: (n,) or (n, k), with the jackknife's interval for k > 1.
+        test: (n,), (n, k) or (comparisons..., n, k), with the jackknife's interval for k > 1.
         reference: same shape and unit.
+
+    Raises:
+        ValueError: degenerate input, or all means of both methods are equal.
+
+    >>> result = proportional_bias([11.0, 12.0, 16.0, 13.0], [10.0, 12.0, 14.0, 11.0])
+    >>> round(result.slope, 3), round(result.p, 2)
+    (0.246, 0.52)
     """
-    return take(proportional_bias_of(pair(test, reference, pooled=True)))
-
-
-def proportional_bias_of(stack: Stack) -> ProportionalBias:
-    """:func:`proportional_bias` of every comparison of a stack."""
-    require_spread(stack, "differences")
-    full = stack.full
+    pairs = pair(test, reference, pooled=True)
+    require_spread(pairs, "differences")
+    full = pairs.full
     ss_mean = (full.ss_test + full.ss_reference + 2.0 * full.ss_both) / 4.0
     scale = np.maximum(np.abs(full.mean_test), np.abs(full.mean_reference))
-    stack.require(ss_mean > (1e-12 * scale) ** 2, "zero variance: all means of both are equal")
-    slope, df = full.proportional_slope, stack.n - 2
-    if stack.single:
+    pairs.require(ss_mean > (1e-12 * scale) ** 2, "zero variance: all means of both are equal")
+    slope, df = full.proportional_slope, pairs.n - 2
+    if pairs.single:
         ss_difference = full.ss_test + full.ss_reference - 2.0 * full.ss_both
         residual = np.maximum(ss_difference - slope**2 * ss_mean, 0.0)
         se = np.sqrt(residual / df / ss_mean)
     else:
-        df = stack.n - 1
-        se = jackknife_se(stack, stack.left.proportional_slope)
+        df = pairs.n - 1
+        se = jackknife_se(pairs, pairs.left.proportional_slope)
     with np.errstate(divide="ignore"):
-        p = 2.0 * stats.t.sf(np.abs(slope) / se, df)
-    return ProportionalBias(
-        n=stack.n,
-        points=stack.points,
+        p = 2.0 * special.stdtr(df, -np.abs(slope) / se)
+    return pairs.result(
+        ProportionalBias,
+        n=pairs.n,
+        points=pairs.points,
         slope=slope,
         intercept=full.proportional_intercept,
         p=p,
@@ -138,17 +144,29 @@ def proportional_bias_of(stack: Stack) -> ProportionalBias:
 def variation(test: ArrayLike, reference: ArrayLike) -> Variation:
     """Coefficients of variation of one region, as in Table 2 of the paper.
 
-    Intragroup: SD over subjects divided by their mean, per method. Intergroup: the SD of a subject's
-    two values divided by their mean, averaged over subjects. The paper's wording leaves room; this
-    reading is the one under which its P = .94 beside an intergroup CV of 0.61 % is possible.
+    Intragroup: SD over subjects divided by their mean, per method. Intergroup: the SD of a
+    subject's two values divided by their mean, averaged over subjects. The paper's wording leaves
+    room; this reading is the one under which its P = .94 beside an intergroup CV of 0.61 % is
+    possible.
+
+    Args:
+        test: (n,) or (comparisons..., n, 1), positive.
+        reference: same shape and unit.
+
+    Raises:
+        ValueError: degenerate input, or a value that is not positive.
+
+    >>> round(variation([90.0, 110.0, 100.0], [100.0, 100.0, 103.0]).test, 6)
+    10.0
     """
-    return take(variation_of(pair(test, reference)))
-
-
-def variation_of(stack: Stack) -> Variation:
-    """:func:`variation` of every comparison of a stack."""
-    require_single(stack, "coefficients of variation")
-    require_spread(stack, "test values", "reference values")
-    require_positive(stack, "coefficients of variation")
-    full = stack.full
-    return Variation(stack.n, full.cv_test, full.cv_reference, full.cv_between)
+    pairs = pair(test, reference)
+    require_spread(pairs, "test values", "reference values")
+    require_positive(pairs, "coefficients of variation")
+    full = pairs.full
+    return pairs.result(
+        Variation,
+        n=pairs.n,
+        test=full.cv_test,
+        reference=full.cv_reference,
+        between=full.cv_between,
+    )

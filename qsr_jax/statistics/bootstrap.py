@@ -1,14 +1,13 @@
-"""Intervals from drawing subjects again, and P values that know how many tests were made."""
+"""Intervals from drawing subjects again."""
 
-import dataclasses
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
-from qsr_jax.statistics.comparisons import LEVEL, Stack
+from qsr_jax.statistics.comparisons import Pairs
 from qsr_jax.statistics.moments import Estimates
-from qsr_jax.statistics.results import Interval
+from qsr_jax.statistics.results import LEVEL, Interval, interval_of, take
 
 MIN_BOOTSTRAP = 8
 """Below eight subjects the samples are too few and too alike for an interval."""
@@ -29,6 +28,9 @@ def draw_subjects(rng: np.random.Generator, n: int, *, resamples: int) -> np.nda
 
     Raises:
         ValueError: fewer than 8 subjects, or fewer than 100 samples.
+
+    >>> draw_subjects(np.random.default_rng(0), 8, resamples=100).sum(1).min().tolist()
+    8.0
     """
     if n < MIN_BOOTSTRAP:
         raise ValueError(f"bootstrap: n = {n} subjects; at least {MIN_BOOTSTRAP} are needed")
@@ -46,47 +48,94 @@ def _draw(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
     return np.bincount((subjects + rows).ravel(), minlength=resamples * n).reshape(-1, n) * 1.0
 
 
-def percentile_of(stack: Stack, name: str) -> Interval:
-    """Percentile interval of an estimate of every comparison of a stack that holds samples.
+def percentile(drawn: np.ndarray, **_: np.ndarray) -> Interval:
+    """Percentile interval (Efron and Tibshirani 1993, doi:10.1201/9780429246593).
 
-    NaN where the estimate does not exist in every sample.
+    Args:
+        drawn: (comparisons..., resamples) estimates of bootstrap samples.
+        **_: what :func:`bca` needs besides.
 
-    Raises:
-        ValueError: the stack holds no samples.
+    Returns:
+        The interval, NaN where the estimate does not exist in every sample.
+
+    >>> drawn = np.arange(101.0)
+    >>> interval = percentile(drawn)
+    >>> round(float(interval.low), 6), float(interval.high)
+    (2.5, 97.5)
     """
-    drawn = _drawn(stack, name)
     tails = np.broadcast_to([(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], (*drawn.shape[:-1], 2))
     return _between(drawn, tails)
 
 
-def bca_of(stack: Stack, name: str) -> Interval:
+def bca(drawn: np.ndarray, *, full: np.ndarray, left: np.ndarray) -> Interval:
     """Bias-corrected and accelerated interval (Efron 1987, doi:10.2307/2289144).
 
-    NaN where the estimate does not exist in every sample.
+    Args:
+        drawn: (comparisons..., resamples) estimates of bootstrap samples.
+        full: (comparisons...) of all subjects.
+        left: (comparisons..., n) with one subject left out.
 
-    Raises:
-        ValueError: the stack holds no samples.
+    Returns:
+        The interval, NaN where the estimate does not exist in every sample.
+
+    >>> drawn = np.arange(101.0)
+    >>> interval = bca(drawn, full=np.array(50.0), left=np.array([49.0, 50.0, 51.0]))
+    >>> round(float(interval.low), 6), round(float(interval.high), 6)
+    (2.5, 97.5)
     """
-    drawn, left = _drawn(stack, name), getattr(stack.left, name)
-    full = getattr(stack.full, name)[..., None]
-    below = ((drawn < full).mean(-1) + (drawn <= full).mean(-1)) / 2.0
+    whole = full[..., None]
+    below = ((drawn < whole).mean(-1) + (drawn <= whole).mean(-1)) / 2.0
     room = 0.5 / drawn.shape[-1]
-    bias = stats.norm.ppf(np.clip(below, room, 1.0 - room))[..., None]
+    bias = special.ndtri(np.clip(below, room, 1.0 - room))[..., None]
     pull = left.mean(-1, keepdims=True) - left
-    scale = np.square(pull).sum(-1) ** 1.5
+    scale = (pull**2).sum(-1) ** 1.5
     flat = scale == 0.0
     acceleration = np.where(flat, 0.0, (pull**3).sum(-1) / 6.0 / np.where(flat, 1.0, scale))
-    z = bias + stats.norm.ppf([(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
-    tails = stats.norm.cdf(bias + z / (1.0 - acceleration[..., None] * z))
+    z = bias + special.ndtri(np.array([(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0]))
+    tails = special.ndtr(bias + z / (1.0 - acceleration[..., None] * z))
     return _between(drawn, tails)
 
 
-def _drawn(stack: Stack, name: str) -> np.ndarray:
-    drawn = getattr(stack.drawn, name)
-    if not drawn.shape[-1]:
-        raise ValueError("bootstrap: this stack holds no samples; give it counts of draw_subjects")
-    # Tied values can leave a sample without spread: then there is no interval, not a wrong one.
-    return np.where(np.isfinite(drawn).all(-1, keepdims=True), drawn, np.nan)
+BOOTSTRAPS: dict[str, Callable[..., Interval]] = {"bca": bca, "percentile": percentile}
+"""Kinds of bootstrap interval by name."""
+
+
+def bootstrap(pairs: Pairs, counts: np.ndarray, *, method: str) -> dict[str, Interval]:
+    """Bootstrap intervals of :data:`BOOTSTRAPPED` estimates.
+
+    Args:
+        pairs: one comparison or many, of :func:`qsr_jax.statistics.pair`.
+        counts: (resamples, n) of :func:`draw_subjects`.
+        method: key of :data:`BOOTSTRAPS`.
+
+    Returns:
+        Estimate to its interval; NaN where ties leave the estimate out of some sample.
+
+    Raises:
+        ValueError: unknown method, or counts of another number of subjects.
+
+    >>> from qsr_jax.statistics.comparisons import pair
+    >>> x, y = np.arange(8.0) + [0, 1, 0, 1, 0, 1, 0, 2], np.arange(8.0)
+    >>> counts = draw_subjects(np.random.default_rng(0), 8, resamples=100)
+    >>> 0.625 in bootstrap(pair(x, y), counts, method="percentile")["bias"]
+    True
+    """
+    if method not in BOOTSTRAPS:
+        raise ValueError(f"bootstrap {method!r} is not one of {', '.join(BOOTSTRAPS)}")
+    if counts.ndim != 2 or counts.shape[-1] != pairs.n:
+        raise ValueError(
+            f"bootstrap: counts {counts.shape}, expected (resamples, {pairs.n}) of draw_subjects"
+        )
+    # All in one product: a sample that drew everybody once then ties with the whole to the last bit.
+    weights = np.concatenate([np.ones((1, pairs.n)), 1.0 - np.eye(pairs.n), counts])
+    every, found = pairs.weighted(weights)._asdict(), {}
+    for name in BOOTSTRAPPED:
+        full, left, drawn = np.split(every[name], [1, 1 + pairs.n], axis=-1)
+        # Tied values can leave a sample without spread: then there is no interval, not a wrong one.
+        samples = np.where(np.isfinite(drawn).all(-1, keepdims=True), drawn, np.nan)
+        interval = BOOTSTRAPS[method](samples, full=full[..., 0], left=left)
+        found[name] = take(interval) if pairs.test.ndim == 2 else interval
+    return found
 
 
 def _between(drawn: np.ndarray, tails: np.ndarray) -> Interval:
@@ -97,33 +146,4 @@ def _between(drawn: np.ndarray, tails: np.ndarray) -> Interval:
     upper = np.minimum(lower + 1, drawn.shape[-1] - 1)
     near, far = (np.take_along_axis(ordered, index, -1) for index in (lower, upper))
     ends = near + (place - lower) * (far - near)
-    return Interval(ends[..., 0], ends[..., 1], LEVEL)
-
-
-@dataclasses.dataclass(frozen=True)
-class Adjusted:
-    """P values of a family of tests, corrected: Holm (any false claim) and Benjamini-Hochberg.
-
-    Holm's keeps the chance of a single false claim below alpha; Benjamini and Hochberg's keeps
-    the expected share of false claims below alpha. Arrays in the order given.
-    """
-
-    tests: int
-    holm: np.ndarray
-    benjamini_hochberg: np.ndarray
-
-
-def adjust(p: ArrayLike) -> Adjusted:
-    """Corrects the P values of one family of tests for their number.
-
-    Raises:
-        ValueError: no P value, or one outside 0..1.
-    """
-    p = np.asarray(p, np.float64)
-    if p.ndim != 1 or not p.size or not ((p >= 0.0) & (p <= 1.0)).all():
-        raise ValueError(f"expected a list of P values between 0 and 1, got {p}")
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    holm = np.empty_like(p)
-    holm[order] = np.minimum(stepped, 1.0)
-    return Adjusted(p.size, holm, stats.false_discovery_control(p, method="bh"))
+    return interval_of(ends[..., 0], ends[..., 1])

@@ -6,21 +6,22 @@ differences give a higher coefficient. They never replace a margin in units.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from qsr_jax.statistics.comparisons import (
-    LEVEL,
-    Stack,
+    Pairs,
     jackknife_se,
     pair,
     require_spread,
     t_interval,
 )
-from qsr_jax.statistics.results import Coefficient, Interval, take
+from qsr_jax.statistics.results import LEVEL, Coefficient, Interval, interval_of
 
 CONCORDANCE = "Lin's concordance"
 AGREEMENT = "ICC(A,1), two-way, absolute agreement, single measurement"
 CONSISTENCY = "ICC(C,1), two-way, consistency, single measurement"
+
+TAIL = (1.0 + LEVEL) / 2.0
 
 
 def concordance(test: ArrayLike, reference: ArrayLike) -> Coefficient:
@@ -30,102 +31,127 @@ def concordance(test: ArrayLike, reference: ArrayLike) -> Coefficient:
     (doi:10.1111/j.0006-341X.2000.00324.x); for k > 1 points per subject from the jackknife of z.
 
     Args:
-        test: (n,) or (n, k).
+        test: (n,), (n, k) or (comparisons..., n, k).
         reference: same shape and unit.
+
+    Raises:
+        ValueError: degenerate input.
+
+    >>> round(concordance([11.0, 12.0, 16.0, 13.0], [10.0, 12.0, 14.0, 11.0]).value, 4)
+    0.6897
     """
-    return take(concordance_of(pair(test, reference, pooled=True)))
-
-
-def concordance_of(stack: Stack) -> Coefficient:
-    """:func:`concordance` of every comparison of a stack."""
-    require_spread(stack, "differences", "test values", "reference values")
-    value = stack.full.concordance
-    if stack.single:
-        z = np.arctanh(value)
-        half = stats.norm.ppf((1.0 + LEVEL) / 2.0) * _lin_se(stack)
-        interval = Interval(np.tanh(z - half), np.tanh(z + half), LEVEL)
+    pairs = _varied(test, reference)
+    value = pairs.full.concordance
+    if pairs.single:
+        z, half = np.arctanh(value), special.ndtri(TAIL) * _lin_se(pairs)
+        interval = interval_of(np.tanh(z - half), np.tanh(z + half))
     else:
-        interval = _jackknife_of_z(stack, value, stack.left.concordance)
-    return Coefficient(stack.n, stack.points, CONCORDANCE, value, interval)
+        interval = _jackknife_of_z(pairs, value, pairs.left.concordance)
+    return _coefficient(pairs, CONCORDANCE, value, interval)
 
 
-def _lin_se(stack: Stack) -> np.ndarray:
+def _varied(test: ArrayLike, reference: ArrayLike) -> Pairs:
+    """Pairs of which every coefficient exists."""
+    pairs = pair(test, reference, pooled=True)
+    require_spread(pairs, "differences", "test values", "reference values")
+    return pairs
+
+
+def _coefficient(pairs: Pairs, form: str, value: np.ndarray, interval: Interval) -> Coefficient:
+    return pairs.result(
+        Coefficient, n=pairs.n, points=pairs.points, form=form, value=value, interval=interval
+    )
+
+
+def _lin_se(pairs: Pairs) -> np.ndarray:
     """Asymptotic standard error of atanh(concordance), corrected (Lin 2000)."""
-    full, c = stack.full, stack.full.concordance
-    product = np.sqrt(full.ss_test * full.ss_reference) / stack.n
-    r = full.ss_both / stack.n / product
+    full, c, n = pairs.full, pairs.full.concordance, pairs.n
+    product = np.sqrt(full.ss_test * full.ss_reference) / n
+    r = full.ss_both / n / product
     # c / r does not depend on the correlation, so r = 0 is no special case.
-    accuracy = 2.0 * product / ((full.ss_test + full.ss_reference) / stack.n + full.bias**2)
+    accuracy = 2.0 * product / ((full.ss_test + full.ss_reference) / n + full.bias**2)
     u2 = full.bias**2 / product
     variance = (
         (1.0 - r**2) * accuracy**2 * (1.0 - c**2)
         + 2.0 * c**2 * accuracy * (1.0 - c) * u2
         - 0.5 * c**2 * accuracy**2 * u2**2
-    ) / (stack.n - 2)
+    ) / (n - 2)
     return np.sqrt(np.maximum(variance, 0.0)) / (1.0 - c**2)
 
 
-def _jackknife_of_z(stack: Stack, value: np.ndarray, left: np.ndarray) -> Interval:
-    z = t_interval(np.arctanh(value), jackknife_se(stack, np.arctanh(left)), stack.n - 1)
-    return Interval(np.tanh(z.low), np.tanh(z.high), z.level)
+def _jackknife_of_z(pairs: Pairs, value: np.ndarray, left: np.ndarray) -> Interval:
+    """Student's interval of Fisher's z = atanh(coefficient), taken back."""
+    se = jackknife_se(pairs, np.arctanh(left))
+    z = t_interval(np.arctanh(value), se, pairs.n - 1)
+    return interval_of(np.tanh(z.low), np.tanh(z.high), z.level)
 
 
 def icc_agreement(test: ArrayLike, reference: ArrayLike) -> Coefficient:
     """ICC(A,1), Shrout and Fleiss' ICC(2,1): a bias between the methods lowers it.
 
-    Interval of McGraw and Wong (1996, doi:10.1037/1082-989X.1.1.30, Table 7); for k > 1 points
-    per subject from the jackknife of Fisher's z.
+    Shrout and Fleiss 1979, doi:10.1037/0033-2909.86.2.420; interval of McGraw and Wong (1996,
+    doi:10.1037/1082-989X.1.1.30, Table 7), for k > 1 points per subject from the jackknife of
+    Fisher's z.
+
+    Args:
+        test: (n,), (n, k) or (comparisons..., n, k).
+        reference: same shape and unit.
+
+    Raises:
+        ValueError: degenerate input.
+
+    >>> round(icc_agreement([11.0, 12.0, 16.0, 13.0], [10.0, 12.0, 14.0, 11.0]).value, 4)
+    0.7477
     """
-    return take(icc_agreement_of(pair(test, reference, pooled=True)))
-
-
-def icc_agreement_of(stack: Stack) -> Coefficient:
-    """:func:`icc_agreement` of every comparison of a stack."""
-    require_spread(stack, "differences", "test values", "reference values")
-    value = stack.full.icc_agreement
-    if not stack.single:
-        interval = _jackknife_of_z(stack, value, stack.left.icc_agreement)
-        return Coefficient(stack.n, stack.points, AGREEMENT, value, interval)
-    n, (msr, mse, msc) = stack.n, _mean_squares(stack)
+    pairs = _varied(test, reference)
+    value = pairs.full.icc_agreement
+    if not pairs.single:
+        interval = _jackknife_of_z(pairs, value, pairs.left.icc_agreement)
+        return _coefficient(pairs, AGREEMENT, value, interval)
+    n, (msr, mse, msc) = pairs.n, _mean_squares(pairs)
     a = 2.0 * value / (n * (1.0 - value))
     b = 1.0 + 2.0 * value * (n - 1) / (n * (1.0 - value))
     df = (a * msc + b * mse) ** 2 / ((a * msc) ** 2 + (b * mse) ** 2 / (n - 1))
-    tail = (1.0 + LEVEL) / 2.0
-    below, above = stats.f.ppf(tail, n - 1, df), stats.f.ppf(tail, df, n - 1)
+    below, above = special.fdtri(n - 1, df, TAIL), special.fdtri(df, n - 1, TAIL)
     methods = 2.0 * msc + (n - 2) * mse
-    interval = Interval(
+    interval = interval_of(
         n * (msr - below * mse) / (below * methods + n * msr),
         n * (above * msr - mse) / (methods + n * above * msr),
-        LEVEL,
     )
-    return Coefficient(n, stack.points, AGREEMENT, value, interval)
+    return _coefficient(pairs, AGREEMENT, value, interval)
 
 
 def icc_consistency(test: ArrayLike, reference: ArrayLike) -> Coefficient:
     """ICC(C,1), Shrout and Fleiss' ICC(3,1): a constant bias between the methods is forgiven.
 
-    Exact interval from F (McGraw and Wong 1996); for k > 1 from the jackknife of Fisher's z.
+    Exact interval from F (McGraw and Wong 1996, doi:10.1037/1082-989X.1.1.30); for k > 1 from the
+    jackknife of Fisher's z.
+
+    Args:
+        test: (n,), (n, k) or (comparisons..., n, k).
+        reference: same shape and unit.
+
+    Raises:
+        ValueError: degenerate input.
+
+    >>> round(icc_consistency([11.0, 12.0, 16.0, 13.0], [10.0, 12.0, 14.0, 11.0]).value, 4)
+    0.8791
     """
-    return take(icc_consistency_of(pair(test, reference, pooled=True)))
-
-
-def icc_consistency_of(stack: Stack) -> Coefficient:
-    """:func:`icc_consistency` of every comparison of a stack."""
-    require_spread(stack, "differences", "test values", "reference values")
-    value = stack.full.icc_consistency
-    if stack.single:
-        msr, mse, _ = _mean_squares(stack)
-        ratio, edge = msr / mse, stats.f.ppf((1.0 + LEVEL) / 2.0, stack.n - 1, stack.n - 1)
+    pairs = _varied(test, reference)
+    value = pairs.full.icc_consistency
+    if pairs.single:
+        msr, mse, _ = _mean_squares(pairs)
+        ratio, edge = msr / mse, special.fdtri(pairs.n - 1, pairs.n - 1, TAIL)
         low, high = ratio / edge, ratio * edge
-        interval = Interval((low - 1.0) / (low + 1.0), (high - 1.0) / (high + 1.0), LEVEL)
+        interval = interval_of((low - 1.0) / (low + 1.0), (high - 1.0) / (high + 1.0))
     else:
-        interval = _jackknife_of_z(stack, value, stack.left.icc_consistency)
-    return Coefficient(stack.n, stack.points, CONSISTENCY, value, interval)
+        interval = _jackknife_of_z(pairs, value, pairs.left.icc_consistency)
+    return _coefficient(pairs, CONSISTENCY, value, interval)
 
 
-def _mean_squares(stack: Stack) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _mean_squares(pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean squares of subjects, of error and of methods (two-way table, one value per cell)."""
-    full, n = stack.full, stack.n
+    full, n = pairs.full, pairs.n
     both = (full.ss_test + full.ss_reference) / 2.0
     subjects, error = both + full.ss_both, both - full.ss_both
     return subjects / (n - 1), error / (n - 1), n * full.bias**2 / 2.0

@@ -1,17 +1,18 @@
-"""Estimates of agreement from weighted sums, for any number of comparisons at once, in ``jnp``.
+"""Estimates of agreement from weighted sums, for any number of comparisons at once.
 
 Every estimate here is a function of six sums over subjects, so leaving out a subject or drawing
-subjects again is a row of weights, and a whole bootstrap is one matrix product. Precision is
-float64, in and out: the sums of squares of T1 values near 1000 ms keep no digit of a difference
-of 1 ms in float32. It is switched on around this function alone; the networks stay in float32.
+subjects again is a row of weights, and a whole bootstrap is one matrix product. They are computed
+as :mod:`qsr_jax.statistics.backend` says: vectorised, in float64, compiled where there are many.
 """
 
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import stats
+
+from qsr_jax.statistics.backend import in_double
 
 LIMIT_Z = float(stats.norm.ppf(0.975))
 """Half width of the limits of agreement in standard deviations, 1.959964."""
@@ -20,36 +21,36 @@ LIMIT_Z = float(stats.norm.ppf(0.975))
 class Estimates(NamedTuple):
     """One array (comparisons..., weightings) per estimate; units of the values, or percent.
 
-    ``ss_*`` are sums of squares about the mean, over ``points``; ``error`` is a residual's.
+    ``ss_*`` are sums of squares about the mean, over ``points``.
     """
 
-    points: jax.Array
-    mean_test: jax.Array
-    mean_reference: jax.Array
-    ss_test: jax.Array
-    ss_reference: jax.Array
-    ss_both: jax.Array
-    bias: jax.Array
-    sd: jax.Array
-    low: jax.Array
-    high: jax.Array
-    bias_percent: jax.Array
-    sd_percent: jax.Array
-    low_percent: jax.Array
-    high_percent: jax.Array
-    proportional_slope: jax.Array
-    proportional_intercept: jax.Array
-    slope: jax.Array
-    intercept: jax.Array
-    r_squared: jax.Array
-    deming_slope: jax.Array
-    deming_intercept: jax.Array
-    concordance: jax.Array
-    icc_agreement: jax.Array
-    icc_consistency: jax.Array
-    cv_test: jax.Array
-    cv_reference: jax.Array
-    cv_between: jax.Array
+    points: np.ndarray
+    mean_test: np.ndarray
+    mean_reference: np.ndarray
+    ss_test: np.ndarray
+    ss_reference: np.ndarray
+    ss_both: np.ndarray
+    bias: np.ndarray
+    sd: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    bias_percent: np.ndarray
+    sd_percent: np.ndarray
+    low_percent: np.ndarray
+    high_percent: np.ndarray
+    proportional_slope: np.ndarray
+    proportional_intercept: np.ndarray
+    slope: np.ndarray
+    intercept: np.ndarray
+    r_squared: np.ndarray
+    deming_slope: np.ndarray
+    deming_intercept: np.ndarray
+    concordance: np.ndarray
+    icc_agreement: np.ndarray
+    icc_consistency: np.ndarray
+    cv_test: np.ndarray
+    cv_reference: np.ndarray
+    cv_between: np.ndarray
 
 
 def estimate(
@@ -67,47 +68,52 @@ def estimate(
     Returns:
         float64 arrays (comparisons..., weightings). Estimates that do not exist (a slope without
         spread, percent of zero) are NaN or infinite; who asked for them refuses them.
+
+    >>> x, y = np.array([[11.0], [12.0], [16.0]]), np.array([[10.0], [12.0], [14.0]])
+    >>> estimate(x, y, np.ones((1, 3)), error_ratio=1.0).bias.tolist()
+    [1.0]
     """
-    with jax.enable_x64(True):
-        arrays = (np.asarray(v, np.float64) for v in (test, reference, weights, error_ratio))
-        return jax.tree.map(np.asarray, _estimate(*arrays))
+    return Estimates(**_estimates(test, reference, weights, error_ratio, many=np.ndim(test) > 2))
 
 
-@jax.jit
-def _estimate(x: jax.Array, y: jax.Array, weights: jax.Array, error_ratio: jax.Array) -> Estimates:
+@in_double
+def _estimates(
+    xp: ModuleType, x: jax.Array, y: jax.Array, weights: jax.Array, error_ratio: jax.Array
+) -> dict[str, jax.Array]:
     points = weights.sum(-1) * x.shape[-1]
     percent = (x - y) / ((x + y) / 2.0) * 100.0
-    values = jnp.stack([x, y, x - y, percent])
+    values = xp.stack([x, y, x - y, percent])
     # Summed about the unweighted mean, which keeps digits.
     centre = values.mean((-2, -1), keepdims=True)
-    terms = jnp.concatenate([values - centre, (values - centre) ** 2, jnp.abs(percent)[None]])
-    sums = jnp.einsum("f...n,rn->f...r", terms.sum(-1), weights)
+    terms = xp.concatenate([values - centre, (values - centre) ** 2, xp.abs(percent)[None]])
+    sums = xp.einsum("f...n,rn->f...r", terms.sum(-1), weights)
     shift = sums[:4] / points
-    mean_x, mean_y, bias, bias_percent = shift + centre[..., 0]
-    squares = jnp.maximum(sums[4:8] - points * shift**2, 0.0)
+    means = shift + centre[..., 0]
+    squares = xp.maximum(sums[4:8] - points * shift**2, 0.0)
     ss_x, ss_y, ss_d, _ = squares
-    sds = jnp.sqrt(squares / (points - 1))
     ss_xy = (ss_x + ss_y - ss_d) / 2.0
-    return Estimates(
-        jnp.broadcast_to(points, bias.shape),
-        *(mean_x, mean_y, ss_x, ss_y, ss_xy),
-        **_spread(mean_x, mean_y, bias, bias_percent, *sds),
-        **_lines(mean_x, mean_y, ss_x, ss_y, ss_xy, error_ratio),
+    mean_x, mean_y, bias, _ = means
+    return {
+        "points": xp.broadcast_to(points, bias.shape),
+        "mean_test": mean_x,
+        "mean_reference": mean_y,
+        "ss_test": ss_x,
+        "ss_reference": ss_y,
+        "ss_both": ss_xy,
+        **_spread(means, xp.sqrt(squares / (points - 1))),
+        **_lines(xp, mean_x, mean_y, ss_x, ss_y, ss_xy, error_ratio),
         **_coefficients(ss_x, ss_y, ss_xy, bias, points),
-        cv_between=sums[8] / points / jnp.sqrt(2.0),
-    )
+        "cv_between": sums[8] / points / np.sqrt(2.0),
+    }
 
 
-def _spread(
-    mean_x: jax.Array,
-    mean_y: jax.Array,
-    bias: jax.Array,
-    bias_percent: jax.Array,
-    sd_x: jax.Array,
-    sd_y: jax.Array,
-    sd: jax.Array,
-    sd_percent: jax.Array,
-) -> dict[str, jax.Array]:
+def _spread(means: jax.Array, sds: jax.Array) -> dict[str, jax.Array]:
+    """Bias, limits of agreement and coefficients of variation.
+
+    ``means`` and ``sds`` are of test, reference, their difference, and that in percent.
+    """
+    mean_x, mean_y, bias, bias_percent = means
+    sd_x, sd_y, sd, sd_percent = sds
     return {
         "bias": bias,
         "sd": sd,
@@ -123,6 +129,7 @@ def _spread(
 
 
 def _lines(
+    xp: ModuleType,
     mean_x: jax.Array,
     mean_y: jax.Array,
     ss_x: jax.Array,
@@ -133,7 +140,7 @@ def _lines(
     """Least squares and Deming's line of x on y, and the difference on the mean of both."""
     slope = ss_xy / ss_y
     excess = ss_x - ratio * ss_y
-    deming = (excess + jnp.sqrt(excess**2 + 4.0 * ratio * ss_xy**2)) / (2.0 * ss_xy)
+    deming = (excess + xp.sqrt(excess**2 + 4.0 * ratio * ss_xy**2)) / (2.0 * ss_xy)
     # S_dm = (S_xx - S_yy) / 2 and S_mm = (S_xx + S_yy + 2 S_xy) / 4.
     proportional = 2.0 * (ss_x - ss_y) / (ss_x + ss_y + 2.0 * ss_xy)
     return {

@@ -2,23 +2,16 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
-from qsr_jax.statistics.comparisons import (
-    LEVEL,
-    Stack,
-    pair,
-    require_single,
-    require_spread,
-    t_interval,
-)
+from qsr_jax.statistics.comparisons import Pairs, pair, require_spread, t_interval
 from qsr_jax.statistics.results import (
+    LEVEL,
     Equivalence,
-    Interval,
     PairedT,
     Sample,
     SignedRank,
-    take,
+    interval_of,
 )
 from qsr_jax.statistics.signed_rank import signed_rank_probabilities, walsh_averages
 
@@ -27,7 +20,17 @@ EXACT_BELOW = 50
 
 
 def describe(values: ArrayLike) -> Sample:
-    """Mean and SD of one number per subject; one subject alone has no SD."""
+    """Mean and SD (divisor n - 1) of one number per subject; one subject alone has no SD.
+
+    Args:
+        values: (n,) finite numbers of any unit.
+
+    Raises:
+        ValueError: no list, an empty one, or a number that is not finite.
+
+    >>> describe([1.0, 2.0, 3.0])
+    Sample(n=3, mean=2.0, sd=1.0)
+    """
     v = np.asarray(values, np.float64)
     if v.ndim != 1 or not v.size or not np.isfinite(v).all():
         raise ValueError(f"expected a list of finite numbers, one per subject, got {v}")
@@ -35,24 +38,52 @@ def describe(values: ArrayLike) -> Sample:
 
 
 def paired_t(test: ArrayLike, reference: ArrayLike) -> PairedT:
-    """Paired t-test with the 95 % interval of the mean difference. One number per subject."""
-    return take(paired_t_of(pair(test, reference)))
+    """Paired t-test (Student 1908, doi:10.1093/biomet/6.1.1) and the mean difference's interval.
 
+    Args:
+        test: (n,) or (comparisons..., n, 1).
+        reference: same shape and unit.
 
-def paired_t_of(stack: Stack) -> PairedT:
-    """:func:`paired_t` of every comparison of a stack."""
-    require_single(stack, "paired t")
-    require_spread(stack, "differences")
-    difference, sd, n = stack.full.bias, stack.full.sd, stack.n
-    se = sd / np.sqrt(n)
+    Raises:
+        ValueError: degenerate input.
+
+    >>> result = paired_t([11.0, 12.0, 16.0], [10.0, 12.0, 14.0])
+    >>> result.difference, round(result.t, 4), round(result.p, 4)
+    (1.0, 1.7321, 0.2254)
+    """
+    pairs = _differing(test, reference)
+    difference, se, n = pairs.full.bias, _standard_error(pairs), pairs.n
     t = difference / se
-    p = 2.0 * stats.t.sf(np.abs(t), n - 1)
-    return PairedT(n, difference, sd, t, p, t_interval(difference, se, n - 1))
+    return pairs.result(
+        PairedT,
+        n=n,
+        difference=difference,
+        sd=pairs.full.sd,
+        t=t,
+        p=2.0 * special.stdtr(n - 1, -np.abs(t)),
+        interval=t_interval(difference, se, n - 1),
+    )
+
+
+def _differing(test: ArrayLike, reference: ArrayLike) -> Pairs:
+    """One pair of values per subject, whose differences have spread."""
+    pairs = pair(test, reference)
+    require_spread(pairs, "differences")
+    return pairs
+
+
+def _standard_error(pairs: Pairs) -> np.ndarray:
+    """Of the mean difference."""
+    return pairs.full.sd / np.sqrt(pairs.n)
 
 
 def margin_of(reference: ArrayLike, *, percent: float) -> float:
-    """A margin in units: ``percent`` of the mean of the reference (the paper takes 5)."""
-    return abs(float(np.mean(reference))) * percent / 100.0
+    """A margin in units: ``percent`` of the mean of the reference (the paper takes 5).
+
+    >>> margin_of([1200.0, 1300.0], percent=5.0)
+    62.5
+    """
+    return abs(float(np.asarray(reference, np.float64).mean())) * percent / 100.0
 
 
 def equivalence(
@@ -60,7 +91,7 @@ def equivalence(
     reference: ArrayLike,
     *,
     alpha: float,
-    margin: float | None = None,
+    margin: ArrayLike | None = None,
     margin_percent: float | None = None,
 ) -> Equivalence:
     """Two one-sided paired t-tests (Schuirmann 1987, doi:10.1007/BF01068419).
@@ -69,79 +100,93 @@ def equivalence(
     margin in percent is taken as fixed, as the paper does, although the mean is estimated.
 
     Args:
-        test: (n,) one number per subject.
-        reference: (n,) same unit.
+        test: (n,) one number per subject, or (comparisons..., n, 1).
+        reference: same shape and unit.
         alpha: level of each test; the interval given is that of level 1 - 2 alpha.
-        margin: largest difference that does not matter, same unit; there is no default.
+        margin: largest difference that does not matter, same unit, one for all comparisons or one
+            for each; there is no default.
         margin_percent: the same in percent of the reference's mean.
 
     Raises:
         ValueError: not one margin, a margin that is not positive, or degenerate input.
+
+    >>> result = equivalence([101.0, 99.0, 103.0], [100.0, 100.0, 102.0], alpha=0.05, margin=5.0)
+    >>> round(result.p, 4), result.equivalent, round(result.margin_percent, 2)
+    (0.0099, True, 4.97)
     """
-    stack = pair(test, reference)
-    return take(equivalence_of(stack, alpha=alpha, margin=margin, margin_percent=margin_percent))
-
-
-def equivalence_of(
-    stack: Stack,
-    *,
-    alpha: float,
-    margin: ArrayLike | None = None,
-    margin_percent: float | None = None,
-) -> Equivalence:
-    """:func:`equivalence` of every comparison; ``margin`` broadcasts over the comparisons."""
-    if (margin is None) == (margin_percent is None):
-        raise ValueError("state one margin: in units, or in percent of the reference's mean")
     if not 0.0 < alpha < 0.5:
         raise ValueError(f"alpha must lie between 0 and 0.5, got {alpha}")
-    stated = "percent" if margin is None else "units"
-    scale = np.abs(stack.full.mean_reference) / 100.0
-    margin = margin_percent * scale if margin is None else np.asarray(margin, np.float64)
-    margin = np.broadcast_to(margin, scale.shape)
-    worst = float(np.where(margin > 0.0, 1.0, margin).min())
-    stack.require(margin > 0.0, f"the margin must be a positive number of units, got {worst}")
-    test = paired_t_of(stack)
-    se = test.sd / np.sqrt(test.n)
-    p = stats.t.sf((margin - np.abs(test.difference)) / se, test.n - 1)
-    interval = t_interval(test.difference, se, test.n - 1, level=1.0 - 2.0 * alpha)
-    with np.errstate(divide="ignore"):
-        percent = margin / scale if margin_percent is None else np.full_like(margin, margin_percent)
-    return Equivalence(
-        n=test.n,
-        margin=margin,
+    pairs = pair(test, reference)
+    units, percent = _margins(pairs, margin, margin_percent)
+    require_spread(pairs, "differences")
+    difference, se, df = pairs.full.bias, _standard_error(pairs), pairs.n - 1
+    p = special.stdtr(df, -(units - np.abs(difference)) / se)
+    return pairs.result(
+        Equivalence,
+        n=pairs.n,
+        margin=units,
         alpha=alpha,
-        difference=test.difference,
+        difference=difference,
         p=p,
-        interval=interval,
+        interval=t_interval(difference, se, df, level=1.0 - 2.0 * alpha),
         equivalent=p < alpha,
         margin_percent=percent,
-        stated=stated,
+        stated="percent" if margin is None else "units",
     )
 
 
+def _margins(
+    pairs: Pairs, margin: ArrayLike | None, margin_percent: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The margin (comparisons...) in units, and in percent of the reference's mean."""
+    scale = np.abs(pairs.full.mean_reference) / 100.0
+    if margin is None and margin_percent is not None:
+        units, percent = margin_percent * scale, np.full_like(scale, margin_percent)
+    elif margin is not None and margin_percent is None:
+        units = np.broadcast_to(np.asarray(margin, np.float64), scale.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            percent = units / scale
+    else:
+        raise ValueError("state one margin: in units, or in percent of the reference's mean")
+    worst = float(np.where(units > 0.0, 1.0, units).min())
+    pairs.require(units > 0.0, f"the margin must be a positive number of units, got {worst}")
+    return units, percent
+
+
 def signed_rank(test: ArrayLike, reference: ArrayLike) -> SignedRank:
-    """Wilcoxon's signed rank test, with Hodges and Lehmann's pseudomedian and its interval.
+    """Wilcoxon's signed rank test (1945, doi:10.2307/3001968) and Hodges-Lehmann's pseudomedian.
 
     Exact below 50 subjects without ties or zeros, else the normal approximation with continuity
     correction, as R's wilcox.test. The interval is exact for continuous differences and its level
     is the one reached: below six subjects 95 % cannot be.
+
+    Args:
+        test: (n,) or (comparisons..., n, 1).
+        reference: same shape and unit.
+
+    Raises:
+        ValueError: degenerate input.
+
+    >>> result = signed_rank([11.0, 12.5, 16.0, 10.0], [10.0, 12.0, 14.0, 11.5])
+    >>> result.v, result.p, result.pseudomedian
+    (7.0, 0.625, 0.625)
     """
-    return take(signed_rank_of(pair(test, reference)))
-
-
-def signed_rank_of(stack: Stack) -> SignedRank:
-    """:func:`signed_rank` of every comparison of a stack."""
-    require_single(stack, "signed rank")
-    require_spread(stack, "differences")
-    d = (stack.test - stack.reference)[..., 0]
-    shape, n = d.shape[:-1], stack.n
+    pairs = _differing(test, reference)
+    d = (pairs.test - pairs.reference)[..., 0]
+    shape, n = d.shape[:-1], pairs.n
     rows = [_one_signed_rank(row) for row in d.reshape(-1, n)]
     v, p, exact = (np.array(column).reshape(shape) for column in zip(*rows, strict=True))
     walsh = walsh_averages(d)
     skip, level = _rank_interval(n)
-    interval = Interval(walsh[..., skip], walsh[..., -1 - skip], level)
-    method = np.where(exact, "exact", "normal")
-    return SignedRank(n, v, p, method, np.median(walsh, -1), interval)
+    return pairs.result(
+        SignedRank,
+        n=n,
+        v=v,
+        p=p,
+        method=np.where(exact, "exact", "normal"),
+        pseudomedian=np.median(walsh, -1),
+        interval=interval_of(walsh[..., skip], walsh[..., -1 - skip], level),
+    )
 
 
 def _one_signed_rank(d: np.ndarray) -> tuple[float, float, bool]:

@@ -3,21 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qsr_jax.statistics.comparisons import (
-    Stack,
-    jackknife,
-    pair,
-    require_single,
-    require_spread,
-    t_interval,
-)
-from qsr_jax.statistics.results import (
-    Deming,
-    Interval,
-    PassingBablok,
-    Regression,
-    take,
-)
+from qsr_jax.statistics.comparisons import jackknife, pair, require_spread, t_interval
+from qsr_jax.statistics.results import Deming, PassingBablok, Regression, interval_of
 from qsr_jax.statistics.signed_rank import cusum_p, passing_bablok_arrays
 
 MIN_PASSING_BABLOK = 5
@@ -25,20 +12,26 @@ MIN_PASSING_BABLOK = 5
 
 
 def regress(test: ArrayLike, reference: ArrayLike) -> Regression:
-    """Least squares of ``test`` on ``reference`` with 95 % intervals.
+    """Least squares of ``test`` on ``reference`` with 95 % intervals (Student's).
+
+    It takes the reference as free of error: where it errs too, the slope is flattened. Read it
+    beside Deming's line.
 
     Args:
-        test: (n,) or (n, k), with the jackknife's intervals for k > 1.
+        test: (n,), (n, k) or (comparisons..., n, k), with the jackknife's intervals for k > 1.
         reference: same shape and unit.
+
+    Raises:
+        ValueError: degenerate input.
+
+    >>> line = regress([11.0, 12.0, 16.0, 13.0], [10.0, 12.0, 14.0, 11.0])
+    >>> round(line.slope, 3), round(line.intercept, 3)
+    (1.143, -0.429)
     """
-    return take(regress_of(pair(test, reference, pooled=True)))
-
-
-def regress_of(stack: Stack) -> Regression:
-    """:func:`regress` of every comparison of a stack."""
-    require_spread(stack, "test values", "reference values")
-    full, n = stack.full, stack.n
-    if stack.single:
+    pairs = pair(test, reference, pooled=True)
+    require_spread(pairs, "test values", "reference values")
+    full, n = pairs.full, pairs.n
+    if pairs.single:
         residual = np.maximum(full.ss_test - full.slope * full.ss_both, 0.0)
         slope_se = np.sqrt(residual / (n - 2) / full.ss_reference)
         intercept_se = slope_se * np.sqrt(full.ss_reference / n + full.mean_reference**2)
@@ -47,18 +40,27 @@ def regress_of(stack: Stack) -> Regression:
             t_interval(full.intercept, intercept_se, n - 2),
         ]
     else:
-        intervals = jackknife(stack, ["slope", "intercept"], df=n - 1)
-    return Regression(n, stack.points, full.slope, full.intercept, full.r_squared, *intervals)
+        intervals = jackknife(pairs, ["slope", "intercept"], df=n - 1)
+    return pairs.result(
+        Regression,
+        n=n,
+        points=pairs.points,
+        slope=full.slope,
+        intercept=full.intercept,
+        r_squared=full.r_squared,
+        slope_interval=intervals[0],
+        intercept_interval=intervals[1],
+    )
 
 
 def deming(test: ArrayLike, reference: ArrayLike, *, error_ratio: float) -> Deming:
-    """Deming's line: both methods err, with known ratio of error variances.
+    """Deming's line: both methods err, with known ratio of error variances (Deming 1943).
 
     Intervals from the jackknife over subjects with n - 2 degrees of freedom (Linnet 1993,
     doi:10.1093/clinchem/39.3.424).
 
     Args:
-        test: (n,) or (n, k).
+        test: (n,), (n, k) or (comparisons..., n, k).
         reference: same shape and unit.
         error_ratio: var(error of test) / var(error of reference); 1 is orthogonal regression.
             There is no default: a wrong ratio bends the slope.
@@ -66,20 +68,21 @@ def deming(test: ArrayLike, reference: ArrayLike, *, error_ratio: float) -> Demi
     Raises:
         ValueError: the ratio is not positive, test and reference do not vary together, or
             degenerate input.
+
+    >>> line = deming([11.0, 12.0, 16.0, 13.0], [10.0, 12.0, 14.0, 11.0], error_ratio=1.0)
+    >>> round(line.slope, 3), round(line.intercept, 3)
+    (1.296, -2.232)
     """
-    return take(deming_of(pair(test, reference, pooled=True, error_ratio=error_ratio)))
-
-
-def deming_of(stack: Stack) -> Deming:
-    """:func:`deming` of every comparison, with the stack's ratio of error variances."""
-    require_spread(stack, "test values", "reference values")
-    full = stack.full
-    stack.require(full.ss_both != 0.0, "Deming: test and reference are uncorrelated, so no line")
-    intervals = jackknife(stack, ["deming_slope", "deming_intercept"], df=max(stack.n - 2, 1))
-    return Deming(
-        n=stack.n,
-        points=stack.points,
-        error_ratio=stack.error_ratio,
+    pairs = pair(test, reference, pooled=True, error_ratio=error_ratio)
+    require_spread(pairs, "test values", "reference values")
+    full = pairs.full
+    pairs.require(full.ss_both != 0.0, "Deming: test and reference are uncorrelated, so no line")
+    intervals = jackknife(pairs, ["deming_slope", "deming_intercept"], df=max(pairs.n - 2, 1))
+    return pairs.result(
+        Deming,
+        n=pairs.n,
+        points=pairs.points,
+        error_ratio=pairs.error_ratio,
         slope=full.deming_slope,
         intercept=full.deming_intercept,
         slope_interval=intervals[0],
@@ -93,36 +96,45 @@ def passing_bablok(test: ArrayLike, reference: ArrayLike) -> PassingBablok:
     It assumes a linear relation with a positive slope and errors of like distributions;
     ``linearity_p`` is their Cusum test's, from Kolmogorov's limiting distribution.
 
+    Args:
+        test: (n,) or (comparisons..., n, 1).
+        reference: same shape and unit.
+
+    Returns:
+        The line; among many comparisons NaN where it does not exist.
+
     Raises:
-        ValueError: fewer than 5 subjects, no spread, or slopes that give no interval.
+        ValueError: fewer than 5 subjects, no spread, or the only comparison has no line: its
+            slopes give no interval.
+
+    >>> reference = [1.0, 2.0, 4.0, 5.0, 7.0, 9.0]
+    >>> line = passing_bablok([5.1, 6.9, 11.0, 13.2, 16.9, 21.0], reference)
+    >>> round(line.slope, 2), round(line.intercept, 2)
+    (2.0, 3.0)
     """
-    stack = pair(test, reference)
-    result = passing_bablok_of(stack)
-    stack.require(
-        ~np.isnan(result.slope),
-        "Passing-Bablok: its interval's ranks lie outside the slopes; test and reference hardly "
-        "rise together, or too many values are tied",
-    )
-    return take(result)
-
-
-def passing_bablok_of(stack: Stack) -> PassingBablok:
-    """:func:`passing_bablok` of every comparison; NaN where the line does not exist."""
-    require_single(stack, "Passing-Bablok")
-    require_spread(stack, "test values", "reference values")
-    if stack.n < MIN_PASSING_BABLOK:
+    pairs = pair(test, reference)
+    require_spread(pairs, "test values", "reference values")
+    if pairs.n < MIN_PASSING_BABLOK:
         raise ValueError(
-            f"Passing-Bablok: n = {stack.n} subjects; at least {MIN_PASSING_BABLOK} are needed"
+            f"Passing-Bablok: n = {pairs.n} subjects; at least {MIN_PASSING_BABLOK} are needed"
         )
-    line = passing_bablok_arrays(stack.test[..., 0], stack.reference[..., 0])
+    line = passing_bablok_arrays(pairs.test[..., 0], pairs.reference[..., 0])
+    exists = line.exists.astype(bool)
+    if not exists.ndim:
+        pairs.require(
+            exists,
+            "Passing-Bablok: its interval's ranks lie outside the slopes; test and reference "
+            "hardly rise together, or too many values are tied",
+        )
     slope, slope_low, slope_high, intercept, intercept_low, intercept_high, cusum = (
-        np.where(line.exists, values, np.nan) for values in line[:-1]
+        np.where(exists, values, np.nan) for values in line[:-1]
     )
-    return PassingBablok(
-        n=stack.n,
+    return pairs.result(
+        PassingBablok,
+        n=pairs.n,
         slope=slope,
         intercept=intercept,
-        slope_interval=Interval(slope_low, slope_high),
-        intercept_interval=Interval(intercept_low, intercept_high),
+        slope_interval=interval_of(slope_low, slope_high),
+        intercept_interval=interval_of(intercept_low, intercept_high),
         linearity_p=cusum_p(cusum),
     )

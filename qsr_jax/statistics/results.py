@@ -5,11 +5,17 @@ A field holds one number, or, where many comparisons were computed together, an 
 """
 
 import dataclasses
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
-ResultT = TypeVar("ResultT")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+ResultT = TypeVar("ResultT", bound="DataclassInstance")
+
+LEVEL = 0.95
+"""Level of every interval but those of TOST."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Interval:
 
     low: float
     high: float
-    level: float = 0.95
+    level: float = LEVEL
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -26,6 +32,15 @@ class Interval:
     def covers(self, value: float) -> np.ndarray:
         """Whether each of many intervals holds ``value``."""
         return np.logical_and(self.low <= value, value <= self.high)
+
+
+def interval_of(low: np.ndarray, high: np.ndarray, level: float = LEVEL) -> Interval:
+    """An interval of each comparison; :func:`take` makes plain numbers of one.
+
+    >>> take(interval_of(np.array([1.0, 2.0]), np.array([3.0, 4.0])), (1,))
+    Interval(low=2.0, high=4.0, level=0.95)
+    """
+    return Interval(cast(float, low), cast(float, high), level)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +190,11 @@ class Variation:
 
 
 def take(result: ResultT, index: tuple[int, ...] = ()) -> ResultT:
-    """One comparison of a result that holds many: arrays become plain numbers."""
+    """One comparison of a result that holds many: arrays become plain numbers.
+
+    >>> take(interval_of(np.array([1.0, 2.0]), np.array([3.0, 4.0])), (0,)).low
+    1.0
+    """
     picked = {f.name: _picked(getattr(result, f.name), index) for f in dataclasses.fields(result)}
     return type(result)(**picked)
 
@@ -183,4 +202,4 @@ def take(result: ResultT, index: tuple[int, ...] = ()) -> ResultT:
 def _picked(value: object, index: tuple[int, ...]) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return np.asarray(value)[index].item()
-    return take(value, index) if dataclasses.is_dataclass(value) else value
+    return take(value, index) if isinstance(value, Interval) else value

@@ -97,8 +97,8 @@ def test_bland_altman_by_hand():
 def test_limits_have_the_coverage_they_claim(rng):
     """At n = 4, where the usual approximation fails: 95 % of 2000 intervals hold the true limit."""
     reference = np.full((2000, 4, 1), 1000.0)
-    stack = statistics.stack_of(reference + rng.normal(0.0, 3.0, reference.shape), reference)
-    limits = statistics.bland_altman_of(stack, percent=False, unit="ms").high_interval
+    test = reference + rng.normal(0.0, 3.0, reference.shape)
+    limits = statistics.bland_altman(test, reference, unit="ms").high_interval
     assert limits.covers(statistics.LIMIT_Z * 3.0).mean() == pytest.approx(0.95, abs=0.02)
 
 
@@ -132,8 +132,8 @@ def test_injected_bias_and_slope_are_recovered(rng):
     """Simulation as referee: 95 % intervals hold the truth in 95 % of 400 cohorts of ten."""
     reference = rng.normal(1000, 50, (400, 10, 1))
     noise = rng.normal(0, 8, reference.shape)
-    fit = statistics.regress_of(statistics.stack_of(0.95 * reference + 80 + noise, reference))
-    shift = statistics.paired_t_of(statistics.stack_of(reference + 7 + noise, reference))
+    fit = statistics.regress(0.95 * reference + 80 + noise, reference)
+    shift = statistics.paired_t(reference + 7 + noise, reference)
     hits = (
         fit.slope_interval.covers(0.95),
         fit.intercept_interval.covers(80),

@@ -42,10 +42,25 @@ def test_ranks_are_over_subjects(name):
         NEW[name](np.stack([GOOD, GOOD + ODD], 1), np.stack([GOOD, GOOD], 1))
 
 
-def test_a_stack_of_pooled_points_has_no_paired_t():
-    stack = statistics.stack_of(np.stack([GOOD, GOOD + ODD], 1), np.stack([GOOD, ODD], 1))
-    with pytest.raises(ValueError, match="2 values of each subject"):
-        statistics.paired_t_of(stack)
+def test_many_comparisons_have_their_own_axis():
+    """(comparisons, n) could mean n subjects of k tissues: refused, not guessed."""
+    with pytest.raises(ValueError, match=r"shape \(2, 5\): expected one number per subject"):
+        statistics.paired_t(np.stack([GOOD + ODD, GOOD - ODD]), np.stack([GOOD, GOOD]))
+    with pytest.raises(ValueError, match=r"shape \(\): expected one number per subject"):
+        statistics.paired_t(1.0, 2.0)
+
+
+def test_which_of_many_is_said():
+    test = np.stack([GOOD + ODD, GOOD + 1.0])[..., None]
+    with pytest.raises(statistics.DegenerateError, match="^comparison 1: zero variance") as caught:
+        statistics.paired_t(test, np.stack([GOOD, GOOD])[..., None])
+    assert (caught.value.index, caught.value.reason[:13]) == ((1,), "zero variance")
+
+
+def test_a_line_that_does_not_exist_among_many_is_nan():
+    flat = [[1.0, 6.0, 2.0, 9.0, 1.0, 5.0], [6.1, 2.0, 7.2, 1.1, 5.0, 6.0]]
+    line = statistics.passing_bablok(np.array(flat)[..., None], np.array([flat[1]] * 2)[..., None])
+    assert np.isnan(line.slope).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("margins", [{}, {"margin": 1.0, "margin_percent": 5.0}])
@@ -118,8 +133,11 @@ def test_bootstrap_of_too_few():
         statistics.draw_subjects(rng, 7, resamples=1000)
     with pytest.raises(ValueError, match="99 samples; at least 100"):
         statistics.draw_subjects(rng, 8, resamples=99)
-    with pytest.raises(ValueError, match="holds no samples"):
-        statistics.bca_of(statistics.pair(GOOD + ODD, GOOD), "bias")
+    pairs = statistics.pair(GOOD + ODD, GOOD)
+    with pytest.raises(ValueError, match=r"counts \(100, 8\), expected \(resamples, 5\)"):
+        statistics.bootstrap(pairs, np.ones((100, 8)), method="bca")
+    with pytest.raises(ValueError, match="bootstrap 'normal' is not one of bca, percentile"):
+        statistics.bootstrap(pairs, np.ones((100, 5)), method="normal")
 
 
 def test_an_interval_that_ties_make_impossible_is_left_out(rng):

@@ -199,7 +199,7 @@ def test_bootstrap_agrees_with_scipy(method):
     """The same draws of subjects, the same statistic: the intervals are equal, not just close."""
     x, y = DATA["cohort_31"]
     counts = statistics.draw_subjects(np.random.default_rng(3), 31, resamples=400)
-    stack = statistics.stack_of(x[:, None], y[:, None], counts=counts)
+    intervals = statistics.bootstrap(statistics.pair(x, y), counts, method=method)
     theirs = {
         "bias": lambda a, b: a.mean() - b.mean(),
         "slope": lambda a, b: np.cov(a, b)[0, 1] / b.var(ddof=1),
@@ -208,7 +208,7 @@ def test_bootstrap_agrees_with_scipy(method):
         ),
     }
     for name, statistic in theirs.items():
-        ours = statistics.BOOTSTRAPS[method](stack, name)
+        ours = intervals[name]
         known = stats.bootstrap(
             (x, y),
             statistic,

@@ -59,8 +59,11 @@ def compared(x, y, **changes):
 def assert_close(ours, expected):
     assert ours.keys() == expected.keys()
     for name, value in expected.items():
-        same = value if isinstance(value, str) else pytest.approx(value, rel=1e-9, abs=1e-9)
-        assert ours[name] == same, name
+        if isinstance(value, dict):
+            assert_close(ours[name], value)
+        else:
+            same = value if isinstance(value, str) else pytest.approx(value, rel=1e-9, abs=1e-9)
+            assert ours[name] == same, name
 
 
 def test_many_at_once_is_one_by_one(cohort):
@@ -71,12 +74,41 @@ def test_many_at_once_is_one_by_one(cohort):
 
 def test_compiled_is_uncompiled(cohort):
     x, y = (v[:, :, None] for v in cohort)
-    compiled = statistics.stack_of(x, y).left
+    compiled = statistics.pair(x, y).left
     with jax.disable_jit():
-        plain = statistics.stack_of(x, y).left
+        plain = statistics.pair(x, y).left
     for name, values in plain._asdict().items():
         np.testing.assert_allclose(getattr(compiled, name), values, rtol=1e-9, err_msg=name)
     assert compiled.slope.dtype == np.float64
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_one_comparison_waits_for_no_compiler(cohort, name, monkeypatch):
+    """One is computed by NumPy, whatever its size, and many by JAX, from the same formulas."""
+
+    def forbidden(_):
+        raise AssertionError("JAX was asked")
+
+    monkeypatch.setattr(jax, "enable_x64", forbidden)
+    SINGLE[name](*(v[0, :-1] for v in cohort))
+    SINGLE[name](*(v[0, :, None] for v in cohort))
+    with pytest.raises(AssertionError, match="JAX was asked"):
+        SINGLE[name](*(v[..., None] for v in cohort))
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_each_of_many_is_that_one_alone(cohort, name):
+    x, y = cohort
+    many = SINGLE[name](x[..., None], y[..., None])
+    for i in range(len(x)):
+        one = dataclasses.asdict(SINGLE[name](x[i], y[i]))
+        assert_close(dataclasses.asdict(statistics.take(many, (i,))), one)
+
+
+def test_every_statistic_of_a_comparison_is_under_these_laws():
+    """A new statistic is a function, a field of Comparison and a line in the table above."""
+    given = {"endpoint", "n", "test", "reference", "bootstrap"}
+    assert {f.name for f in dataclasses.fields(statistics.Comparison)} - given == set(SINGLE)
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -176,13 +208,13 @@ def test_ones_left_out_and_drawn_subjects_are_what_they_say(cohort):
     """Weights: a subject left out is that subject removed, a subject drawn twice is there twice."""
     x, y = (v[0][:, None] for v in cohort)
     counts = statistics.draw_subjects(np.random.default_rng(2), SUBJECTS, resamples=100)
-    stack = statistics.stack_of(x, y, error_ratio=1.5, counts=counts)
+    pairs = statistics.pair(x, y, error_ratio=1.5)
     cases = [
-        (stack.left, 3, np.delete(np.arange(SUBJECTS), 3)),
-        (stack.drawn, 7, np.repeat(np.arange(SUBJECTS), counts[7].astype(int))),
+        (pairs.left, 3, np.delete(np.arange(SUBJECTS), 3)),
+        (pairs.weighted(counts), 7, np.repeat(np.arange(SUBJECTS), counts[7].astype(int))),
     ]
     for ours, index, subjects in cases:
-        again = statistics.stack_of(x[subjects], y[subjects], error_ratio=1.5).full
+        again = statistics.pair(x[subjects], y[subjects], error_ratio=1.5).full
         for name, value in again._asdict().items():
             assert getattr(ours, name)[index] == pytest.approx(float(value), rel=1e-9), name
 

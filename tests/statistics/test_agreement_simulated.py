@@ -32,7 +32,7 @@ def check(interval, truth, *, level=0.95):
 def cohorts(
     *, slope=1.0, bias=0.0, test_noise=NOISE, reference_noise=NOISE, shape=(COHORTS, SUBJECTS)
 ):
-    """A stack of simulated cohorts; errors in both methods, bias at the mean value."""
+    """Simulated cohorts (test, reference); errors in both methods, bias at the mean value."""
     rng = np.random.default_rng(11)
     truth = rng.normal(MEAN, SPREAD, (*shape, 1))
     test = MEAN + bias + slope * (truth - MEAN) + rng.normal(0, test_noise, truth.shape)
@@ -44,21 +44,21 @@ def test_the_tolerance_is_the_binomial_one():
 
 
 def test_an_injected_bias_is_recovered():
-    stack = statistics.stack_of(*cohorts(bias=BIAS))
-    check(statistics.paired_t_of(stack).interval, BIAS)
-    result = statistics.bland_altman_of(stack, percent=False, unit="ms")
+    made = cohorts(bias=BIAS)
+    check(statistics.paired_t(*made).interval, BIAS)
+    result = statistics.bland_altman(*made, percent=False, unit="ms")
     sd = NOISE * np.sqrt(2.0)
     check(result.bias_interval, BIAS)
     check(result.low_interval, BIAS - statistics.LIMIT_Z * sd)
     check(result.high_interval, BIAS + statistics.LIMIT_Z * sd)
-    check(statistics.signed_rank_of(stack).interval, BIAS)
-    tost = statistics.equivalence_of(stack, alpha=0.05, margin_percent=5.0)
+    check(statistics.signed_rank(*made).interval, BIAS)
+    tost = statistics.equivalence(*made, alpha=0.05, margin_percent=5.0)
     check(tost.interval, BIAS, level=0.90)
 
 
 def test_an_injected_slope_is_recovered_by_least_squares_where_only_the_test_errs():
-    stack = statistics.stack_of(*cohorts(slope=SLOPE, bias=BIAS, reference_noise=0.0))
-    fit = statistics.regress_of(stack)
+    made = cohorts(slope=SLOPE, bias=BIAS, reference_noise=0.0)
+    fit = statistics.regress(*made)
     check(fit.slope_interval, SLOPE)
     check(fit.intercept_interval, MEAN * (1 - SLOPE) + BIAS)
 
@@ -66,8 +66,7 @@ def test_an_injected_slope_is_recovered_by_least_squares_where_only_the_test_err
 @pytest.mark.parametrize("noises", [(NOISE, NOISE), (2 * NOISE, NOISE)])
 def test_an_injected_slope_is_recovered_by_deming_where_both_err(noises):
     made = cohorts(slope=SLOPE, bias=BIAS, test_noise=noises[0], reference_noise=noises[1])
-    stack = statistics.stack_of(*made, error_ratio=(noises[0] / noises[1]) ** 2)
-    fit = statistics.deming_of(stack)
+    fit = statistics.deming(*made, error_ratio=(noises[0] / noises[1]) ** 2)
     check(fit.slope_interval, SLOPE)
     check(fit.intercept_interval, MEAN * (1 - SLOPE) + BIAS)
     assert fit.slope.mean() == pytest.approx(SLOPE, abs=0.02)
@@ -75,17 +74,17 @@ def test_an_injected_slope_is_recovered_by_deming_where_both_err(noises):
 
 def test_least_squares_flattens_the_slope_where_the_reference_errs():
     """Why Deming: at equal errors least squares loses var(error) / var(reference) of the slope."""
-    stack = statistics.stack_of(*cohorts(reference_noise=2 * NOISE, shape=(COHORTS, 60)))
+    made = cohorts(reference_noise=2 * NOISE, shape=(COHORTS, 60))
     attenuated = SPREAD**2 / (SPREAD**2 + 4 * NOISE**2)
-    assert statistics.regress_of(stack).slope.mean() == pytest.approx(attenuated, abs=0.02)
-    hits = statistics.regress_of(stack).slope_interval.covers(1.0).sum()
+    assert statistics.regress(*made).slope.mean() == pytest.approx(attenuated, abs=0.02)
+    hits = statistics.regress(*made).slope_interval.covers(1.0).sum()
     assert hits < band(0.95)[0]
 
 
 def test_an_injected_slope_is_recovered_by_passing_bablok():
     noise = NOISE * SLOPE
-    stack = statistics.stack_of(*cohorts(slope=SLOPE, bias=BIAS, test_noise=noise))
-    fit = statistics.passing_bablok_of(stack)
+    made = cohorts(slope=SLOPE, bias=BIAS, test_noise=noise)
+    fit = statistics.passing_bablok(*made)
     check(fit.slope_interval, SLOPE)
     # Passing and Bablok's intercepts follow from the slope's ends: at least 95 %, not exactly.
     assert fit.intercept_interval.covers(MEAN * (1 - SLOPE) + BIAS).sum() >= band(0.95)[0]
@@ -93,23 +92,23 @@ def test_an_injected_slope_is_recovered_by_passing_bablok():
 
 
 def test_proportional_bias_is_seen_and_not_invented():
-    trend = statistics.proportional_bias_of(statistics.stack_of(*cohorts(bias=BIAS)))
+    trend = statistics.proportional_bias(*cohorts(bias=BIAS))
     check(trend.slope_interval, 0.0)
     assert band(0.05)[0] <= (trend.p < 0.05).sum() <= band(0.05)[1]
-    flat = statistics.proportional_bias_of(statistics.stack_of(*cohorts(slope=SLOPE)))
+    flat = statistics.proportional_bias(*cohorts(slope=SLOPE))
     covariance = (SLOPE**2 - 1) * SPREAD**2 / 2
     variance = ((1 + SLOPE) ** 2 * SPREAD**2 + 2 * NOISE**2) / 4
     check(flat.slope_interval, covariance / variance)
 
 
 def test_coefficients_cover_those_of_the_population():
-    stack = statistics.stack_of(*cohorts(bias=BIAS))
+    made = cohorts(bias=BIAS)
     shared, error = SPREAD**2, NOISE**2
-    check(statistics.icc_consistency_of(stack).interval, shared / (shared + error))
+    check(statistics.icc_consistency(*made).interval, shared / (shared + error))
     whole = 2 * shared / (2 * (shared + error) + BIAS**2)
-    check(statistics.concordance_of(stack).interval, whole)
+    check(statistics.concordance(*made).interval, whole)
     # Made for methods drawn from many, so with two fixed ones it covers at least what it claims.
-    absolute = statistics.icc_agreement_of(stack)
+    absolute = statistics.icc_agreement(*made)
     assert absolute.interval.covers(whole).sum() >= band(0.95)[0]
 
 
@@ -117,22 +116,21 @@ def test_coefficients_cover_those_of_the_population():
 def test_the_bootstrap_covers(method):
     """At n = 20 it is known to fall short by a few percent; exact ones do not."""
     counts = statistics.draw_subjects(np.random.default_rng(0), SUBJECTS, resamples=1000)
-    stack = statistics.stack_of(*cohorts(bias=BIAS), counts=counts)
+    intervals = statistics.bootstrap(statistics.pair(*cohorts(bias=BIAS)), counts, method=method)
     for name, truth in {"bias": BIAS, "deming_slope": 1.0, "bias_percent": 1.2}.items():
-        hits = statistics.BOOTSTRAPS[method](stack, name).covers(truth).mean()
+        hits = intervals[name].covers(truth).mean()
         assert 0.89 <= hits <= 0.99, name
 
 
 def test_tissues_of_one_subject_do_not_count_as_subjects():
-    """Errors shared by a person's three tissues: the jackknife over persons keeps its promise."""
+    """Errors shared by a subject's three tissues: the jackknife over subjects keeps its promise."""
     rng = np.random.default_rng(4)
     reference = rng.normal(0, SPREAD, (COHORTS, SUBJECTS, 3)) + [1200.0, 850.0, 900.0]
     shared = rng.normal(0, 10.0, (COHORTS, SUBJECTS, 1))
     test = reference + BIAS + shared + rng.normal(0, 5.0, reference.shape)
-    stack = statistics.stack_of(test, reference)
-    check(statistics.bland_altman_of(stack, percent=False, unit="ms").bias_interval, BIAS)
+    check(statistics.bland_altman(test, reference, percent=False, unit="ms").bias_interval, BIAS)
     flat = [v.reshape(COHORTS, -1, 1) for v in (test, reference)]
-    naive = statistics.bland_altman_of(statistics.stack_of(*flat), percent=False, unit="ms")
+    naive = statistics.bland_altman(*flat, percent=False, unit="ms")
     assert naive.bias_interval.covers(BIAS).sum() < band(0.95)[0]
 
 
@@ -140,18 +138,18 @@ def test_tissues_of_one_subject_do_not_count_as_subjects():
 @pytest.mark.parametrize("side", [-1, 1])
 def test_tost_errs_at_the_margin_as_often_as_alpha(margin, side):
     """A true difference of exactly the margin is called equivalent in 5 % of 2000 cohorts."""
-    stack = statistics.stack_of(*cohorts(bias=side * 0.05 * MEAN, shape=(2000, SUBJECTS)))
-    result = statistics.equivalence_of(stack, alpha=0.05, **margin)
+    made = cohorts(bias=side * 0.05 * MEAN, shape=(2000, SUBJECTS))
+    result = statistics.equivalence(*made, alpha=0.05, **margin)
     low, high = band(0.05, 2000)
     assert low <= result.equivalent.sum() <= high
-    beyond = statistics.stack_of(*cohorts(bias=side * 0.07 * MEAN))
-    assert not statistics.equivalence_of(beyond, alpha=0.05, **margin).equivalent.any()
-    within = statistics.stack_of(*cohorts(bias=side * 0.02 * MEAN))
-    assert statistics.equivalence_of(within, alpha=0.05, **margin).equivalent.all()
+    beyond = cohorts(bias=side * 0.07 * MEAN)
+    assert not statistics.equivalence(*beyond, alpha=0.05, **margin).equivalent.any()
+    within = cohorts(bias=side * 0.02 * MEAN)
+    assert statistics.equivalence(*within, alpha=0.05, **margin).equivalent.all()
 
 
 def test_a_test_without_power_claims_nothing():
     """Three noisy subjects without any bias: the t-test is silent, and TOST is not fooled."""
-    stack = statistics.stack_of(*cohorts(test_noise=90.0, shape=(COHORTS, 3)))
-    assert (statistics.paired_t_of(stack).p > 0.05).mean() > 0.9
-    assert statistics.equivalence_of(stack, alpha=0.05, margin_percent=5.0).equivalent.mean() < 0.15
+    made = cohorts(test_noise=90.0, shape=(COHORTS, 3))
+    assert (statistics.paired_t(*made).p > 0.05).mean() > 0.9
+    assert statistics.equivalence(*made, alpha=0.05, margin_percent=5.0).equivalent.mean() < 0.15

@@ -1,0 +1,43 @@
+"""One set of formulas, two ways to compute it: NumPy for one comparison, compiled JAX for many.
+
+A program is compiled for every shape it meets. That pays for thousands of comparisons and for a
+bootstrap, and costs a hundred times the answer for a single one: a notebook with cohorts of forty
+sizes would wait for forty compilers. Either way everything is float64. The sums of squares of T1
+values near 1000 ms keep no digit of a difference of 1 ms in float32; the networks stay in float32.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def in_double(
+    formulas: Callable[..., dict[str, jax.Array]],
+) -> Callable[..., dict[str, np.ndarray]]:
+    """Makes ``formulas(xp, *arrays)`` callable as ``computed(*arrays, many=...)``.
+
+    Args:
+        formulas: written for both array namespaces, given first: ``numpy`` or ``jax.numpy``.
+
+    Returns:
+        What takes the arrays (any real dtype) and ``many``, whether they hold more than one
+        comparison, and gives float64 arrays by name. Divisions by zero give infinity or NaN in
+        silence: who asked for that estimate refuses it.
+    """
+    compiled = jax.jit(functools.partial(formulas, jnp))
+
+    @functools.wraps(formulas)
+    def computed(*arrays: ArrayLike, many: bool) -> dict[str, np.ndarray]:
+        double = [np.asarray(v, np.float64) for v in arrays]
+        if many:
+            with jax.enable_x64(True):
+                found = compiled(*double)
+                return {name: np.asarray(v) for name, v in found.items()}
+        with np.errstate(all="ignore"):
+            return {name: np.asarray(v) for name, v in formulas(np, *double).items()}
+
+    return computed
