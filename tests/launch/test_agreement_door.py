@@ -12,7 +12,7 @@ from launch import agreement as door
 from qsr_jax import statistics
 from qsr_jax.evaluation.agreement_report import write as agreement_report
 from qsr_jax.evaluation.agreement_report.tables import leaves
-from qsr_jax.evaluation.outputs import replaced_folder
+from qsr_jax.files.staged import replaced_folder
 
 SUBJECTS = 9
 REGIONS = ("GM", "WM", "a_b & c")
