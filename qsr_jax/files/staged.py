@@ -11,6 +11,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from qsr_jax.files.running import is_running
+
 
 class WriteError(OSError):
     """A folder could not be written; nothing was left at its path."""
@@ -110,19 +112,8 @@ def _remove_orphans(target: Path, host: str) -> None:
         if not (orphan.name.startswith(prefix) and orphan.name.endswith(suffix)):
             continue
         pid = orphan.name.removeprefix(prefix).removesuffix(suffix)
-        if pid.isdigit() and not _is_running(int(pid)):
+        if pid.isdigit() and not is_running(int(pid)):
             shutil.rmtree(orphan, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    """Whether a process of this machine has the id ``pid``."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _flush(folder: Path) -> None:
