@@ -10,7 +10,10 @@ from typing import Any, Self
 import numpy as np
 from tqdm import tqdm
 
+from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.training.tensorboard import Board, naming
+
+METRICS_JSONL = "metrics.jsonl"
 
 
 class Recorder:
@@ -19,9 +22,8 @@ class Recorder:
     def __init__(self, workdir: Path, *, first_step: int, total_steps: int, title: str) -> None:
         """Opens the records in ``workdir`` and forgets what was logged after ``first_step``."""
         workdir.mkdir(parents=True, exist_ok=True)
-        path = workdir / "metrics.jsonl"
-        _drop_lines_after(path, first_step)
-        self._lines = path.open("a", encoding="utf-8")
+        _drop_lines_after(workdir, first_step)
+        self._lines = (workdir / METRICS_JSONL).open("a", encoding="utf-8")
         self._board = Board(workdir / "tensorboard", first_step=first_step)
         self._bar = tqdm(
             total=total_steps, initial=first_step, desc=title, unit="step", mininterval=1.0
@@ -71,7 +73,7 @@ class Recorder:
         self._board.image(step, name, panels)
 
 
-class Silence:
+class NullLogger:
     """Stands in for a :class:`Recorder` in the processes that record nothing."""
 
     def __enter__(self) -> Self:
@@ -93,26 +95,59 @@ class Silence:
         """Nothing."""
 
 
+class MetricLogError(ValueError):
+    """A log of metrics is damaged in its middle."""
+
+
 def read_metrics(workdir: Path, group: str) -> list[dict[str, float]]:
-    """The lines of ``metrics.jsonl`` that belong to ``group``, in order of step."""
-    path = workdir / "metrics.jsonl"
-    if not path.exists():
-        return []
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """The lines of ``metrics.jsonl`` that belong to ``group``, in the order they were written.
+
+    A last line that is being written, or was cut short by a kill, is left out.
+
+    Raises:
+        MetricLogError: a line before the last is damaged; the file and the line are named.
+    """
+    lines, damaged = read_whole_lines(workdir)
+    if damaged:
+        numbers = ", ".join(map(str, damaged))
+        raise MetricLogError(
+            f"{workdir / METRICS_JSONL}, line {numbers}: expected a JSON object with step and "
+            "group; a run that goes on from a checkpoint drops damaged lines, or remove them"
+        )
     return [line for line in lines if line["group"] == group]
 
 
-def _drop_lines_after(path: Path, step: int) -> None:
-    """Removes lines of steps that a resumed run will take again (and a half-written last line)."""
-    if not path.exists():
+def read_whole_lines(workdir: Path) -> tuple[list[dict[str, float]], list[int]]:
+    """All lines of ``metrics.jsonl`` that can be read, and the numbers of those that cannot.
+
+    Returns:
+        The lines, and the damaged lines' numbers from 1. An incomplete last line is neither.
+    """
+    path = workdir / METRICS_JSONL
+    written = path.read_bytes().split(b"\n") if path.exists() else []
+    lines, damaged = [], []
+    for number, content in enumerate(written, start=1):
+        line = _parsed(content)
+        if line is not None:
+            lines.append(line)
+        elif number < len(written):  # what follows the last line feed has not been written whole
+            damaged.append(number)
+    return lines, damaged
+
+
+def _parsed(content: bytes) -> dict[str, float] | None:
+    try:
+        line = json.loads(content)
+    except ValueError:  # of JSON or of UTF-8
+        return None
+    whole = isinstance(line, dict) and isinstance(line.get("step"), int) and "group" in line
+    return line if whole else None
+
+
+def _drop_lines_after(workdir: Path, step: int) -> None:
+    """Removes lines of steps that a resumed run will take again, and damaged ones."""
+    if not (workdir / METRICS_JSONL).exists():
         return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except json.JSONDecodeError:
-            break  # the run was killed while writing this line
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    kept = (line for line in read_whole_lines(workdir)[0] if line["step"] <= step)
+    text = "".join(json.dumps(line) + "\n" for line in kept)
+    write_text_atomically(workdir / METRICS_JSONL, text)
