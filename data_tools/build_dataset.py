@@ -10,6 +10,7 @@ from pathlib import Path
 
 from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Masks, build
 from data_tools.qmri_pairs.subject_slices import Run, workers
+from qsr_jax.cli import program
 from qsr_jax.data.records.open import (
     DatasetError,
     dataset_folder,
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.build_dataset",
+        prog=program("data_tools.build_dataset"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

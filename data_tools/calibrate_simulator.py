@@ -22,6 +22,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from qsr_jax.anatomy.label_means import label_means, nearest_on
+from qsr_jax.cli import program
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.studies.truth import TRUTH_JSON, read_truth
 from qsr_jax.evaluation.sections.published import TABLE_1
@@ -115,7 +116,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.calibrate_simulator",
+        prog=program("data_tools.calibrate_simulator"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qsr_jax.cli import program
 from qsr_jax.data.dicom import DicomInputError, read_series
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, ProtocolError, load_rows
 from qsr_jax.data.nifti.files import write_nifti
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.convert",
+        prog=program("data_tools.convert"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qsr_jax.cli import program
 from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.types import Geometry
 
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.convert_qmaps",
+        prog=program("data_tools.convert_qmaps"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from qsr_jax.cli import program
 from qsr_jax.data.dicom.deidentified_copy import Copied, copy_without_subjects
 from qsr_jax.data.studies.manifest import ManifestError
 from qsr_jax.data.studies.pair_tree import PARTICIPANTS
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.deidentify",
+        prog=program("data_tools.deidentify"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from data_tools.cohort_report.numbers import Sums, read_protocols, read_subject
 from data_tools.cohort_report.page import context_of, render
+from qsr_jax.cli import program
 from qsr_jax.files.staged import staged_folder
 
 PAGE = "index.html"
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.describe_cohort",
+        prog=program("data_tools.describe_cohort"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

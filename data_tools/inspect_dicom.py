@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from qsr_jax.cli import program
 from qsr_jax.data.dicom import DicomInputError, Finding, survey
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, ProtocolError, load_rows
 
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.inspect_dicom",
+        prog=program("data_tools.inspect_dicom"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from qsr_jax.cli import program
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule, load_rows
 from qsr_jax.data.studies.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest, ManifestError
 from qsr_jax.data.studies.pair_tree import PARTICIPANTS, pair_studies
@@ -48,7 +49,7 @@ def _report(manifest: Manifest, out: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.pair_studies",
+        prog=program("data_tools.pair_studies"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

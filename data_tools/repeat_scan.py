@@ -18,6 +18,7 @@ from tqdm import tqdm
 from data_tools.cohort_settings import PATIENT, CohortSettings
 from data_tools.simulate_cohort import SETTINGS
 from data_tools.write_simulated_subject import write_scan
+from qsr_jax.cli import program
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.studies.truth import MAP_FILES
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.repeat_scan",
+        prog=program("data_tools.repeat_scan"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from data_tools.cohort_settings import CohortSettings
 from data_tools.write_simulated_subject import simulate_subject
+from qsr_jax.cli import program
 from qsr_jax.phantom.label_maps import TABLES
 from qsr_jax.phantom.lesions import RADIUS_MM, SHARE, SPECKS
 from qsr_jax.physics.mdme_protocol import PROTOCOLS
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.simulate_cohort",
+        prog=program("data_tools.simulate_cohort"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qsr_jax.cli import program
 from qsr_jax.evaluation.compare_volumes import PAPER_RANGE, VolumeComparison, compare
 from qsr_jax.maps import MAPS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.compare --help``."""
-    parser = argparse.ArgumentParser(prog="python -m launch.compare", description=__doc__)
+    parser = argparse.ArgumentParser(prog=program("launch.compare"), description=__doc__)
     parser.add_argument("test", metavar="TEST", type=Path, help="what is judged")
     parser.add_argument("reference", metavar="REFERENCE", type=Path, help="what it is held against")
     parser.add_argument(

@@ -30,6 +30,7 @@ from ml_collections import ConfigDict
 
 from launch.bench import data, material, training
 from launch.config.page import add_config_argument, parse_with_config
+from qsr_jax.cli import program
 from qsr_jax.data.dicom import read_series, write_derived
 from qsr_jax.maps import MAPS
 from qsr_jax.models import GENERATORS
@@ -40,7 +41,7 @@ from qsr_jax.types import CORNER, Prediction
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.bench --help``."""
     parser = argparse.ArgumentParser(
-        prog="python -m launch.bench",
+        prog=program("launch.bench"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

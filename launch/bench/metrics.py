@@ -18,6 +18,7 @@ import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
+from qsr_jax.cli import program
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import ROUTINE
 from qsr_jax.evaluation.measure.image_quality import TRAINED, image_rows
@@ -34,7 +35,7 @@ LEVELS = {spec.name: spec.tissue_levels for spec in MAPS.values()}
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.bench.metrics --help``."""
     parser = argparse.ArgumentParser(
-        prog="python -m launch.bench.metrics",
+        prog=program("launch.bench.metrics"),
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -1,0 +1,124 @@
+"""The command ``qsr``: one name for all doors, from a clone or from an installed package.
+
+A clone holds the doors beside the package (``launch/``, ``data_tools/``, ``configs/``); an
+installed package carries them in :data:`INSTALLED`, so that no other top-level module is installed.
+``qsr DOOR …`` puts that folder first on the path of this process alone (spawned children inherit
+it) and runs the door as ``python -m`` would.
+"""
+
+import ast
+import difflib
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from qsr_jax import __version__
+
+DOORS = {
+    "simulate": "data_tools.simulate_cohort",
+    "repeat": "data_tools.repeat_scan",
+    "describe": "data_tools.describe_cohort",
+    "calibrate": "data_tools.calibrate_simulator",
+    "inspect": "data_tools.inspect_dicom",
+    "deidentify": "data_tools.deidentify",
+    "pair": "data_tools.pair_studies",
+    "build": "data_tools.build_dataset",
+    "convert": "data_tools.convert",
+    "convert-qmaps": "data_tools.convert_qmaps",
+    "convert-vgg19": "data_tools.convert_vgg19",
+    "train": "launch.train",
+    "status": "launch.status",
+    "sweep": "launch.sweep",
+    "predict": "launch.predict",
+    "evaluate": "launch.evaluate",
+    "compare": "launch.compare",
+    "agreement": "launch.agreement",
+    "bench": "launch.bench",
+}
+"""What comes after ``qsr``, and the module it runs."""
+
+INSTALLED = Path(__file__).parent / "_doors"
+USAGE = """usage: qsr DOOR [ARGUMENTS]
+       qsr --help | --version
+
+Super-resolution of quantitative brain MRI (T1, T2, PD), with agreement measured.
+Research use only; not for diagnosis. `qsr DOOR --help` tells the arguments of a door.
+
+doors:"""
+
+_door: str | None = None
+"""The door that runs in this process, None when it was opened by ``python -m``."""
+
+
+def doors_folder() -> Path:
+    """The folder that holds ``launch/``, ``data_tools/`` and ``configs/``.
+
+    Raises:
+        FileNotFoundError: the package was copied without its doors.
+    """
+    for folder in (Path(__file__).parents[1], INSTALLED):
+        if (folder / "launch" / "train.py").is_file():
+            return folder
+    raise FileNotFoundError(
+        f"no launch/train.py beside {Path(__file__).parent} or in {INSTALLED}: this copy of "
+        "qsr_jax lacks its doors; install it with pip from a clone or a wheel"
+    )
+
+
+def program(module: str) -> str:
+    """How a person opened a door: "qsr train" or "python -m launch.train".
+
+    Args:
+        module: of the door, such as "launch.train".
+    """
+    return f"qsr {_door}" if _door and DOORS[_door] == module else f"python -m {module}"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command ``qsr``.
+
+    Args:
+        argv: the door and its arguments; those of the process when None.
+
+    Raises:
+        SystemExit: as the door ends; 2 for a door that does not exist.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())  # noqa: T201 (this is a door)
+        return
+    if words[0] == "--version":
+        print(f"qsr_jax {__version__}")  # noqa: T201
+        return
+    if words[0] not in DOORS:
+        raise SystemExit(_told_unknown(words[0]))
+    _run(words[0], words[1:])
+
+
+def _run(door: str, arguments: Sequence[str]) -> None:
+    """Runs a door in this process, as ``python -m`` would."""
+    global _door
+    sys.path.insert(0, str(doors_folder()))
+    _door, sys.argv = door, [f"qsr {door}", *arguments]
+    runpy.run_module(DOORS[door], run_name="__main__", alter_sys=True)
+
+
+def _help() -> str:
+    width = max(map(len, DOORS))
+    return "\n".join([USAGE, *(f"  {door:<{width}}  {_what(door)}" for door in DOORS)])
+
+
+def _what(door: str) -> str:
+    """First line of a door's docstring, read without importing it."""
+    path = doors_folder().joinpath(*DOORS[door].split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    told = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return told.partition("\n")[0]
+
+
+def _told_unknown(word: str) -> int:
+    near = difflib.get_close_matches(word, DOORS, n=1)
+    hint = f"did you mean `qsr {near[0]}`?" if near else f"expected one of {', '.join(DOORS)}"
+    print(f"error: qsr has no door {word!r}; {hint}", file=sys.stderr)  # noqa: T201
+    return 2
