@@ -51,6 +51,9 @@ class Plan:
         resamples: bootstrap samples, 0 for none.
         bootstrap: key of :data:`BOOTSTRAPS`.
         seed: of the bootstrap.
+
+    Raises:
+        ValueError: a margin that is not a positive number, or an unknown bootstrap.
     """
 
     alpha: float
@@ -60,6 +63,15 @@ class Plan:
     resamples: int
     bootstrap: str
     seed: int
+
+    def __post_init__(self) -> None:
+        stated = {f"margin of {self.margin_percent:g} %": self.margin_percent}
+        stated |= {f"margin of {name} of {x:g}": x for name, x in self.margins.items()}
+        for said, margin in stated.items():
+            if not (np.isfinite(margin) and margin > 0.0):
+                raise ValueError(f"{said}, expected a positive number")
+        if self.bootstrap not in BOOTSTRAPS:
+            raise ValueError(f"bootstrap {self.bootstrap!r} is not one of {', '.join(BOOTSTRAPS)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +129,7 @@ def compare(
         plan: margins, levels and resampling.
 
     Raises:
-        ValueError: degenerate input, naming the comparison; a plan that makes no sense.
+        ValueError: degenerate input, or a level that makes no sense, naming the comparison.
 
     >>> plan = Plan(alpha=0.05, margin_percent=5.0, margins={}, error_ratio=1.0, resamples=0,
     ...             bootstrap="bca", seed=0)
@@ -127,8 +139,6 @@ def compare(
     >>> found.paired_t.difference, found.equivalence_percent.equivalent
     (1.0, True)
     """
-    if plan.bootstrap not in BOOTSTRAPS:
-        raise ValueError(f"bootstrap {plan.bootstrap!r} is not one of {', '.join(BOOTSTRAPS)}")
     x, y = (np.asarray(v, np.float64)[..., None] for v in (test, reference))
     try:
         found = _statistics(x, y, endpoints, plan)
@@ -200,7 +210,7 @@ def _statistics(
 def _bootstrap(x: np.ndarray, y: np.ndarray, plan: Plan) -> dict[str, Interval]:
     """Bootstrap intervals of all comparisons; none where not asked for or of too few subjects."""
     n = x.shape[-2]
-    if plan.resamples <= 0 or n < MIN_BOOTSTRAP:
+    if plan.resamples == 0 or n < MIN_BOOTSTRAP:
         return {}
     counts = draw_subjects(np.random.default_rng(plan.seed), n, resamples=plan.resamples)
     pairs = pair(x, y, error_ratio=plan.error_ratio)

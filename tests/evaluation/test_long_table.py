@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from qsr_jax.evaluation.agreement_report.long_table import TableError, blocks_of, read_long_table
+from qsr_jax.evaluation.agreement_report.blocks import blocks_of
+from qsr_jax.evaluation.agreement_report.long_table import TableError, read_long_table
 
 HEAD = "subject,region,map,unit,method,value"
 ROWS = [
@@ -68,7 +69,7 @@ def test_values_of_several_runs_become_their_mean(save):
     again = [f"p{i},GM,t1,ms,trained,{1030.0 + i},2" for i in range(4)]
     table = save(f"{HEAD},run", *(f"{row},1" for row in ROWS), *again)
     with pytest.raises(
-        TableError, match="second value of t1, GM, trained .* --average takes means"
+        TableError, match="second value of t1, GM, trained .* take means over a column .*--average"
     ):
         read(table)
     values = read(table, average="run").values
@@ -142,3 +143,65 @@ def test_a_filter_that_keeps_nothing(save):
 def test_pairs_are_whole(save, rows, reference, reason):
     with pytest.raises(TableError, match=reason):
         blocks_of(read(save(HEAD, *rows)), reference=reference)
+
+
+def as_rows(lines, head=HEAD):
+    """The same table in memory, values as numbers."""
+    rows = [dict(zip(head.split(","), line.split(","), strict=True)) for line in lines]
+    return [row | {"value": float(row["value"])} for row in rows]
+
+
+def as_columns(rows):
+    return {column: [row[column] for row in rows] for column in rows[0]}
+
+
+def test_a_table_in_memory_is_the_table_on_disk(save):
+    rows = as_rows(ROWS)
+    on_disk = read(save(HEAD, *ROWS))
+    for table in (rows, as_columns(rows)):
+        in_memory = read(table)
+        assert (in_memory.values, in_memory.units) == (on_disk.values, on_disk.units)
+        assert in_memory.name == "table"
+
+
+def test_a_data_frame_is_a_table_in_memory():
+    pandas = pytest.importorskip("pandas", reason="pandas absent: statsmodels brings it")
+    rows = as_rows(ROWS)
+    frame = pandas.DataFrame(rows)
+    assert read(frame).values == read(rows).values
+    assert read(frame, where={"region": "GM"}).values.keys() == {
+        ("t1", "GM", method) for method in ("routine", "trained", "fast")
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"value": None}, "table, row 24: value is empty"),
+        ({"value": "ten"}, "table, row 24: value 'ten', expected a positive number"),
+        ({"value": [1.0]}, r"table, row 24: value \[1.0\], expected a positive number"),
+        ({"unit": "s"}, "table, row 24: t1 in 's' after 'ms'"),
+        ({"subject": "p0"}, r"subject p0 has a second value .*\(the first is in row 0\)"),
+    ],
+)
+def test_a_bad_row_in_memory_is_refused_with_its_number(change, reason):
+    rows = as_rows(ROWS)
+    with pytest.raises(TableError, match=reason):
+        read([*rows, rows[0] | {"subject": "p9"} | change])
+
+
+def test_columns_in_memory_are_whole():
+    columns = as_columns(as_rows(ROWS))
+    with pytest.raises(TableError, match="table: columns of unequal lengths: .*'value': 23"):
+        read(columns | {"value": columns["value"][1:]})
+    with pytest.raises(TableError, match="table: expected each of the columns unit once"):
+        read({name: cells for name, cells in columns.items() if name != "unit"})
+    with pytest.raises(TableError, match="table, row 0: expected each of the columns value once"):
+        read([{"subject": "p0", "region": "GM", "map": "t1", "unit": "ms", "method": "fast"}])
+
+
+def test_the_old_name_of_a_column_is_told(save):
+    lines = save(HEAD.replace("subject", "person"), *ROWS)
+    with pytest.raises(TableError, match="'person' is called 'subject' now: rename it"):
+        read(lines)
+    assert read(lines, columns={"subject": "person"}).values

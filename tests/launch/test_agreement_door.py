@@ -1,6 +1,7 @@
 """``launch.agreement``: from anybody's table to numbers, a LaTeX table and plots."""
 
 import csv
+import dataclasses
 import json
 import shutil
 import xml.etree.ElementTree as ET
@@ -10,7 +11,7 @@ import pytest
 
 from launch import agreement as door
 from qsr_jax import statistics
-from qsr_jax.evaluation.agreement_report import write as agreement_report
+from qsr_jax.evaluation.agreement_report import Agreement, agreement
 from qsr_jax.evaluation.agreement_report.tables import leaves
 from qsr_jax.files.staged import replaced_folder
 
@@ -96,7 +97,7 @@ def test_every_number_of_the_json_is_in_the_csv_with_a_unit(folder):
 
 def test_p_values_are_corrected_over_the_whole_table(folder):
     document = json.loads((folder / "agreement.json").read_text(encoding="utf-8"))
-    for family in agreement_report.FAMILIES:
+    for family in statistics.FAMILIES:
         plain = [c[family]["p"] for c in document["comparisons"]]
         ours = [c["adjusted"][family]["holm"] for c in document["comparisons"]]
         np.testing.assert_allclose(ours, statistics.adjust(plain).holm)
@@ -227,3 +228,49 @@ def test_help(capsys):
         door.main(["--help"])
     assert stop.value.code == 0
     assert "default: 2000" in capsys.readouterr().out
+
+
+def test_a_notebook_gets_what_the_door_writes(folder, table, capsys):
+    """The same numbers, typed, from a file or from memory, and nothing is written unless asked."""
+    document = json.loads((folder / "agreement.json").read_text(encoding="utf-8"))
+    options = {"reference": "routine", "margin_percent": 5.0, "margins": {"t1": 40.0}}
+    with table.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    before = sorted(table.parent.iterdir())
+    for given in (table, str(table), rows):
+        found = agreement(given, resamples=200, **options)
+        assert isinstance(found, Agreement)
+        for ours, written in zip(found.comparisons, document["comparisons"], strict=True):
+            assert dataclasses.asdict(ours) == {k: v for k, v in written.items() if k != "adjusted"}
+        for ours, written in zip(found.adjusted, document["comparisons"], strict=True):
+            assert {n: dataclasses.asdict(p) for n, p in ours.items()} == written["adjusted"]
+    assert sorted(table.parent.iterdir()) == before
+    assert str(found).splitlines()[0].split()[:3] == ["map", "region", "test"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_notebook_writes_a_folder_when_asked(table, tmp_path):
+    out = tmp_path / "agreement"
+    agreement(
+        table, reference="routine", margin_percent=5.0, resamples=0, out=str(out), plots="png"
+    )
+    document = json.loads((out / "agreement.json").read_text(encoding="utf-8"))
+    assert document["about"]["table"] == "values.csv"
+    assert {path.name for path in out.iterdir()} == {*document["files"], "agreement.json"}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"margin_percent": -1.0}, "margin of -1 %, expected a positive number"),
+        ({"margin_percent": float("inf")}, "margin of inf %, expected a positive number"),
+        ({"margins": {"t1": 0.0}}, "margin of t1 of 0, expected a positive number"),
+        ({"resamples": -5}, "bootstrap: -5 samples; at least 100"),
+        ({"plots": "gif"}, "plots 'gif' is not one of svg, png"),
+        ({"bootstrap": "normal"}, "bootstrap 'normal' is not one of bca, percentile"),
+        ({"error_ratio": 0.0}, "ratio of error variances must be positive"),
+    ],
+)
+def test_a_notebook_is_told_what_makes_no_sense(table, options, reason):
+    with pytest.raises(ValueError, match=reason):
+        agreement(table, **{"reference": "routine", "margin_percent": 5.0, **options})

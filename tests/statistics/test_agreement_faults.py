@@ -161,9 +161,19 @@ def test_a_comparison_is_named():
     test = np.stack([GOOD + ODD, GOOD + 1.0])
     with pytest.raises(ValueError, match="^t1 WM, a vs b: zero variance: all differences equal 1"):
         statistics.compare(endpoints, test, np.stack([GOOD, GOOD]), plan=PLAN)
-    with pytest.raises(ValueError, match="'jackknife' is not one of bca, percentile"):
-        plan = dataclasses.replace(PLAN, bootstrap="jackknife")
-        statistics.compare(endpoints, test, np.stack([GOOD, GOOD]), plan=plan)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"bootstrap": "jackknife"}, "'jackknife' is not one of bca, percentile"),
+        ({"margin_percent": 0.0}, "margin of 0 %, expected a positive number"),
+        ({"margins": {"t2": float("nan")}}, "margin of t2 of nan, expected a positive number"),
+    ],
+)
+def test_a_plan_makes_sense(change, reason):
+    with pytest.raises(ValueError, match=reason):
+        dataclasses.replace(PLAN, **change)
 
 
 def test_small_groups_get_what_exists():

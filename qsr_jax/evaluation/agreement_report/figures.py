@@ -1,6 +1,5 @@
 """Plots of comparisons: they draw what was computed, point by point and line by line."""
 
-import io
 import math
 from collections.abc import Callable, Sequence
 
@@ -9,22 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qsr_jax.evaluation.report.figures import STYLE
+from qsr_jax.evaluation.formats.plots import BLUE, GREEN, GREY, STYLE, VERMILION, as_bytes
 from qsr_jax.statistics import Comparison
 
 COLUMNS = 4
 KINDS = ("svg", "png")
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#767676"  # told apart by colour-blind people
 
 Drawn = tuple[Comparison, np.ndarray, np.ndarray]
 """A comparison and its values (n,), test and reference."""
-
-
-def _bytes(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    dateless = {"Date": None} if kind == "svg" else {}
-    figure.savefig(buffer, format=kind, dpi=144, metadata=dateless)
-    return buffer.getvalue()
 
 
 def forest(comparisons: Sequence[Comparison], *, kind: str) -> bytes:
@@ -46,9 +37,14 @@ def forest(comparisons: Sequence[Comparison], *, kind: str) -> bytes:
             ends = (to_percent * result.interval.low, to_percent * result.interval.high)
             colour = BLUE if result.equivalent else VERMILION
             axes.plot(ends, (height, height), color=colour, lw=1.5)
-            style = {"marker": "o", "ls": "", "color": colour, "mec": colour}
-            filled = {"mfc": colour if result.equivalent else "white"}
-            axes.plot([to_percent * result.difference], [height], **style, **filled)
+            axes.plot(
+                [to_percent * result.difference],
+                [height],
+                "o",
+                color=colour,
+                mec=colour,
+                mfc=colour if result.equivalent else "white",
+            )
         names = [
             f"{c.endpoint.region}, {c.endpoint.test} (n = {c.n})" for c in reversed(comparisons)
         ]
@@ -61,7 +57,7 @@ def forest(comparisons: Sequence[Comparison], *, kind: str) -> bytes:
         )
         title = f"{comparisons[0].endpoint.map}: filled where the interval lies inside the margin"
         axes.set_title(title, loc="left")
-        return _bytes(figure, kind)
+        return as_bytes(figure, kind)
 
 
 def bland_altman_plots(drawn: Sequence[Drawn], *, kind: str) -> bytes:
@@ -92,7 +88,7 @@ def _panels(drawn: Sequence[Drawn], draw: Callable[..., None], kind: str) -> byt
         figure.legend(
             [handles[name] for name in names], names, loc="outside upper right", ncols=len(names)
         )
-        return _bytes(figure, kind)
+        return as_bytes(figure, kind)
 
 
 def _bland_altman(
@@ -125,7 +121,7 @@ def _regression(
     lines = (
         (comparison.regression, "black", "-", "least squares"),
         (comparison.deming, VERMILION, "--", "Deming"),
-        (comparison.passing_bablok, "#009E73", "-.", "Passing–Bablok"),
+        (comparison.passing_bablok, GREEN, "-.", "Passing–Bablok"),
     )
     for line, colour, style, label in lines:
         if line is not None:

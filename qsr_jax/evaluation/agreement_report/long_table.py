@@ -1,22 +1,37 @@
 """Anybody's values: a table with one number per line, checked line by line.
 
-Columns ``subject, region, map, unit, method, value``; further columns are left unread.
+Columns ``subject, region, map, unit, method, value``; further columns are left unread. The table
+is a csv file or lies in memory, as columns or as rows.
 """
 
 import csv
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-
-from qsr_jax.evaluation.report.opening import plural
-from qsr_jax.statistics import Endpoint
+from typing import Protocol, TypeAlias, runtime_checkable
 
 COLUMNS = ("subject", "region", "map", "unit", "method", "value")
 AVERAGED = "averaged"
 """Our name of the column over which values are averaged."""
+
+RENAMED = {"subject": "person"}
+"""What a column was called in tables of older versions."""
+
+
+@runtime_checkable
+class SupportsColumns(Protocol):
+    """Columns by name: a mapping, or a pandas DataFrame."""
+
+    def keys(self) -> Iterable[str]:
+        """Names of the columns."""
+
+    def __getitem__(self, column: str, /) -> Iterable[object]:
+        """Cells of a column."""
+
+
+Table: TypeAlias = Path | str | SupportsColumns | Sequence[Mapping[str, object]]
+"""The path of a csv file; or columns by name; or a list of rows."""
 
 
 class TableError(ValueError):
@@ -24,45 +39,33 @@ class TableError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
-    """Comparisons over the same subjects.
-
-    Attributes:
-        subjects: n names.
-        endpoints: what is compared.
-        test: (endpoints, n) float64.
-        reference: (endpoints, n) float64.
-    """
-
-    subjects: tuple[str, ...]
-    endpoints: tuple[Endpoint, ...]
-    test: np.ndarray
-    reference: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
 class LongTable:
     """The values of a table.
 
     Attributes:
-        path: where it was read.
+        name: where it was read, opens the messages about it.
         values: (map, region, method) to subject to value, all in order of appearance.
         units: map to unit.
     """
 
-    path: Path
+    name: str
     values: Mapping[tuple[str, str, str], Mapping[str, float]]
     units: Mapping[str, str]
 
 
+def name_of(table: Table) -> str:
+    """What a table is called in messages: its path, or "table"."""
+    return str(table) if isinstance(table, Path | str) else "table"
+
+
 def read_long_table(
-    path: Path, *, columns: Mapping[str, str], where: Mapping[str, str], average: str | None
+    table: Table, *, columns: Mapping[str, str], where: Mapping[str, str], average: str | None
 ) -> LongTable:
-    """Reads a csv file.
+    """Reads a table.
 
     Args:
-        path: UTF-8, comma-separated, one line of headings.
-        columns: what the file calls a column of :data:`COLUMNS` that it names otherwise.
+        table: a csv file (UTF-8, comma-separated, one line of headings), or a table in memory.
+        columns: what the table calls a column of :data:`COLUMNS` that it names otherwise.
         where: keeps the lines whose column has this text.
         average: column, such as the run of a model; a subject's values that differ in it become
             their mean. None: a subject has one value.
@@ -71,128 +74,106 @@ def read_long_table(
         TableError: a missing column; a line with too few cells, an empty name, a value that is
             not a positive number, a second unit of a map or a second value of a subject; no lines.
     """
-    values: dict[tuple[str, str, str], dict[str, list[float]]] = {}
-    units: dict[str, str] = {}
-    seen: dict[tuple[str, ...], int] = {}
     mine = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns)
     mine |= {} if average is None else {AVERAGED: average}
-    for line, row in _rows(path, mine, where):
-        place = f"{path}, line {line}"
-        name, unit = row["map"], row["unit"]
-        if units.setdefault(name, unit) != unit:
+    wanted = [*mine.values(), *where]
+    name = name_of(table)
+    values: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    units: dict[str, str] = {}
+    seen: dict[tuple[str, ...], str] = {}
+    for place, cells in _cells(table, wanted):
+        if any(_text(cells[column]) != text for column, text in where.items()):
+            continue
+        row = {ours: _text(cells[theirs]) for ours, theirs in mine.items()}
+        empty = [mine[ours] for ours, text in row.items() if not text]
+        if empty:
+            raise TableError(f"{name}, {place}: {', '.join(empty)} is empty")
+        _check_unit(units, row, f"{name}, {place}")
+        key = (row["map"], row["region"], row["method"])
+        first = seen.setdefault((*key, row["subject"], row.get(AVERAGED, "")), place)
+        if first != place:
             raise TableError(
-                f"{place}: {name} in {unit!r} after {units[name]!r}; convert to one unit"
+                f"{name}, {place}: subject {row['subject']} has a second value of "
+                f"{', '.join(key)} (the first is in {first}); a subject counts once: choose lines "
+                "(where, --where) or take means over a column such as the run (average, --average)"
             )
-        key = (name, row["region"], row["method"])
-        first = seen.setdefault((*key, row["subject"], row.get(AVERAGED, "")), line)
-        if first != line:
-            raise TableError(
-                f"{place}: subject {row['subject']} has a second value of {', '.join(key)} (the "
-                f"first is in line {first}); a subject counts once: --where chooses lines, "
-                "--average takes means over a column such as the run"
-            )
-        mean_of = values.setdefault(key, {}).setdefault(row["subject"], [])
-        mean_of.append(_value(row["value"], place))
+        value = _value(cells[mine["value"]], f"{name}, {place}")
+        values.setdefault(key, {}).setdefault(row["subject"], []).append(value)
     if not values:
         kept = "".join(f" with {column} = {text}" for column, text in where.items())
-        raise TableError(f"{path}: no lines{kept}")
+        raise TableError(f"{name}: no lines{kept}")
     means = {key: {p: math.fsum(v) / len(v) for p, v in of.items()} for key, of in values.items()}
-    return LongTable(path, means, units)
+    return LongTable(name, means, units)
 
 
-def _value(text: str, place: str) -> float:
+def _check_unit(units: dict[str, str], row: Mapping[str, str], place: str) -> None:
+    """One unit for every map."""
+    name, unit = row["map"], row["unit"]
+    if units.setdefault(name, unit) != unit:
+        raise TableError(f"{place}: {name} in {unit!r} after {units[name]!r}; convert to one unit")
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None else str(cell).strip()
+
+
+def _value(cell: object, place: str) -> float:
     try:
-        value = float(text)
-    except ValueError:
+        value = float(cell)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError):
         value = math.nan
     if not (math.isfinite(value) and value > 0.0):
         raise TableError(
-            f"{place}: value {text!r}, expected a positive number; percent has no meaning without"
+            f"{place}: value {cell!r}, expected a positive number; percent has no meaning without"
         )
     return value
 
 
-def _rows(
-    path: Path, mine: Mapping[str, str], where: Mapping[str, str]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, cells by our names) of the lines kept."""
+def _cells(table: Table, wanted: Sequence[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """("line 2", cells by column) of a table of any kind; rows in memory are counted from 0."""
+    if isinstance(table, Path | str):
+        yield from _cells_of_file(Path(table), wanted)
+    elif isinstance(table, SupportsColumns):
+        _check_columns("table", list(table.keys()), wanted)
+        columns = {column: list(table[column]) for column in dict.fromkeys(wanted)}
+        lengths = {column: len(cells) for column, cells in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise TableError(f"table: columns of unequal lengths: {lengths}")
+        for i, cells in enumerate(zip(*columns.values(), strict=True)):
+            yield f"row {i}", dict(zip(columns, cells, strict=True))
+    else:
+        for i, row in enumerate(table):
+            _check_columns(f"table, row {i}", list(row), wanted)
+            yield f"row {i}", row
+
+
+def _cells_of_file(path: Path, wanted: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, strict=True)
         try:
             heads = next(reader, [])
-            places = _places(path, heads, [*mine.values(), *where])
+            _check_columns(f"{path}, line 1", heads, wanted)
             for cells in reader:
-                line = reader.line_num
+                place = f"line {reader.line_num}"
                 if len(cells) != len(heads):
-                    raise TableError(
-                        f"{path}, line {line}: {len(cells)} cells, expected {len(heads)}"
-                    )
-                if any(cells[places[column]] != text for column, text in where.items()):
-                    continue
-                row = {name: cells[places[column]].strip() for name, column in mine.items()}
-                empty = [mine[name] for name, text in row.items() if not text]
-                if empty:
-                    raise TableError(f"{path}, line {line}: {', '.join(empty)} is empty")
-                yield line, row
+                    raise TableError(f"{path}, {place}: {len(cells)} cells, expected {len(heads)}")
+                yield place, dict(zip(heads, cells, strict=True))
         except (csv.Error, UnicodeDecodeError) as error:
             raise TableError(
                 f"{path}, after line {reader.line_num}: not a UTF-8 csv file ({error})"
             ) from error
 
 
-def _places(path: Path, heads: list[str], wanted: list[str]) -> dict[str, int]:
-    """Where each wanted column stands, once and only once."""
+def _check_columns(place: str, heads: Sequence[str], wanted: Sequence[str]) -> None:
+    """Every wanted column stands there once and only once."""
     wrong = [column for column in dict.fromkeys(wanted) if heads.count(column) != 1]
-    if wrong:
-        raise TableError(
-            f"{path}, line 1: expected each of the columns {', '.join(wrong)} once, got "
-            f"{', '.join(heads) or 'nothing'}; --column NAME=COLUMN says what the file calls them"
-        )
-    return {column: heads.index(column) for column in wanted}
-
-
-def blocks_of(table: LongTable, *, reference: str) -> list[Block]:
-    """Every other method against ``reference``, comparisons over the same subjects together.
-
-    They are in order of map, then method, then region, each in order of appearance.
-
-    Raises:
-        TableError: no such method, no other method, or a subject with one method and not the other.
-    """
-    methods = list(dict.fromkeys(method for _, _, method in table.values))
-    if reference not in methods or len(methods) < 2:
-        raise TableError(
-            f"{table.path}: expected the reference {reference!r} and another method, got "
-            f"{', '.join(methods)}"
-        )
-    found: dict[tuple[str, ...], list[tuple[Endpoint, list[float], list[float]]]] = {}
-    maps = list(table.units)
-    keys = sorted(table.values, key=lambda key: (maps.index(key[0]), methods.index(key[2])))
-    for name, region, method in keys:
-        if method == reference:
-            continue
-        test = table.values[name, region, method]
-        endpoint = Endpoint(name, region, table.units[name], method, reference)
-        against = _partners(table, endpoint)
-        unpaired = sorted(test.keys() ^ against.keys())
-        if unpaired:
-            raise TableError(
-                f"{table.path}: {endpoint}: {plural(len(unpaired), 'subject')} with one method and "
-                f"not the other ({', '.join(unpaired[:3])}{' ...' if len(unpaired) > 3 else ''}); "
-                "both are needed"
-            )
-        subjects = tuple(sorted(test))
-        row = endpoint, [test[p] for p in subjects], [against[p] for p in subjects]
-        found.setdefault(subjects, []).append(row)
-    return [
-        Block(subjects, endpoints, np.array(test), np.array(references))
-        for subjects, rows in found.items()
-        for endpoints, test, references in [tuple(zip(*rows, strict=True))]
-    ]
-
-
-def _partners(table: LongTable, endpoint: Endpoint) -> Mapping[str, float]:
-    key = (endpoint.map, endpoint.region, endpoint.reference)
-    if key not in table.values:
-        raise TableError(f"{table.path}: {endpoint}: the reference has no values there")
-    return table.values[key]
+    if not wrong:
+        return
+    old = [f"'{then}' is called '{now}' now: rename it" for now, then in RENAMED.items()
+           if now in wrong and then in heads]  # fmt: skip
+    raise TableError(
+        f"{place}: expected each of the columns {', '.join(wrong)} once, got "
+        f"{', '.join(map(str, heads)) or 'nothing'}; "
+        + "".join(f"{hint}, or " for hint in old)
+        + "say what the table calls them (columns, --column NAME=COLUMN)"
+    )

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.evaluation.formats import latex
-from qsr_jax.statistics import Comparison
+from qsr_jax.evaluation.formats.latex import to_latex
+from qsr_jax.evaluation.formats.table import Column, Group, Line, Num, Part, Table
+from qsr_jax.statistics import Adjusted, Comparison
 
 UNITLESS = re.compile(
     r"n$|(deming|regression|proportional_bias|passing_bablok)\.slope|(concordance|icc_)"
@@ -33,7 +34,7 @@ def save_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
                 writer.writerow([*names, row["n"], quantity, unit, value])
 
 
-def leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """("bland_altman.low_interval.high", value) of everything but the endpoint."""
     for key, value in node.items():
         if key == "endpoint":
@@ -56,21 +57,21 @@ def safe(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name)
 
 
-HEADS = (
-    latex.Column("Map", align="l"),
-    latex.Column("Region", align="l"),
-    latex.Column("Method", align="l"),
-    latex.Column("n"),
-    latex.Column("mean (SD)", group="Test"),
-    latex.Column("mean (SD)", group="Reference"),
-    latex.Column("mean", group="Difference"),
-    latex.Column("TOST interval", group="Difference"),
-    latex.Column("margin", group="Equivalence"),
-    latex.Column("P", group="Equivalence"),
-    latex.Column("bias", "%", group="Bland-Altman"),
-    latex.Column("95 % limits", "%", group="Bland-Altman"),
-    latex.Column("Slope"),
-    latex.Column("CCC"),
+COLUMNS = (
+    Column("Map", align="l"),
+    Column("Region", align="l"),
+    Column("Method", align="l"),
+    Column("n"),
+    Column("mean (SD)", group="Test"),
+    Column("mean (SD)", group="Reference"),
+    Column("mean", group="Difference"),
+    Column("TOST interval", group="Difference"),
+    Column("margin", group="Equivalence"),
+    Column("P", group="Equivalence"),
+    Column("bias", "%", group="Bland-Altman"),
+    Column("95 % limits", "%", group="Bland-Altman"),
+    Column("Slope"),
+    Column("CCC"),
 )
 
 
@@ -79,14 +80,19 @@ def digits_of(spread: float) -> int:
     return next((digits for digits in range(4) if spread * 10**digits >= 10.0), 4)
 
 
+def span(low: float, high: float, digits: int) -> tuple[Part, ...]:
+    """An interval, "-1.2 to 3.4": a dash between signs is hard to read."""
+    return Num(low, digits), " to ", Num(high, digits)
+
+
 def latex_tables(
-    comparisons: Sequence[Comparison], corrected: Sequence[Mapping[str, Mapping[str, float]]]
+    comparisons: Sequence[Comparison], corrected: Sequence[Mapping[str, Adjusted]]
 ) -> str:
     """A LaTeX table per map and method, P of equivalence corrected by Holm over all of them."""
-    rows: dict[tuple[str, str], list[Sequence[str]]] = {}
-    for comparison, extra in zip(comparisons, corrected, strict=True):
+    lines: dict[tuple[str, str], list[Line]] = {}
+    for comparison, p in zip(comparisons, corrected, strict=True):
         key = comparison.endpoint.map, comparison.endpoint.test
-        rows.setdefault(key, []).append(_latex_row(comparison, extra))
+        lines.setdefault(key, []).append(_line(comparison, p))
     first, reference = comparisons[0].equivalence_percent, comparisons[0].endpoint.reference
     note = (
         f"Margin of equivalence: {first.margin_percent:g} % of the mean of {reference}. TOST "
@@ -95,32 +101,36 @@ def latex_tables(
         "CCC: Lin's concordance."
     )
     return "\n".join(
-        latex.table(
-            HEADS,
-            lines,
-            caption=f"{name}, {method}: agreement with {reference}; n counts subjects.",
-            label=f"tab:agreement-{safe(name)}-{safe(method)}",
-            notes=[note],
+        to_latex(
+            Table(
+                name=f"agreement-{safe(name)}-{safe(method)}",
+                title=f"{name}, {method}: agreement with {reference}; n counts subjects.",
+                caption="",
+                columns=COLUMNS,
+                groups=[Group(mine)],
+                notes=[note],
+            )
         )
-        for (name, method), lines in rows.items()
+        for (name, method), mine in lines.items()
     )
 
 
-def _latex_row(c: Comparison, corrected: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+def _line(c: Comparison, corrected: Mapping[str, Adjusted]) -> Line:
     tost, relative, digits = c.equivalence_percent, c.bland_altman_percent, digits_of(c.paired_t.sd)
-    return (
-        *map(latex.escape, (f"{c.endpoint.map} ({c.endpoint.unit})", c.endpoint.region)),
-        *(latex.escape(c.endpoint.test), str(c.n)),
-        *(
-            f"{latex.number(s.mean, digits)} ({latex.number(s.sd, digits)})"
-            for s in (c.test, c.reference)
-        ),
-        latex.number(tost.difference, digits, signed=True),
-        latex.interval(tost.interval.low, tost.interval.high, digits),
-        latex.number(tost.margin, digits),
-        latex.p_value(corrected["equivalence_percent"]["holm"]),
-        latex.number(relative.bias, 2, signed=True),
-        latex.interval(relative.low, relative.high, 2),
-        latex.number(c.regression.slope, 3),
-        latex.number(c.concordance.value, 3),
+    return Line(
+        [
+            f"{c.endpoint.map} ({c.endpoint.unit})",
+            c.endpoint.region,
+            c.endpoint.test,
+            str(c.n),
+            *((Num(s.mean, digits), " (", Num(s.sd, digits), ")") for s in (c.test, c.reference)),
+            Num(tost.difference, digits, signed=True),
+            span(tost.interval.low, tost.interval.high, digits),
+            Num(tost.margin, digits),
+            Num(float(corrected["equivalence_percent"].holm), p=True),
+            Num(relative.bias, 2, signed=True),
+            span(relative.low, relative.high, 2),
+            Num(c.regression.slope, 3),
+            Num(c.concordance.value, 3),
+        ]
     )

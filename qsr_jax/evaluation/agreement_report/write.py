@@ -5,19 +5,16 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from qsr_jax.evaluation.agreement_report import figures
-from qsr_jax.evaluation.agreement_report.long_table import Block
+from qsr_jax.evaluation.agreement_report.blocks import Block
 from qsr_jax.evaluation.agreement_report.tables import latex_tables, safe, save_csv
+from qsr_jax.evaluation.agreement_report.terminal import Agreement
 from qsr_jax.files.staged import check_ours, replaced_folder
-from qsr_jax.statistics import Comparison, Plan, adjust, compare
+from qsr_jax.statistics import Comparison
 
 FORMAT = "qsr_jax-agreement"
 DOCUMENT = "agreement.json"
-
-FAMILIES = ("paired_t", "signed_rank", "equivalence_percent", "equivalence_units")
-"""Tests whose P values are corrected, each over all comparisons that have it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,98 +25,60 @@ class Drawing:
     draw: Callable[..., bytes]
 
 
+Watch = Callable[..., Iterable[Drawing]]
+"""``watch(drawings, desc=..., unit=...)`` hands on what is to be drawn, as ``tqdm`` does."""
+
+
 def check_target(out: Path) -> None:
     """Refuses a folder that holds anything but an older agreement (ValueError)."""
     check_ours(out, document=DOCUMENT, form=FORMAT)
 
 
-def compare_all(blocks: Sequence[Block], *, plan: Plan) -> list[Comparison]:
-    """Comparisons of all blocks.
-
-    Raises:
-        ValueError: degenerate input, naming the comparison or the first of its block; a margin
-            for a map that is not there.
-    """
-    maps = {endpoint.map for block in blocks for endpoint in block.endpoints}
-    unknown = sorted(plan.margins.keys() - maps)
-    if unknown:
-        raise ValueError(f"margin for {', '.join(unknown)}, but the maps are {', '.join(maps)}")
-    comparisons: list[Comparison] = []
-    for block in blocks:
-        try:
-            comparisons += compare(block.endpoints, block.test, block.reference, plan=plan)
-        except ValueError as error:
-            if any(str(error).startswith(str(endpoint)) for endpoint in block.endpoints):
-                raise
-            raise ValueError(f"{block.endpoints[0]}: {error}") from error
-    return comparisons
-
-
-def adjusted(comparisons: Sequence[Comparison]) -> list[dict[str, dict[str, float]]]:
-    """Per comparison, the corrected P values of each of :data:`FAMILIES`."""
-    corrected: list[dict[str, dict[str, float]]] = [{} for _ in comparisons]
-    for name in FAMILIES:
-        tests = {i: getattr(c, name) for i, c in enumerate(comparisons)}
-        p = {i: test.p for i, test in tests.items() if test is not None}
-        if not p:
-            continue
-        family = adjust(list(p.values()))
-        for i, holm, hochberg in zip(p, family.holm, family.benjamini_hochberg, strict=True):
-            corrected[i][name] = {
-                "tests": family.tests,
-                "holm": float(holm),
-                "benjamini_hochberg": float(hochberg),
-            }
-    return corrected
-
-
 def write_agreement(
     out: Path,
     blocks: Sequence[Block],
+    found: Agreement,
     *,
-    plan: Plan,
-    about: Mapping[str, Any],
+    about: Mapping[str, object],
     plots: str,
-    watch: Callable[..., Iterable[Drawing]] = lambda drawings, **_: drawings,
-) -> list[Comparison]:
-    """Computes everything, saves all numbers, then draws; ``out`` appears or changes as a whole.
+    watch: Watch = lambda drawings, **_: drawings,
+) -> None:
+    """Saves all numbers, then draws; ``out`` appears or changes as a whole.
 
     Args:
         out: folder to make, or an older agreement to replace.
-        blocks: what to compare.
-        plan: how.
+        blocks: what was compared.
+        found: the comparisons of all blocks, in their order.
         about: what else ``agreement.json`` should say, JSON values.
         plots: "svg" or "png".
         watch: hands on what is to be drawn and may show how far it is, as tqdm does.
 
     Raises:
-        ValueError: ``out`` holds something else, or degenerate input.
+        ValueError: ``out`` holds something else, or two plots would have one name.
         WriteError: the disk refused; an older folder is still in place.
     """
     check_target(out)
-    comparisons = compare_all(blocks, plan=plan)
-    corrected = adjusted(comparisons)
     rows = [
-        dataclasses.asdict(comparison) | {"adjusted": extra}
-        for comparison, extra in zip(comparisons, corrected, strict=True)
+        dataclasses.asdict(comparison)
+        | {"adjusted": {name: dataclasses.asdict(p) for name, p in corrected.items()}}
+        for comparison, corrected in zip(found.comparisons, found.adjusted, strict=True)
     ]
     with replaced_folder(out) as folder:
         save_csv(folder / "agreement.csv", rows)
-        text = latex_tables(comparisons, corrected)
+        text = latex_tables(found.comparisons, found.adjusted)
         (folder / "agreement.tex").write_text(text, encoding="utf-8")
-        for drawing in watch(_drawings(blocks, comparisons), desc="plots", unit="plot"):
+        for drawing in watch(_drawings(blocks, found.comparisons), desc="plots", unit="plot"):
             (folder / f"{drawing.name}.{plots}").write_bytes(drawing.draw(kind=plots))
         document = {
             "format": FORMAT,
             "version": 1,
             "about": dict(about),
-            "plan": dataclasses.asdict(plan),
+            "plan": dataclasses.asdict(found.plan),
             "files": sorted(path.name for path in folder.iterdir()),
             "comparisons": rows,
         }
         saved = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / DOCUMENT).write_text(saved + "\n", encoding="utf-8")
-    return comparisons
 
 
 def _drawings(blocks: Sequence[Block], comparisons: Sequence[Comparison]) -> list[Drawing]:
