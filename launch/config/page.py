@@ -9,6 +9,10 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 
+PAGES = Path(__file__).parents[2] / "configs"
+"""Beside ``launch/``, in a clone and in an installed package."""
+
+
 class ConfigError(ValueError):
     """A config file or an override is not what the page of defaults allows."""
 
@@ -18,9 +22,9 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         required=True,
-        metavar="FILE",
-        help="page of the experiment (see configs/); override a value with --config.key=value, "
-        "for example --config.map=t2",
+        metavar="PAGE",
+        help=f"page of the experiment: a file, or one of {', '.join(shipped_pages())}; override "
+        "a value with --config.key=value, for example --config.map=t2",
     )
 
 
@@ -35,14 +39,37 @@ def parse_with_config(
     return arguments, load_config(arguments.config, rest)
 
 
+def shipped_pages() -> list[str]:
+    """Names of the pages in ``configs/``, for ``--config NAME``."""
+    return sorted(path.stem for path in PAGES.glob("*.py") if path.stem != "__init__")
+
+
+def find_page(page: str | Path) -> Path:
+    """The file of a page that is given by its path or, shipped ones, by its bare name.
+
+    Raises:
+        ConfigError: neither a file nor the name of a shipped page.
+    """
+    shipped = PAGES / f"{page}.py"
+    if Path(page).is_file():
+        return Path(page)
+    if str(page) in shipped_pages():
+        return shipped
+    near = difflib.get_close_matches(Path(page).stem, shipped_pages(), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(
+        f"config {page}: no such file{hint} Expected a file, or the name of a shipped page: "
+        f"{', '.join(shipped_pages())}"
+    )
+
+
 def load_config(page: str, overrides: Sequence[str] = ()) -> ConfigDict:
     """Opens a page and applies overrides such as ``--config.data.crop=32``.
 
     Raises:
         ConfigError: no such page, an unknown key, or a value of another type.
     """
-    if not Path(page).is_file():
-        raise ConfigError(f"config {page}: no such file; see configs/ for the pages that exist")
+    page = str(find_page(page))
     words = ["launch", f"--config={page}", *overrides]
     values = flags.FlagValues()
     try:
@@ -59,7 +86,7 @@ def load_config(page: str, overrides: Sequence[str] = ()) -> ConfigDict:
 
 def flatten(config: ConfigDict) -> dict[str, object]:
     """All leaves of a config by dotted key, JSON-like values."""
-    leaves = {}
+    leaves: dict[str, object] = {}
     for key, value in config.items():
         if isinstance(value, ConfigDict):
             leaves |= {f"{key}.{name}": leaf for name, leaf in flatten(value).items()}
