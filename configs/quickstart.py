@@ -21,9 +21,9 @@ def get_config() -> ConfigDict:
     config = srgan.get_config()
     config.data.batch_size = 12  # batch norm wants variety more than size
     config.data.crop = 20
-    config.generator.features = 32
-    config.generator.blocks = 3
-    config.generator.norm_momentum = 0.95
+    config.model.features = 32
+    config.model.blocks = 3
+    config.model.norm_momentum = 0.95
     config.discriminator.features = (16, 16, 32, 32, 64, 64, 128, 128)
     config.vgg.weights = "random"
     config.vgg.layer = "conv3_4"

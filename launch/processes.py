@@ -88,12 +88,6 @@ def taking_part(arguments: argparse.Namespace) -> Iterator[None]:
     leave()
 
 
-def say(text: str) -> None:
-    """Prints once, however many processes there are."""
-    if is_first():
-        print(text, flush=True)
-
-
 def _leave_at_once(error: BaseException) -> None:
     who = "" if alone() else f"process {jax.process_index()} of {jax.process_count()}: "
     if isinstance(error, (ValueError, OSError, SystemExit)):

@@ -19,9 +19,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 import jax
 import numpy as np
 import pytest
-from small_networks import small_networks
+from small_networks import optimizers, small_srgan, small_task
 
-from qsr_jax.models.weights import random_vgg19
+from qsr_jax.models.vgg19 import random_vgg19
+from qsr_jax.training.plan import sample_example
 from qsr_jax.training.state import init_state
 
 
@@ -50,10 +51,12 @@ def vgg_parameters() -> dict:
 
 @pytest.fixture(scope="session")
 def small_state():
-    """A fresh state of :func:`small_networks`, as host arrays."""
-    networks = small_networks(None)
+    """A fresh state of :func:`small_srgan`, as host arrays."""
+    objective = small_srgan(None)
     make = jax.jit(
-        lambda: init_state(jax.random.key(0), networks, lr_shape=(16, 16), averaged=True)
+        lambda: init_state(
+            jax.random.key(0), objective, sample_example(small_task()), optimizers(), averaged=True
+        )
     )
     return jax.device_get(make())
 

@@ -15,7 +15,7 @@ nothing that a restart could mistake for a checkpoint. A damaged step is set asi
 
 import logging
 
-from qsr_jax.checkpoint.document import REQUIRED
+from qsr_jax.checkpoint.document import FORMAT_VERSION, REQUIRED
 from qsr_jax.checkpoint.errors import CheckpointError, DamageError
 from qsr_jax.checkpoint.reading import load_document, load_generator
 from qsr_jax.checkpoint.seal import sealed_steps
@@ -28,6 +28,7 @@ for _name in ("absl", "asyncio"):
 __all__ = [
     "BEST",
     "DAMAGED",
+    "FORMAT_VERSION",
     "LATEST",
     "REQUIRED",
     "CheckpointError",

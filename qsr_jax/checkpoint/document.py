@@ -5,15 +5,21 @@ from typing import Any
 
 from qsr_jax.checkpoint.errors import CheckpointError
 
+FORMAT_VERSION = 2
+"""Of the document and the state beside it. Version 1 held one map and one pair of networks."""
+
 REQUIRED = {
-    "map": "which map the generator makes",
-    "unit": "the physical unit of its output",
-    "network_max": "the normalisation: the physical value that is +1 in network scale",
+    "version": "of the format",
+    "maps": "which maps the network makes, in the order of its channels",
+    "unit": "the physical unit of each",
+    "network_max": "the normalisation: the physical value of each that is +1 in network scale",
     "scale": "the factor between the grids",
     "grid_alignment": "how the fine grid lies on the coarse one",
     "lr_shape": "rows and columns of a coarse image",
     "lr_spacing_mm": "voxel size of a coarse image",
-    "generator": "the generator's architecture",
+    "model": "the network and its fields",
+    "task": "what goes in and comes out, in which scale",
+    "objective": "what it was trained for",
 }
 """Keys a document must have, and what each says."""
 
@@ -22,8 +28,14 @@ def check_document(document: Mapping[str, Any], *, where: str) -> None:
     """Refuses a document without which the weights are just numbers.
 
     Raises:
-        CheckpointError: a key of :data:`REQUIRED` is missing.
+        CheckpointError: another version wrote it, or a key of :data:`REQUIRED` is missing.
     """
+    version = document.get("version", 1)
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{where}: written in format {version}, this version of qsr_jax reads format "
+            f"{FORMAT_VERSION}; train again, or use the version that wrote it"
+        )
     missing = [f"{key} ({REQUIRED[key]})" for key in REQUIRED if key not in document]
     if missing:
         raise CheckpointError(

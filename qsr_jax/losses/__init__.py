@@ -1,28 +1,58 @@
-"""The paper's losses, equations 1-3, one value per sample.
+"""Losses by name, one value per sample.
 
-Images are network scale (n, h, w, 1). Nothing is reduced over samples here: how a batch becomes one
-number (mean or sum, over one device or eight) is said once, by the training step.
+Nothing is reduced over samples here: how a batch becomes one number (mean or sum, over one device
+or eight) is said once, by the training step. To add a loss: one function in this room and one line
+in :data:`LOSSES`; a config page then gives it a weight under ``loss.terms``.
 """
 
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
 import jax
-import jax.numpy as jnp
+
+from qsr_jax.losses.adversarial import adversarial, discriminator
+from qsr_jax.losses.perceptual import content
+from qsr_jax.losses.physics import contrast_consistency
+from qsr_jax.losses.pixel import charbonnier, mae, mse
+
+Kind = Literal["pixel", "maps", "adversarial", "features"]
+"""What a loss is a function of:
+
+- ``pixel``: (output, target, weights), all in network scale;
+- ``maps``: the same in physical units, and the names of the maps;
+- ``adversarial``: the discriminator's logits of the output;
+- ``features``: frozen features of output and target.
+"""
 
 
-def mae(sr: jax.Array, hr: jax.Array) -> jax.Array:
-    """Equation 1: mean absolute error of each image, (n,)."""
-    return jnp.abs(sr - hr).mean(axis=(1, 2, 3))
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """A row of :data:`LOSSES`: the function, and what it is a function of."""
+
+    values: Callable[..., jax.Array]
+    kind: Kind
 
 
-def adversarial(logits_fake: jax.Array) -> jax.Array:
-    """Equation 2 before its sum over samples: -log D(G(x)), (n,), from the logits of D."""
-    return jax.nn.softplus(-logits_fake)
+LOSSES: dict[str, Loss] = {
+    "mae": Loss(mae, "pixel"),
+    "mse": Loss(mse, "pixel"),
+    "charbonnier": Loss(charbonnier, "pixel"),
+    "t2w": Loss(contrast_consistency, "maps"),
+    "gan": Loss(adversarial, "adversarial"),
+    "vgg": Loss(content, "features"),
+}
+"""Every loss that a config page can weigh."""
 
-
-def content(features_sr: jax.Array, features_hr: jax.Array) -> jax.Array:
-    """Equation 3: mean squared difference of VGG features (n, h, w, c), one value per image."""
-    return jnp.square(features_sr - features_hr).mean(axis=(1, 2, 3))
-
-
-def discriminator(logits_real: jax.Array, logits_fake: jax.Array) -> jax.Array:
-    """Binary cross-entropy of the discriminator on one real and one generated image, (n,)."""
-    return jax.nn.softplus(-logits_real) + jax.nn.softplus(logits_fake)
+__all__ = [
+    "LOSSES",
+    "Kind",
+    "Loss",
+    "adversarial",
+    "charbonnier",
+    "content",
+    "contrast_consistency",
+    "discriminator",
+    "mae",
+    "mse",
+]

@@ -1,5 +1,6 @@
-"""Networks by name. A new generator is one file here and one line in :data:`GENERATORS`."""
+"""Networks by name, each with its own fields; and VGG-19's features, frozen."""
 
-from qsr_jax.models.srgan import Generator
+from qsr_jax.models.build import NETWORKS, ModelError, build_model
 
-GENERATORS = {"srgan": Generator}
+__all__ = ["NETWORKS", "ModelError", "build_model"]
+GENERATORS = NETWORKS

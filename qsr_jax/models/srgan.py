@@ -1,18 +1,28 @@
-"""The SRGAN generator (paper, Figure 1A and "Network Architecture"; Ledig 2017, arXiv:1609.04802).
+"""The paper's SRGAN, generator and discriminator (Figure 1; Ledig 2017, arXiv:1609.04802).
 
-9x9 convolution; residual blocks of two 3x3 convolutions with batch norm; a closing 3x3 convolution
-with the long skip; a 1x1 convolution to ``scale**2`` channels; pixel shuffle; tanh. One map in, the
-same map out on a finer grid, both in network scale.
+Generator: 9x9 convolution; residual blocks of two 3x3 convolutions with batch norm; a closing 3x3
+convolution with the long skip; a 1x1 convolution to ``scale**2`` channels; pixel shuffle; tanh. One
+map in, the same map out on a finer grid, both in network scale.
+
+Discriminator: eight 3x3 convolutions with leaky ReLU, batch norm on all but the first, and one
+fully connected output: the *logit*; the paper's probability is its sigmoid, which the losses
+contain.
 
 Where the paper is silent: 64 features, the long skip around the block trunk and batch norm after
 its closing convolution are SRGAN's; nothing follows the shuffle, so that tanh is the last layer.
+Widths 64, 64, 128, 128, 256, 256, 512, 512 with stride 2 at every second convolution and slope 0.2
+are SRGAN's too. The features are averaged over space before the fully connected output, so that one
+network judges crops and whole slices of any size (SRGAN's Dense(1024) on a 512 x 512 image alone
+would hold 537 million weights).
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 
+from qsr_jax.models.norm import BatchNorm
 from qsr_jax.models.precision import lowered, restored
 
 
@@ -54,12 +64,13 @@ class ResidualBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Maps (n, h, w, 1) to (n, scale*h, scale*w, 1), network scale in and out.
+    """Maps (n, h, w, c) to (n, scale*h, scale*w, channels), network scale in and out.
 
     Attributes:
         features: width of every convolution but the last.
         blocks: number of residual blocks (paper: 5).
         scale: factor between the grids (paper: 2).
+        channels: maps that come out (paper: 1).
         norm_momentum: share of the old value kept by the running statistics of batch norm.
         axis_name: device axis over which batch statistics are shared, or None.
         dtype: in which the trunk computes, None: as its inputs; the first and the last convolution
@@ -67,10 +78,16 @@ class Generator(nn.Module):
         remat: whether the backward pass computes each block again instead of keeping it.
     """
 
+    RANGES: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "features": (1, 4096),
+        "blocks": (1, 256),
+        "norm_momentum": (0.0, 0.9999),
+    }
     features: int
     blocks: int
     scale: int
     norm_momentum: float
+    channels: int = 1
     axis_name: str | None = None
     dtype: Any = None
     remat: bool = False
@@ -98,5 +115,39 @@ class Generator(nn.Module):
             dtype=self.dtype,
         )(y)
         y = restored(nn.relu(x + y))
-        y = nn.Conv(self.scale**2, (1, 1))(y)  # (n, h, w, scale^2)
+        y = nn.Conv(self.scale**2 * self.channels, (1, 1))(y)
         return nn.tanh(pixel_shuffle(y, self.scale))
+
+
+class Discriminator(nn.Module):
+    """Maps images (n, h, w, c) in network scale to logits (n,); positive means "real".
+
+    Attributes:
+        features: widths of the convolutions; every second one halves the image.
+        axis_name: device axis over which batch statistics are shared, or None.
+        dtype: in which convolutions compute, None: as their inputs; parameters, statistics and
+            logits stay float32.
+    """
+
+    features: Sequence[int]
+    axis_name: str | None = None
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Runs the network. It only ever judges in training, so it has no running statistics."""
+        for index, width in enumerate(self.features):
+            stride = 1 + index % 2
+            x = nn.Conv(
+                width,
+                (3, 3),
+                strides=(stride, stride),
+                use_bias=index == 0,
+                dtype=self.dtype,
+            )(x)
+            if index > 0:
+                x = BatchNorm(
+                    axis_name=self.axis_name, dtype=self.dtype, name=f"BatchNorm_{index - 1}"
+                )(x)
+            x = nn.leaky_relu(x, 0.2)
+        return nn.Dense(1)(restored(x).mean(axis=(1, 2)))[:, 0]

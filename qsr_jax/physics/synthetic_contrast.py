@@ -88,7 +88,7 @@ def weighted(
     """
 
     def left(t_ms: float) -> jax.Array:
-        return jnp.exp(-t_ms / t1_ms)
+        return _decay(t_ms, t1_ms)
 
     cosine = jnp.cos(jnp.deg2rad(sequence.flip_deg))
     recovered = left(sequence.tr_ms)
@@ -99,5 +99,16 @@ def weighted(
             state = (1.0 - 2.0 * left(ti_ms) + recovered) / (1.0 + cosine * recovered)
         case (first_ms, second_ms):
             state = 1.0 - 2.0 * left(second_ms) + 2.0 * left(first_ms) - recovered
-    image = pd_percent * state * jnp.exp(-sequence.te_ms / t2_ms)
+    image = pd_percent * state * _decay(sequence.te_ms, t2_ms)
     return image if sequence.signed else jnp.abs(image)
+
+
+SHORTEST_MS = 1e-6
+"""Relaxation times below it have decayed; the quotient's gradient would be infinity times zero."""
+
+
+def _decay(t_ms: float, relaxation_ms: jax.Array) -> jax.Array:
+    """``exp(-t / T)``, 0 with a gradient of 0 where T is 0, so that it can stand in a loss."""
+    relaxation_ms = jnp.asarray(relaxation_ms)
+    lives = relaxation_ms > SHORTEST_MS
+    return jnp.where(lives, jnp.exp(-t_ms / jnp.where(lives, relaxation_ms, 1.0)), 0.0)

@@ -7,14 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.training.state import Networks
-
 PRECISIONS = ("float32", "bfloat16")
 MATMULS = ("default", "high", "highest")
 
 
 @dataclasses.dataclass(frozen=True)
-class Computing:
+class ComputeOptions:
     """Choices that change rounding, memory or speed, but not the equations.
 
     Attributes:
@@ -46,18 +44,6 @@ class Computing:
         if self.parts < 1:
             raise ValueError(f"a batch cannot be taken in {self.parts} parts; expected 1 or more")
 
-    def applied_to(self, networks: Networks) -> Networks:
-        """The same networks, computing in :attr:`precision`."""
-        if self.precision == "float32":
-            return networks
-        dtype = jnp.dtype(self.precision)
-        return dataclasses.replace(
-            networks,
-            generator=networks.generator.clone(dtype=dtype),
-            discriminator=networks.discriminator.clone(dtype=dtype),
-            features=networks.features.clone(dtype=dtype),
-        )
-
     def summed(self, shares: Callable[[Any], Any], batch: Any) -> Any:
         """Sum of ``shares(piece)`` over the :attr:`parts` pieces of a batch.
 
@@ -82,5 +68,5 @@ class Computing:
         return jax.lax.scan(add, nothing, pieces, unroll=self.unroll)[0]
 
 
-PLAIN = Computing(precision="float32", matmul="default", parts=1, unroll=True)
+PLAIN = ComputeOptions(precision="float32", matmul="default", parts=1, unroll=True)
 """What configs/srgan.py asks for on a CPU."""

@@ -3,21 +3,18 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-ORDER = (
-    "mae",
-    "discriminator",
-    "p_real",
-    "p_fake",
-    "gan",
-    "vgg",
-    "total",
-    "discriminator_gradient_norm",
-    "generator_gradient_norm",
-    "discriminator_norm",
-    "generator_norm",
-    "average_norm",
-)
-"""Metrics in the order in which a step makes them: the first bad one is the cause."""
+KINDS = ("", "_weighted", "_gradient_size", "total", "_gradient_norm", "_norm")
+"""Endings of metrics in the order in which a step makes them: the first bad one is the cause."""
+
+FIRST = ("mae", "discriminator", "p_real", "p_fake")
+"""Terms that come before the others, which lean on them."""
+
+
+def order_of(name: str) -> tuple[int, int]:
+    """Where a metric comes in a step; terms first, then what is made of them."""
+    endings = [k for k, ending in enumerate(KINDS) if ending and name.endswith(ending)]
+    term = FIRST.index(name) if name in FIRST else len(FIRST)
+    return (endings[0] if endings else 0), term
 
 
 class NonFiniteError(ValueError):
@@ -47,7 +44,7 @@ def check_finite(
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]
     if not bad:
         return
-    first = min(bad, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    first = min(bad, key=order_of)
     records = ", ".join(describe(int(i)) for i in sample_ids)
     raise NonFiniteError(
         f"step {done}: {first} is {metrics[first]} (of {len(bad)} values that are not finite); "

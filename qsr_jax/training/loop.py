@@ -7,12 +7,11 @@ from typing import Any
 
 import jax
 
-from qsr_jax.training.dispatch import one_by_one, together
-from qsr_jax.training.metric_log import Recorder
-from qsr_jax.training.parallel import ASKED, split_over_devices, with_wish
+from qsr_jax.training.metric_log import NullLogger, Recorder
+from qsr_jax.training.parallel import STOP_FLAG, attach_stop_flag, split_over_devices
 from qsr_jax.training.processes import alone
-from qsr_jax.training.state import GanState
-from qsr_jax.training.steps import Metrics, Step
+from qsr_jax.training.state import TrainState
+from qsr_jax.training.step import Metrics, Step
 from qsr_jax.types import Batch
 
 
@@ -42,24 +41,23 @@ class Callbacks:
         stop: whether somebody asked this process to stop; all of them then save and return.
     """
 
-    validate: Callable[[int, GanState], None]
-    save: Callable[[int, GanState], None]
+    validate: Callable[[int, TrainState], None]
+    save: Callable[[int, TrainState], None]
     inspect: Callable[[int, Mapping[str, float], Sequence[int]], None]
     stop: Callable[[], bool]
 
 
 def fit(
-    state: GanState,
+    state: TrainState,
     *,
     first_step: int,
     step_of: Callable[[int], Step],
     frozen: Any,
     batches: Iterator[Batch],
     cadence: Cadence,
-    recorder: Recorder,
+    recorder: Recorder | NullLogger,
     call: Callbacks,
-    per_call: int = 1,
-) -> tuple[GanState, int]:
+) -> tuple[TrainState, int]:
     """Takes steps ``first_step`` … ``cadence.total_steps - 1``, fewer when asked to stop.
 
     The metrics of a step are read after the next one has been dispatched, so that the device does
@@ -75,24 +73,22 @@ def fit(
         cadence: when to do what.
         recorder: where metrics go.
         call: what to do then.
-        per_call: steps that one call of the compiled step takes, see
-            :mod:`qsr_jax.training.dispatch`; everything due must be a multiple of it.
 
     Returns:
         The last state and the number of steps it has taken.
     """
     ledger = _Ledger(cadence, recorder, call.inspect)
     done = first_step
-    for number in range(first_step, cadence.total_steps, per_call):
+    for number in range(first_step, cadence.total_steps):
         with ledger.pace.waiting():
-            taken = [next(batches) for _ in range(per_call)]
-        parts = together([split_over_devices(batch) for batch in taken])
+            batch = next(batches)
+        part = split_over_devices(batch)
         if not alone():
-            parts = with_wish(parts, asked=call.stop())
-        state, metrics = step_of(number)(state, frozen, parts)
+            part = attach_stop_flag(part, asked=call.stop())
+        state, metrics = step_of(number)(state, frozen, part)
         ledger.settle()
-        done = number + per_call
-        ledger.note(done, metrics, [batch["sample_id"] for batch in taken])
+        done = number + 1
+        ledger.note(done, metrics, batch["sample_id"])
         stopping = call.stop() if alone() else ledger.asked
         if cadence.due(done, cadence.validate_every) and not stopping:
             ledger.settle()
@@ -110,30 +106,29 @@ def fit(
 class _Ledger:
     """Holds the metrics of the newest step until the next has been dispatched."""
 
-    def __init__(self, cadence: Cadence, recorder: Recorder, inspect: Callable) -> None:
+    def __init__(
+        self, cadence: Cadence, recorder: Recorder | NullLogger, inspect: Callable
+    ) -> None:
         self.pace = _Pace()
         self._cadence, self._recorder, self._inspect = cadence, recorder, inspect
-        self._unread: tuple[int, Metrics, Sequence[Sequence[int]]] | None = None
+        self._unread: tuple[int, Metrics, Sequence[int]] | None = None
         self.asked = False
 
-    def note(self, done: int, metrics: Metrics, sample_ids: Sequence[Sequence[int]]) -> None:
-        """Of one call: the steps after it, and the sample ids of each of its steps."""
+    def note(self, done: int, metrics: Metrics, sample_ids: Sequence[int]) -> None:
+        """Of one step: its number, metrics and sample ids."""
         self._unread = (done, metrics, sample_ids)
-        self.pace.count(sum(map(len, sample_ids)) * jax.process_count())
+        self.pace.count(len(sample_ids) * jax.process_count())
 
     def settle(self) -> None:
         if self._unread is None:
             return
-        last, metrics, sample_ids = self._unread
-        self._unread, fetched = None, jax.device_get(metrics)
-        self.asked = bool(fetched.pop(ASKED, 0))
-        steps = one_by_one(fetched, len(sample_ids))
-        first = last - len(steps) + 1
-        for done, (values, ids) in enumerate(zip(steps, sample_ids, strict=True), start=first):
-            self._inspect(done, values, ids)
-            if self._cadence.due(done, self._cadence.log_every):
-                self._recorder.scalars(done, "train", values | self.pace.report())
-            self._recorder.advance()
+        done, metrics, sample_ids = self._unread
+        self._unread, values = None, jax.device_get(metrics)
+        self.asked = bool(values.pop(STOP_FLAG, 0))
+        self._inspect(done, values, sample_ids)
+        if self._cadence.due(done, self._cadence.log_every):
+            self._recorder.scalars(done, "train", values | self.pace.report())
+        self._recorder.advance()
 
 
 class _Pace:

@@ -10,19 +10,20 @@ them; every process passes its own part of the batch and holds the state on its 
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from qsr_jax.training.state import GanState
-from qsr_jax.training.steps import Metrics, Step
+from qsr_jax.training.state import TrainState
+from qsr_jax.training.step import Metrics, Step
 from qsr_jax.types import Batch
 
 AXIS = "batch"
 
-ASKED = "asked_to_stop"
+STOP_FLAG = "asked_to_stop"
 """In a batch, (devices,) int32: 1 where this process was asked to stop; in the metrics of its
 step, the sum over all processes, so that all of them stop after the same step."""
 
@@ -30,15 +31,15 @@ step, the sum over all processes, so that all of them stop after the same step."
 def compile_step(step: Step) -> Step:
     """Compiles a step over all devices; its state is donated (do not touch it again)."""
 
-    def with_wishes(state: GanState, frozen: Any, batch: Batch) -> tuple[GanState, Metrics]:
-        if ASKED not in batch:
+    def with_flag(state: TrainState, frozen: Any, batch: Batch) -> tuple[TrainState, Metrics]:
+        if STOP_FLAG not in batch:
             return step(state, frozen, batch)
-        rest = {name: array for name, array in batch.items() if name != ASKED}
+        rest = {name: array for name, array in batch.items() if name != STOP_FLAG}
         state, metrics = step(state, frozen, rest)
-        return state, metrics | {ASKED: jax.lax.psum(batch[ASKED], AXIS)}
+        return state, metrics | {STOP_FLAG: jax.lax.psum(batch[STOP_FLAG], AXIS)}
 
     return jax.pmap(
-        with_wishes,
+        with_flag,
         axis_name=AXIS,
         in_axes=(None, None, 0),
         out_axes=(None, None),
@@ -47,7 +48,7 @@ def compile_step(step: Step) -> Step:
 
 
 @functools.cache
-def _adder() -> Step:
+def _adder() -> Callable[..., Any]:
     def step(state: Any, _: Any, batch: Batch) -> tuple[Any, Metrics]:
         return state, {"sum": jax.lax.psum(batch["rows"], AXIS)}
 
@@ -74,9 +75,9 @@ def replicate(tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def with_wish(batch: Batch, *, asked: bool) -> dict[str, np.ndarray]:
+def attach_stop_flag(batch: Batch, *, asked: bool) -> dict[str, np.ndarray]:
     """A batch split over devices, and on every device whether this process was asked to stop."""
-    return {**batch, ASKED: np.full(jax.local_device_count(), asked, np.int32)}
+    return {**batch, STOP_FLAG: np.full(jax.local_device_count(), asked, np.int32)}
 
 
 def split_over_devices(batch: Batch) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ All of them are collective: every process must call them in the same order.
 """
 
 import dataclasses
+import sys
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -143,7 +144,9 @@ def from_first(tree: Any) -> Any:
     received = add_over_processes(sent if is_first() else np.zeros_like(sent))
     ends = np.cumsum([host.nbytes for host in hosts])[:-1]
     parts = zip(np.split(received, ends), hosts, strict=True)
-    return structure.unflatten(p.copy().view(h.dtype).reshape(h.shape) for p, h in parts)
+    return jax.tree.unflatten(
+        structure, [p.copy().view(h.dtype).reshape(h.shape) for p, h in parts]
+    )
 
 
 def in_turn(rows: np.ndarray) -> np.ndarray:
@@ -175,3 +178,10 @@ def _gathered(array: np.ndarray) -> np.ndarray:
 def _room(size: int) -> int:
     """The next power of two, so that few sizes are compiled."""
     return max(64, 1 << (size - 1).bit_length())
+
+
+def say(text: str) -> None:
+    """Tells a person something, once, however many processes there are."""
+    if is_first():
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()

@@ -6,48 +6,56 @@ from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from qsr_jax.checkpoint import BEST, Checkpoints, DamageError, load_document
-from qsr_jax.data.records.batches import batch_ids, in_order
-from qsr_jax.data.records.open import Records
-from qsr_jax.maps import MapSpec, from_network, to_network
-from qsr_jax.ops.resample import upsample
-from qsr_jax.training.best import merit_of
+from qsr_jax.data.records.batches import batch_ids, in_order, load_batch
+from qsr_jax.data.records.joint import JointRecords
+from qsr_jax.maps import spec_of
+from qsr_jax.objectives import Objective
+from qsr_jax.tasks import JointMaps
 from qsr_jax.training.guards import bias_drift, check_finite, saturation
-from qsr_jax.training.metric_log import Recorder, read_metrics
+from qsr_jax.training.metric_log import NullLogger, Recorder, read_metrics
+from qsr_jax.training.options import AlarmOptions
 from qsr_jax.training.processes import is_first, on_first
-from qsr_jax.training.state import GanState, Networks
-from qsr_jax.training.validate import make_scorer, validation_scores
+from qsr_jax.training.scores import SelectionScore, make_scorer, validation_scores
+from qsr_jax.training.state import TrainState
 
-Validate = Callable[[int, GanState], None]
+Validate = Callable[[int, TrainState], None]
+Logger = Recorder | NullLogger
 
 
 class BestCheckpoint:
     """``workdir/best``: one checkpoint, replaced when a validation beats it."""
 
-    def __init__(self, workdir: Path, document: Mapping[str, Any], *, bias_percent: float) -> None:
+    def __init__(
+        self,
+        workdir: Path,
+        document: Mapping[str, Any],
+        *,
+        bias_percent: float,
+        say: Callable[[str], None],
+    ) -> None:
         """Opens the best of an earlier run; a damaged one is told and set aside."""
         self._checkpoints = Checkpoints(workdir, keep=1, which=BEST)
         try:
             self._checkpoints.set_damaged_aside(strict=False)
         except DamageError as error:
-            print(f"best checkpoint lost: {error}")
+            say(f"best checkpoint lost: {error}")
         self._document, self._bias_percent = document, bias_percent
-        self._merit = None
+        self._score: SelectionScore | None = None
         if self._checkpoints.newest_step is not None:
-            self._merit = merit_of(load_document(workdir, which=BEST)[1]["validation"])
+            self._score = SelectionScore.of(load_document(workdir, which=BEST)[1]["validation"])
 
-    def offer(self, step: int, state: GanState, scores: Mapping[str, float]) -> None:
+    def offer(self, step: int, state: TrainState, scores: Mapping[str, float]) -> None:
         """Saves the state if its scores beat the best so far; a step taken again is kept as is."""
         newest = self._checkpoints.newest_step
         if newest is not None and step <= newest:
             return
-        merit = merit_of(scores)
-        if merit.beats(self._merit, bias_percent=self._bias_percent):
+        score = SelectionScore.of(scores)
+        if score.beats(self._score, bias_percent=self._bias_percent):
             document = dict(self._document) | {"validation": dict(scores)}
             self._checkpoints.save(step, state, state.served, document)
-            self._merit = merit
+            self._score = score
 
     def close(self) -> None:
         """Waits until the last save is on disk."""
@@ -55,66 +63,94 @@ class BestCheckpoint:
 
 
 def make_validator(
-    config: ConfigDict,
-    networks: Networks,
-    spec: MapSpec,
-    records: Records,
-    recorder: Recorder,
+    task: JointMaps,
+    objective: Objective,
+    records: JointRecords,
+    *,
+    batch_size: int,
+    recorder: Logger,
     best: BestCheckpoint | None,
 ) -> Validate:
-    """A callback that scores the generator on validation subjects, beside bicubic interpolation.
+    """A callback that scores the served network on validation subjects, beside the baseline.
 
-    Every process scores its share of the slices; the first offers the state to ``best``.
+    Every process scores its share of the slices; the first offers the state to ``best``. Each
+    program is compiled once: the last batch is filled up with records that count nothing.
     """
     if len(records) == 0:
         return lambda *_: None
+    share = {"part": jax.process_index(), "parts": jax.process_count()}
 
-    def bicubic(_: Any, lr: jax.Array) -> jax.Array:
-        alignment = records.grid_alignment
-        return upsample(lr, scale=records.scale, alignment=alignment, method="cubic")
-
-    @jax.jit
-    def network(variables: Any, lr: jax.Array) -> jax.Array:
-        return networks.generator.apply(variables, lr, train=False)
-
-    def score(upsampler: Callable, variables: Any) -> dict[str, float]:
-        one_pass = in_order(
-            records,
-            batch_size=config.data.batch_size,
-            part=jax.process_index(),
-            parts=jax.process_count(),
+    def scores_of(score: Callable, variables: Any) -> dict[str, float]:
+        one_pass = (
+            filled(b, batch_size) for b in in_order(records, batch_size=batch_size, **share)
         )
-        return validation_scores(make_scorer(upsampler, spec), variables, one_pass, spec)
+        return validation_scores(score, variables, one_pass, task.names)
 
-    baseline = {f"bicubic_{name}": value for name, value in score(bicubic, {}).items()}
-    middle = records[len(records) // 2]
+    network = make_scorer(objective.probe, task)
+    untrained = make_scorer(lambda _, example: objective.baseline(task, example), task)
+    baseline = {f"baseline_{name}": v for name, v in scores_of(untrained, {}).items()}
+    picture = make_picture(task, objective, records)
 
-    def validate(step: int, state: GanState) -> None:
-        scores = score(network, state.served)
+    def validate(step: int, state: TrainState) -> None:
+        scores = scores_of(network, state.served)
         recorder.scalars(step, "validation", scores | baseline)
-        on_first(lambda: best.offer(step, state, scores))
-        if not is_first():
-            return
-        lr = to_network(middle["lr"][None] * np.float32(spec.slope), spec)
-        sr = from_network(network(state.served, lr)[0, ..., 0], spec)
-        coarse = np.kron(middle["lr"][..., 0] * spec.slope, np.ones((records.scale,) * 2))
-        panels = (coarse, np.asarray(sr), middle["hr"][..., 0] * spec.slope)
-        recorder.picture(step, "fast_dl_routine", np.hstack(panels) / spec.scanner_max)
+        if best is not None:
+            on_first(lambda: best.offer(step, state, scores))
+        if is_first():
+            recorder.picture(step, "fast_dl_routine", picture(state.served))
 
     return validate
 
 
-def with_alarms(config: ConfigDict, workdir: Path, recorder: Recorder, then: Validate) -> Validate:
+def filled(batch: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+    """A batch of ``size`` records, the missing ones with a mask of nothing."""
+    missing = size - len(batch["sample_id"])
+    if not missing:
+        return dict(batch)
+
+    def fill(array: np.ndarray) -> np.ndarray:
+        return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+
+    return {name: fill(np.asarray(array)) for name, array in batch.items()}
+
+
+def make_picture(
+    task: JointMaps, objective: Objective, records: JointRecords
+) -> Callable[[Any], np.ndarray]:
+    """(variables) to the middle slice of every map, fast, made and routine side by side, 0..1."""
+    batch = load_batch(records, np.array([len(records) // 2]))
+    probe = jax.jit(lambda variables, batch: _shown(task, objective, variables, batch))
+
+    def picture(variables: Any) -> np.ndarray:
+        parts = [np.asarray(part)[0] for part in probe(variables, batch)]
+        rows = [np.hstack([part[..., i] for part in parts]) for i in range(len(task.names))]
+        limits = [spec_of(name).scanner_max for name in task.names]
+        return np.vstack([row / limit for row, limit in zip(rows, limits, strict=True)])
+
+    return picture
+
+
+def _shown(task: JointMaps, objective: Objective, variables: Any, batch: Any) -> tuple:
+    example = task.whole(batch)
+    coarse = jax.numpy.repeat(
+        jax.numpy.repeat(task.middle(example.inputs["lr"]), task.scale, 1), task.scale, 2
+    )
+    made = (coarse, objective.probe(variables, example), example.target)
+    return tuple(task.physical(image) for image in made)
+
+
+def with_alarms(options: AlarmOptions, workdir: Path, recorder: Logger, then: Validate) -> Validate:
     """Looks at the logged lines after every validation and says what a person should know."""
 
-    def validate(step: int, state: GanState) -> None:
+    def validate(step: int, state: TrainState) -> None:
         then(step, state)
         if not is_first():
             return
-        alarms = config.alarms
         told = (
-            saturation(read_metrics(workdir, "train"), share=alarms.certain, window=alarms.window),
-            bias_drift(read_metrics(workdir, "validation"), percent=alarms.drift_percent),
+            saturation(
+                read_metrics(workdir, "train"), share=options.certain, window=options.window
+            ),
+            bias_drift(read_metrics(workdir, "validation"), percent=options.drift_percent),
         )
         for text in told:
             if text is not None:
@@ -124,7 +160,7 @@ def with_alarms(config: ConfigDict, workdir: Path, recorder: Recorder, then: Val
 
 
 def make_inspector(
-    records: Records, *, batch_size: int, seed: int
+    records: JointRecords, *, batch_size: int, seed: int
 ) -> Callable[[int, Mapping[str, float], Sequence[int]], None]:
     """The guard of the loop, which names records by pseudonym and slice.
 
@@ -137,6 +173,6 @@ def make_inspector(
 
     def inspect(done: int, metrics: Mapping[str, float], _: Sequence[int]) -> None:
         ids = batch_ids(len(records), batch_size=batch_size, seed=seed, step=done - 1)
-        check_finite(done, metrics, ids, describe)
+        check_finite(done, metrics, [int(i) for i in ids], describe)
 
     return inspect

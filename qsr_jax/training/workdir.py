@@ -1,17 +1,23 @@
-"""What a training run says of itself: its config, where it stands, what its numbers mean."""
+"""What a training run says of itself: its settings, where it stands, what its numbers mean."""
 
 import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-from ml_collections import ConfigDict
 
-from launch.changes import (
+from qsr_jax import __version__
+from qsr_jax.checkpoint import FORMAT_VERSION
+from qsr_jax.data.records.joint import JointRecords
+from qsr_jax.files.atomic import write_text_atomically
+from qsr_jax.maps import spec_of
+from qsr_jax.tasks import JointMaps
+from qsr_jax.training.assemble import describe_features
+from qsr_jax.training.changes import (
     Changes,
     Claim,
     check_config,
@@ -20,34 +26,35 @@ from launch.changes import (
     differences,
     record,
 )
-from launch.config.build import describe_features
-from launch.config.page import flatten
-from launch.status import RUN_JSON
-from qsr_jax import __version__
-from qsr_jax.data.records.open import Records
-from qsr_jax.maps import MapSpec
+from qsr_jax.training.experiment import Experiment
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+RUN_JSON, CONFIG_JSON = "run.json", "config.json"
 
 
 def claim_workdir(
-    workdir: Path, config: ConfigDict, *, begun: bool, allowed: Collection[str]
+    workdir: Path, experiment: Experiment, *, begun: bool, allowed: Collection[str]
 ) -> Claim:
-    """Writes the config into a workdir; refuses one in which another config has begun.
+    """Writes the settings into a workdir; refuses one in which others have begun.
 
     What changed in a run that has begun, and may, is written by :func:`adopt`.
+
+    Raises:
+        OptionError: a setting changed and is not allowed to, or ``allowed`` names none.
     """
-    path, mine = workdir / "config.json", flatten(config)
+    path, mine = workdir / CONFIG_JSON, experiment.leaves()
     check_keys(allowed, mine)
     if begun and path.exists():
         changes = differences(json.loads(path.read_text(encoding="utf-8")), mine)
         check_config(workdir, changes, allowed)
-        return Claim(workdir, config, allowed, changes)
-    _write_config(workdir, config)
-    return Claim(workdir, config, allowed, {})
+        return Claim(workdir, experiment, allowed, changes)
+    _write_config(workdir, experiment)
+    return Claim(workdir, experiment, allowed, {})
 
 
-def adopt(claim: Claim, found: dict[str, Any], document: dict[str, Any], *, step: int) -> Changes:
+def adopt(
+    claim: Claim, found: Mapping[str, Any], document: Mapping[str, Any], *, step: int
+) -> Changes:
     """Goes on from a checkpoint with what changed and may; refuses other data and versions.
 
     Args:
@@ -57,7 +64,7 @@ def adopt(claim: Claim, found: dict[str, Any], document: dict[str, Any], *, step
         step: of the checkpoint.
 
     Returns:
-        What changed; the workdir's config is the new one from here on.
+        What changed; the workdir's settings are the new ones from here on.
 
     Raises:
         CheckpointError: the data or the version changed, which was not allowed.
@@ -65,60 +72,76 @@ def adopt(claim: Claim, found: dict[str, Any], document: dict[str, Any], *, step
     changes = claim.changes | check_document(found, document, claim.allowed)
     if changes:
         record(claim.workdir, changes, step=step)
-        _write_config(claim.workdir, claim.config)
+        _write_config(claim.workdir, claim.experiment)
     return changes
 
 
-def _write_config(workdir: Path, config: ConfigDict) -> None:
-    path, mine = workdir / "config.json", flatten(config)
+def _write_config(workdir: Path, experiment: Experiment) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(mine, indent=1), encoding="utf-8")
-    temporary.replace(path)
+    write_text_atomically(workdir / CONFIG_JSON, json.dumps(experiment.leaves(), indent=1))
 
 
 def tell_status(
-    workdir: Path, config: ConfigDict, total_steps: int, document: dict[str, Any]
+    workdir: Path, experiment: Experiment, total_steps: int, document: Mapping[str, Any]
 ) -> None:
     """Leaves what ``launch.status`` cannot know from the log."""
     run = {
-        "map": config.map,
+        "map": experiment.map,
         "total_steps": total_steps,
-        "batch_size": config.data.batch_size,
+        "batch_size": experiment.data.batch_size,
         "data_fingerprint": document["data_fingerprint"],
         "environment": document["environment"],
     }
-    (workdir / RUN_JSON).write_text(json.dumps(run, indent=1), encoding="utf-8")
+    write_text_atomically(workdir / RUN_JSON, json.dumps(run, indent=1))
 
 
-def describe(config: ConfigDict, spec: MapSpec, records: Records) -> dict[str, Any]:
+def describe(experiment: Experiment, task: JointMaps, records: JointRecords) -> dict[str, Any]:
     """The checkpoint's document: what its numbers mean and where they come from."""
+    specs = [spec_of(name) for name in task.names]
     return {
-        "map": spec.name,
-        "unit": spec.unit,
-        "network_max": spec.network_max,
+        "version": FORMAT_VERSION,
+        "maps": list(task.names),
+        "unit": [spec.unit for spec in specs],
+        "network_max": [spec.network_max for spec in specs],
         "scale": records.scale,
         "grid_alignment": records.grid_alignment,
         "lr_shape": list(records.lr_shape),
         "lr_spacing_mm": list(records.lr_spacing_mm),
-        "generator": config.generator.to_dict(),
-        "config": flatten(config),
+        "model": dict(experiment.model),
+        "task": task.describe(),
+        "objective": experiment.objective.name,
+        "config": experiment.leaves(),
         "data_fingerprint": records.fingerprint,
         "train_slices": len(records),
-        "notes": [describe_features(config)],
-        "environment": {
-            "python": platform.python_version(),
-            "devices": [device.device_kind for device in jax.devices()],
-            "processes": jax.process_count(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
-            "xla_flags": os.environ.get("XLA_FLAGS", ""),
-            "qsr_jax": __version__,
-            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        },
+        "notes": [describe_features(experiment)],
+        "environment": environment(),
     }
 
 
-def common(document: dict[str, Any]) -> dict[str, Any]:
+def environment() -> dict[str, Any]:
+    """Everything that may change the last bit of a result."""
+    return {
+        "python": platform.python_version(),
+        "devices": [device.device_kind for device in jax.devices()],
+        "platform": jax.devices()[0].client.platform_version,
+        "processes": jax.process_count(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "qsr_jax": __version__,
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "gpu_packages": _gpu_packages(),
+    }
+
+
+def _gpu_packages() -> dict[str, str]:
+    """Versions of the CUDA libraries that pip installed: cuDNN chooses how a convolution rounds."""
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    return {
+        name: v for name, v in sorted(found.items()) if name.startswith(("nvidia-", "jax-cuda"))
+    }
+
+
+def common(document: Mapping[str, Any]) -> dict[str, Any]:
     """What the processes of one run must have in common."""
     environment = document["environment"]
     return {
@@ -129,9 +152,14 @@ def common(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def how_exactly(then: dict[str, Any], now: dict[str, Any]) -> str:
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+
+
+def how_exactly(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What a resumed run may promise, from where it ran and where it runs."""
     changed = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
-    if not changed:
-        return "bit for bit"
-    return f"within rounding only: {', '.join(changed)} differ from when it was saved"
+    if changed:
+        return f"within rounding only: {', '.join(changed)} differ from when it was saved"
+    if jax.default_backend() == "gpu" and DETERMINISTIC not in now["xla_flags"]:
+        return f"within rounding only: bit for bit on a GPU needs XLA_FLAGS={DETERMINISTIC}"
+    return "bit for bit"

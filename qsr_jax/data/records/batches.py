@@ -7,6 +7,7 @@ from typing import Any
 import grain
 import numpy as np
 
+from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.data.records.open import Records
 from qsr_jax.types import Batch
 
@@ -45,7 +46,7 @@ def part_of(ids: np.ndarray, *, part: int, parts: int) -> np.ndarray:
     return ids[part * size : (part + 1) * size]
 
 
-def load_batch(records: Records, ids: np.ndarray) -> Batch:
+def load_batch(records: Records | JointRecords, ids: np.ndarray) -> Batch:
     """Reads the records ``ids`` as arrays; see :data:`qsr_jax.types.Batch`."""
     images: dict[str, np.ndarray] = {}
     for place, index in enumerate(ids):
@@ -59,7 +60,7 @@ def load_batch(records: Records, ids: np.ndarray) -> Batch:
 
 
 def batches(
-    records: Records,
+    records: Records | JointRecords,
     *,
     batch_size: int,
     seed: int,
@@ -73,7 +74,7 @@ def batches(
     Started at k it gives exactly what a run from 0 gives at k.
 
     Args:
-        records: one split of one map.
+        records: one split of one map, or of several joined.
         batch_size: records per batch, of all parts together.
         seed: of the order.
         start_step: first batch to give.
@@ -104,7 +105,7 @@ def _keep_freed_memory() -> None:
 
 
 def in_order(
-    records: Records, *, batch_size: int, part: int = 0, parts: int = 1
+    records: Records | JointRecords, *, batch_size: int, part: int = 0, parts: int = 1
 ) -> Iterator[Batch]:
     """Every record once, in the order of the records; the last batch may be smaller.
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from qsr_jax.data.records.seal import SealError, check_files, digest_of, read_seal
+from qsr_jax.data.records.seal import check_files, read_seal
 from qsr_jax.data.studies.manifest import SPLITS, parse_fold
+from qsr_jax.files.digest import json_sha256
+from qsr_jax.files.seal import SealError
 from qsr_jax.maps import spec_of
 
 NAME, VERSION = "qmri_pairs", "2.0.0"
@@ -152,8 +154,8 @@ def _opened(folder: Path) -> tuple[Any, dict[str, Any]]:
     try:
         info = (builder := tfds.builder_from_directory(folder)).info
         found = {
-            "metadata.json": digest_of(dict(info.metadata)) == digest_of(seal["metadata"]),
-            "features.json": digest_of(info.features.to_json()) == seal["features"],
+            "metadata.json": json_sha256(dict(info.metadata)) == json_sha256(seal["metadata"]),
+            "features.json": json_sha256(info.features.to_json()) == seal["features"],
             "dataset_info.json": _lengths(info) == _sealed_lengths(seal),
         }
     except Exception as error:  # tfds lets through whatever its files' parsers raise

@@ -9,10 +9,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict
-
-from launch.config.page import ConfigError
 from qsr_jax.checkpoint import CheckpointError
+from qsr_jax.training.experiment import Experiment
+from qsr_jax.training.options import OptionError
 
 DATA, VERSION = "data", "version"
 NEVER = {"map": "the weights of one map mean nothing for another"}
@@ -23,17 +22,17 @@ Changes = dict[str, tuple[Any, Any]]
 
 
 class Claim(NamedTuple):
-    """A workdir that belongs to a config.
+    """A workdir that belongs to an experiment.
 
     Attributes:
         workdir: the folder.
-        config: the one that claims it.
+        experiment: the one that claims it.
         allowed: what may differ from when its run began.
         changes: what of the config does.
     """
 
     workdir: Path
-    config: ConfigDict
+    experiment: Experiment
     allowed: Collection[str]
     changes: Changes
 
@@ -48,13 +47,13 @@ def check_keys(allowed: Collection[str], known: Collection[str]) -> None:
     """Refuses names that nothing has.
 
     Raises:
-        ConfigError: a name that is neither a key of the config nor ``data`` nor ``version``.
+        OptionError: a name that is neither a key of the config nor ``data`` nor ``version``.
     """
     for key in allowed:
         if key in NEVER:
-            raise ConfigError(f"--allow-changed {key}: never, {NEVER[key]}; use another --workdir")
+            raise OptionError(f"--allow-changed {key}: never, {NEVER[key]}; use another --workdir")
         if key not in {*known, DATA, VERSION}:
-            raise ConfigError(
+            raise OptionError(
                 f"--allow-changed {key}: the config has no such key; expected one of its keys, "
                 f"{DATA} or {VERSION}"
             )
@@ -64,7 +63,7 @@ def check_config(workdir: Path, changes: Changes, allowed: Collection[str]) -> N
     """Refuses another config in the workdir of a run that has begun.
 
     Raises:
-        ConfigError: naming a key that changed and is not allowed to, and both values.
+        OptionError: naming a key that changed and is not allowed to, and both values.
     """
     refused = [key for key in changes if key not in allowed]
     if not refused:
@@ -72,7 +71,7 @@ def check_config(workdir: Path, changes: Changes, allowed: Collection[str]) -> N
     (key, *others), (then, now) = refused, changes[refused[0]]
     more = f" (and {', '.join(others)} differ)" if others else ""
     way = "" if key in NEVER else f", or --allow-changed {key}"
-    raise ConfigError(
+    raise OptionError(
         f"{workdir} belongs to a run with {key} = {then!r}, this config says {now!r}{more}; use "
         f"another --workdir or the same config{way}"
     )

@@ -1,0 +1,74 @@
+"""A denoiser ``(x, sigma) -> x``: it learns to take white noise of any strength off the target."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from qsr_jax.objectives.objective import Variables, exact, output_of
+from qsr_jax.objectives.regression import Regression
+from qsr_jax.tasks import Example, Task
+
+PROBED = 0.5
+"""Noise of validation, in parts of ``sigma_max``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Denoising(Regression):
+    """:class:`~qsr_jax.objectives.regression.Regression` of the target on itself with noise.
+
+    Each sample gets a strength of its own, uniform between 0 and ``sigma_max``, which the network
+    is told (Zhang 2018, FFDNet, arXiv:1710.04026). Noise and strength are keyed by (seed, step,
+    sample).
+
+    Attributes:
+        sigma_max: strongest noise, standard deviation in network scale.
+
+    Raises:
+        ValueError: a strength that cannot be, or what
+            :class:`~qsr_jax.objectives.regression.Regression` refuses.
+    """
+
+    sigma_max: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuses a strength that cannot be."""
+        super().__post_init__()
+        if not 0.0 < self.sigma_max <= 2.0:
+            raise ValueError(
+                f"objective.sigma_max is {self.sigma_max}; expected above 0, at most 2 (network "
+                "scale is 2 wide)"
+            )
+
+    def seen(self, example: Example) -> tuple[jax.Array, ...]:
+        """Noisy targets (n, h, w, c) and their strengths (n,)."""
+
+        def one(key: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            for_strength, for_noise = jax.random.split(key)
+            sigma = jax.random.uniform(for_strength, (), x.dtype, 0.0, self.sigma_max)
+            return x + sigma * jax.random.normal(for_noise, x.shape, x.dtype), sigma
+
+        return jax.vmap(one)(example.keys, example.target)
+
+    def probe(self, variables: Variables, example: Example) -> jax.Array:
+        """The target with noise of one strength, denoised."""
+        noisy, sigma = self._probed(example)
+        return self.denoise(variables, noisy, sigma)
+
+    def denoise(self, variables: Variables, x: jax.Array, sigma: jax.Array) -> jax.Array:
+        """The denoiser: (n, h, w, c) and (n,) to (n, h, w, c), network scale."""
+        return output_of(exact(self.network), variables, x, sigma, train=False)
+
+    def baseline(self, task: Task, example: Example) -> jax.Array:
+        """Doing nothing: a denoiser that is no better has learned nothing."""
+        del task
+        return self._probed(example)[0]
+
+    def _probed(self, example: Example) -> tuple[jax.Array, jax.Array]:
+        strength = PROBED * self.sigma_max
+
+        def one(key: jax.Array, x: jax.Array) -> jax.Array:
+            return x + strength * jax.random.normal(key, x.shape, x.dtype)
+
+        target = example.target
+        return jax.vmap(one)(example.keys, target), jnp.full(len(target), strength, target.dtype)

@@ -1,0 +1,80 @@
+"""One network that minimises a table of losses, and nobody who judges it."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from qsr_jax.objectives.objective import Term, Variables, Watched, exact, run
+from qsr_jax.objectives.weighted_terms import TermOptions, check_terms, feature_terms, pixel_terms
+from qsr_jax.tasks import Example, Task
+
+NETWORK = "network"
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression:
+    """The weighted sum of losses of pixels, maps and, where there is a feature network, features.
+
+    Attributes:
+        task: what the network learns.
+        network: maps the inputs, in the order of ``inputs``, to the output.
+        table: loss name to its options.
+        features: a frozen network for losses of features, or None.
+        inputs: which of the example's inputs the network takes.
+        frozen_norm: True leaves running statistics as they are, where the network has any.
+
+    Raises:
+        ValueError: a loss that is not known or needs what is not there, or no weight.
+    """
+
+    task: Task
+    network: nn.Module
+    table: Mapping[str, TermOptions]
+    features: nn.Module | None = None
+    inputs: tuple[str, ...] = ("lr",)
+    frozen_norm: bool = False
+    served: str = NETWORK
+    turns: tuple[str, ...] = (NETWORK,)
+
+    def __post_init__(self) -> None:
+        """Refuses a table that cannot be minimised."""
+        kinds = {"pixel", "maps"} | ({"features"} if self.features is not None else set())
+        check_terms(self.table, known=frozenset(kinds))
+
+    def seen(self, example: Example) -> tuple[jax.Array, ...]:
+        """What the network takes."""
+        return tuple(example.inputs[name] for name in self.inputs)
+
+    def init(self, key: jax.Array, example: Example) -> dict[str, Variables]:
+        """Draws the network."""
+        return {NETWORK: self.network.init(key, *self.seen(example), train=False)}
+
+    def forward(self, variables: Variables, example: Example) -> tuple[jax.Array, Variables]:
+        """The output in training, and new running statistics, if any."""
+        return run(self.network, variables, *self.seen(example), train=not self.frozen_norm)
+
+    def terms(
+        self, players: Mapping[str, Variables], frozen: Any, example: Example
+    ) -> dict[str, Term]:
+        """The table."""
+        del players
+        features = feature_terms(self.table, self.features, frozen, example)
+        return pixel_terms(self.table, self.task, example) | features
+
+    def opposed(
+        self, role: str, variables: Variables, output: jax.Array, example: Example
+    ) -> tuple[jax.Array, Watched, Variables]:
+        """Nobody."""
+        del variables, output, example
+        raise ValueError(f"a regression has no role {role!r}; its only one is {NETWORK!r}")
+
+    def probe(self, variables: Variables, example: Example) -> jax.Array:
+        """The network as it predicts."""
+        return run(exact(self.network), variables, *self.seen(example), train=False)[0]
+
+    def baseline(self, task: Task, example: Example) -> jax.Array:
+        """Interpolation."""
+        return task.baseline(example.inputs)

@@ -1,0 +1,156 @@
+"""A page's table of losses as terms: ``loss.terms`` over :data:`qsr_jax.losses.LOSSES`."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from qsr_jax.losses import LOSSES
+from qsr_jax.objectives.objective import REDUCTIONS, Term, output_of
+from qsr_jax.tasks import Example, Task
+
+FEATURES_HR = "features_hr"
+"""Among an example's extras: features of the targets, where they need not be computed again."""
+
+REGIONS = ("frame", "head", "brain")
+
+HEAD_PIXELS = 32
+"""How far skull and scalp reach beyond the brain, fine pixels: 14 mm at the paper's 0.43 mm."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TermOptions:
+    """How one loss counts.
+
+    Attributes:
+        weight: in the total; a term of weight 0 is not computed at all.
+        region: where a pixel loss counts: the whole frame, the head (what lies within
+            :data:`HEAD_PIXELS` of the brain), or the brain.
+        reduction: over the samples of a batch, "mean" or "sum".
+
+    Raises:
+        ValueError: a negative or infinite weight, an unknown region or reduction.
+    """
+
+    weight: float = 1.0
+    region: str = "frame"
+    reduction: Literal["mean", "sum"] = "mean"
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be."""
+        if not 0.0 <= self.weight < math.inf:
+            raise ValueError(f"loss weight is {self.weight}; expected 0 or more")
+        if self.region not in REGIONS:
+            raise ValueError(f"loss region is {self.region!r}; expected one of {REGIONS}")
+        if self.reduction not in REDUCTIONS:
+            raise ValueError(
+                f"loss reduction is {self.reduction!r}; expected 'sum' (equation 2 as printed) or "
+                "'mean'"
+            )
+
+
+def check_terms(terms: Mapping[str, TermOptions], *, known: frozenset[str]) -> None:
+    """Refuses a table that an objective cannot minimise.
+
+    Args:
+        terms: loss name to its options.
+        known: kinds of losses that the objective has what they need for.
+
+    Raises:
+        ValueError: an unknown loss, one the objective has nothing for, or no weight above 0.
+    """
+    for name, options in terms.items():
+        if name not in LOSSES:
+            raise ValueError(f"loss.terms.{name}: no such loss; known: {', '.join(LOSSES)}")
+        kind = LOSSES[name].kind
+        if options.weight and kind not in known:
+            raise ValueError(
+                f"loss.terms.{name} is a loss of {kind}, which this objective does not have; set "
+                "its weight to 0, or use objective srgan"
+            )
+        if options.region != "frame" and kind not in ("pixel", "maps"):
+            raise ValueError(f"loss.terms.{name} has no pixels; its region can only be 'frame'")
+    if not any(options.weight for options in terms.values()):
+        raise ValueError("loss.terms: every weight is 0; nothing would be learned")
+
+
+def pixel_terms(table: Mapping[str, TermOptions], task: Task, example: Example) -> dict[str, Term]:
+    """The terms of pixels, in network scale and in physical units."""
+    weights = functools.cache(functools.partial(region_weights, example))
+    terms = {}
+    for name, options in table.items():
+        if not options.weight or LOSSES[name].kind not in ("pixel", "maps"):
+            continue
+        values = _values(name, task, example, weights(options.region))
+        terms[name] = Term(values, options.weight, options.reduction)
+    return terms
+
+
+def _values(
+    name: str, task: Task, example: Example, weights: jax.Array | None
+) -> Callable[[jax.Array], jax.Array]:
+    loss = LOSSES[name]
+    if loss.kind == "pixel":
+        return lambda output: loss.values(output, example.target, weights)
+    margin = example.margin
+
+    def of_maps(output: jax.Array) -> jax.Array:
+        maps = (task.physical(images) for images in (output, example.target))
+        inner = None if weights is None else _inner(weights, margin)
+        return loss.values(*maps, inner, names=task.names)
+
+    return of_maps
+
+
+def feature_terms(
+    table: Mapping[str, TermOptions], network: nn.Module | None, frozen: Any, example: Example
+) -> dict[str, Term]:
+    """The terms of frozen features; those of the target come with the example or are computed."""
+    chosen = {k: o for k, o in table.items() if o.weight and LOSSES[k].kind == "features"}
+    if not chosen or network is None:
+        return {}
+    if FEATURES_HR in example.extras:
+        wanted = example.extras[FEATURES_HR].astype(jnp.float32)
+    else:
+        wanted = output_of(network, {"params": frozen}, example.target)
+
+    def term(name: str, options: TermOptions) -> Term:
+        def values(output: jax.Array) -> jax.Array:
+            found = output_of(network, {"params": frozen}, output)
+            return LOSSES[name].values(found, wanted)
+
+        return Term(values, options.weight, options.reduction)
+
+    return {name: term(name, options) for name, options in chosen.items()}
+
+
+def region_weights(example: Example, region: str) -> jax.Array | None:
+    """(n, h, w, 1), 1 where a loss of a region counts; None where every pixel does."""
+    if region == "frame" and not example.margin:
+        return None
+    inner = jnp.pad(
+        _inner(jnp.ones_like(example.mask), example.margin),
+        ((0, 0), (example.margin,) * 2, (example.margin,) * 2, (0, 0)),
+    )
+    if region == "frame":
+        return inner
+    return inner * (example.mask if region == "brain" else _within(example.mask, HEAD_PIXELS))
+
+
+def _inner(images: jax.Array, margin: int) -> jax.Array:
+    height, width = images.shape[1:3]
+    return images[:, margin : height - margin, margin : width - margin]
+
+
+def _within(mask: jax.Array, pixels: int) -> jax.Array:
+    """The mask and what lies within so many rows and columns of it."""
+    for axis in (1, 2):
+        window = [1, 1, 1, 1]
+        window[axis] = 2 * pixels + 1
+        mask = jax.lax.reduce_window(mask, -jnp.inf, jax.lax.max, window, (1,) * 4, "SAME")
+    return mask

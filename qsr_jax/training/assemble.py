@@ -1,0 +1,225 @@
+"""From an experiment and its records to what trains: task, stages, optimisers, features."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from qsr_jax.data.records.joint import JointRecords
+from qsr_jax.files.digest import file_sha256
+from qsr_jax.losses import LOSSES
+from qsr_jax.models import ModelError, build_model
+from qsr_jax.models.srgan import Discriminator
+from qsr_jax.models.vgg19 import (
+    Vgg19Features,
+    layer_names,
+    load_vgg19,
+    random_vgg19,
+)
+from qsr_jax.objectives import OBJECTIVES, Objective, Srgan
+from qsr_jax.tasks import JointMaps, build_task
+from qsr_jax.training.compute_options import ComputeOptions
+from qsr_jax.training.experiment import Experiment
+from qsr_jax.training.options import OptionError
+from qsr_jax.training.parallel import AXIS
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """What is trained from a step on.
+
+    Attributes:
+        first_step: number of steps finished when the stage begins.
+        objective: who learns what in it.
+    """
+
+    first_step: int
+    objective: Objective
+
+
+def task_of(experiment: Experiment, records: JointRecords) -> JointMaps:
+    """The task of an experiment on these records.
+
+    Raises:
+        OptionError: the maps, slices or margins do not fit the task.
+    """
+    options = experiment.task
+    try:
+        return build_task(
+            options.name,
+            names=experiment.names,
+            scale=records.scale,
+            alignment=records.grid_alignment,
+            context=options.context,
+            margin=options.margin,
+            log_maps=options.log_maps,
+            crop=experiment.data.crop,
+            flip=experiment.data.flip,
+            seed=experiment.seed,
+        )
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+
+
+def stages_of(experiment: Experiment, task: JointMaps, total_steps: int) -> tuple[Stage, ...]:
+    """The stages in the order of their first steps.
+
+    With "srgan" the losses of pixels alone, then all of them; with any objective the last steps
+    with batch norm as in prediction.
+
+    Raises:
+        OptionError: a section that the objective needs is missing or has none for it.
+    """
+    schedule = experiment.schedule
+    whole = objective_of(experiment, task)
+    frozen_from = total_steps - schedule.frozen_norm_steps
+    starts = sorted({0, schedule.warmup_steps, frozen_from} - {total_steps} | {0})
+
+    def at(step: int) -> Objective:
+        changes: dict[str, bool] = {"frozen_norm": step >= frozen_from}
+        if isinstance(whole, Srgan):
+            changes["adversarial"] = step >= schedule.warmup_steps
+        return dataclasses.replace(whole, **changes)
+
+    return tuple(Stage(step, at(step)) for step in starts)
+
+
+def objective_of(experiment: Experiment, task: JointMaps) -> Any:
+    """The objective of an experiment, as it is in its last stage.
+
+    Raises:
+        OptionError: an unknown objective, network or loss, or a section that does not belong.
+    """
+    name = experiment.objective.name
+    if name not in OBJECTIVES:
+        raise OptionError(f"objective.name is {name!r}; known: {', '.join(OBJECTIVES)}")
+    _check_sections(experiment)
+    network = model_of(experiment, task)
+    table = experiment.loss.terms
+    try:
+        if name == "srgan":
+            judge, features = discriminator_of(experiment), features_of(experiment)
+            return Srgan(task, network, judge, features, table)
+        if name == "denoising":
+            sigma = {"sigma_max": experiment.objective.sigma_max}
+            return OBJECTIVES[name](task, network, table, **sigma)
+        return OBJECTIVES[name](task, network, table, features=features_of(experiment))
+    except OptionError:
+        raise
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+
+
+def _check_sections(experiment: Experiment) -> None:
+    """Refuses a section that would not be read, and one that is missing."""
+    name = experiment.objective.name
+    wanted = {
+        "discriminator": name == "srgan",
+        "objective.sigma_max": name == "denoising",
+        "vgg": name == "srgan" or "features" in kinds_of(experiment),
+    }
+    found = {
+        "discriminator": experiment.discriminator is not None,
+        "objective.sigma_max": experiment.objective.sigma_max is not None,
+        "vgg": experiment.vgg is not None,
+    }
+    for key, needed in wanted.items():
+        if needed != found[key]:
+            why = "needs" if needed else "does not use"
+            raise OptionError(f"objective {name!r} {why} {key} in its page")
+    if name != "srgan" and experiment.schedule.warmup_steps:
+        raise OptionError(
+            f"schedule.warmup_steps is {experiment.schedule.warmup_steps}; objective {name!r} has "
+            "no warm-up: set it to 0"
+        )
+
+
+def kinds_of(experiment: Experiment) -> set[str]:
+    """Kinds of the losses that count."""
+    terms = experiment.loss.terms.items()
+    return {LOSSES[name].kind for name, term in terms if term.weight and name in LOSSES}
+
+
+def model_of(experiment: Experiment, task: JointMaps) -> Any:
+    """The network that learns the task; a denoiser stays on its grid."""
+    scale = 1 if experiment.objective.name == "denoising" else task.scale
+    fields = dict(experiment.model)
+    try:
+        return build_model(
+            fields.pop("name"),
+            scale=scale,
+            channels=len(task.names),
+            alignment=task.alignment,
+            axis_name=AXIS,
+            precision=experiment.precision.compute,
+            remat=experiment.memory.remat in ("model", "both"),
+            **fields,
+        )
+    except ModelError as error:
+        raise OptionError(str(error)) from error
+
+
+def discriminator_of(experiment: Experiment) -> Discriminator:
+    """The network that judges."""
+    assert experiment.discriminator is not None
+    return Discriminator(
+        features=experiment.discriminator.features, axis_name=AXIS, dtype=dtype_of(experiment)
+    )
+
+
+def features_of(experiment: Experiment) -> Vgg19Features | None:
+    """The frozen network of the content loss, or None where the page has none.
+
+    Raises:
+        OptionError: no such layer.
+    """
+    if experiment.vgg is None:
+        return None
+    if experiment.vgg.layer not in layer_names():
+        known = ", ".join(layer_names())
+        raise OptionError(
+            f"vgg.layer: VGG-19 has no layer {experiment.vgg.layer!r}; known: {known}"
+        )
+    remat = experiment.memory.remat in ("vgg", "both")
+    return Vgg19Features(experiment.vgg.layer, dtype=dtype_of(experiment), remat=remat)
+
+
+def dtype_of(experiment: Experiment) -> Any:
+    """Of convolutions in training; None: as their inputs."""
+    name = experiment.precision.compute
+    return None if name == "float32" else jax.numpy.dtype(name)
+
+
+def frozen_parameters(experiment: Experiment) -> dict[str, Any]:
+    """Parameters of the frozen VGG-19; none, and no file, where no loss of features counts.
+
+    Raises:
+        WeightsError: the file is missing or is not what ``vgg.sha256`` says.
+    """
+    vgg = experiment.vgg
+    if vgg is None or "features" not in kinds_of(experiment):
+        return {}
+    if vgg.weights == "file":
+        return load_vgg19(Path(vgg.path), sha256=vgg.sha256)
+    return random_vgg19(experiment.seed)
+
+
+def describe_features(experiment: Experiment) -> str:
+    """One line that says which VGG-19 weights an experiment uses, for reports and logs."""
+    vgg = experiment.vgg
+    if vgg is None or "features" not in kinds_of(experiment):
+        return "VGG-19 weights: none (no content loss)"
+    if vgg.weights == "random":
+        return "VGG-19 weights: random (the content loss is not the paper's)"
+    return f"VGG-19 weights: file with sha256 {file_sha256(Path(vgg.path))}"
+
+
+def compute_options_of(experiment: Experiment) -> ComputeOptions:
+    """How the numbers are computed; loops are written out on CPUs."""
+    return ComputeOptions(
+        precision=experiment.precision.compute,
+        matmul=experiment.precision.matmul,
+        parts=experiment.memory.accumulate,
+        unroll=jax.default_backend() == "cpu",
+    )

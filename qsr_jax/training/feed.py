@@ -1,0 +1,81 @@
+"""What the compiled step gets beside the state: its frozen argument, and the batches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from qsr_jax.data.records.batches import batches
+from qsr_jax.data.records.joint import JointRecords
+from qsr_jax.data.records.on_device import index_batches, load_resident, resident_bytes
+from qsr_jax.objectives import FEATURES_HR
+from qsr_jax.tasks import JointMaps
+from qsr_jax.training.assemble import features_of
+from qsr_jax.training.device_records import FEATURES, RECORDS, features_bytes, routine_features
+from qsr_jax.training.experiment import Experiment
+from qsr_jax.training.options import AUTO, YES
+from qsr_jax.training.parallel import replicate
+from qsr_jax.types import Batch
+
+RESIDENT_SHARE = 0.4
+"""Of a device's memory that records may fill before "auto" leaves them on the host."""
+
+
+def is_resident(experiment: Experiment, records: JointRecords) -> bool:
+    """Whether the records are to be kept on the devices.
+
+    "auto" says yes where a device tells its memory (GPUs do) and the records, with the features
+    kept beside them, fill less than :data:`RESIDENT_SHARE` of it; on a CPU they would only be kept
+    twice.
+    """
+    wanted = experiment.data.resident
+    if wanted != AUTO:
+        return wanted == YES
+    memory = jax.local_devices()[0].memory_stats() or {}
+    needed = resident_bytes(records)
+    if experiment.vgg is not None and experiment.vgg.cached:
+        side = [s * records.scale for s in records.lr_shape]
+        needed += len(records) * features_bytes(features_of(experiment), side, len(records.names))
+    return needed < RESIDENT_SHARE * memory.get("bytes_limit", 0)
+
+
+def feed(
+    experiment: Experiment,
+    task: JointMaps,
+    records: JointRecords,
+    frozen: Any,
+    *,
+    first_step: int,
+) -> tuple[Any, Iterator[Batch]]:
+    """The frozen argument on every device, and this process' part of the batches.
+
+    Resident records change neither the order nor a bit of the result.
+
+    Args:
+        experiment: its data section.
+        task: makes examples, for the features of the routine slices.
+        records: of the training split.
+        frozen: parameters of the frozen feature network.
+        first_step: of the first batch.
+    """
+    order = {
+        "batch_size": experiment.data.batch_size,
+        "seed": experiment.seed,
+        "start_step": first_step,
+        "part": jax.process_index(),
+        "parts": jax.process_count(),
+    }
+    if not is_resident(experiment, records):
+        threads = experiment.data.threads
+        return replicate(frozen), batches(records, num_threads=threads, **order)
+    kept = load_resident(records)
+    if experiment.vgg is not None and experiment.vgg.cached:
+        kept[FEATURES_HR] = routine_features(
+            features_of(experiment),
+            frozen,
+            kept,
+            task=task,
+            matmul=experiment.precision.matmul,
+            batch_size=experiment.data.batch_size,
+        )
+    return {FEATURES: replicate(frozen), RECORDS: replicate(kept)}, index_batches(records, **order)
