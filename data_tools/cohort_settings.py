@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from data_tools.protocol_file import load_protocols
 from qsr_jax.anatomy.regions import label_regions
 from qsr_jax.data.nifti.atlas_files import atlas_labeller
 from qsr_jax.data.nifti.mni_tissues import mni_volumes
+from qsr_jax.files.digest import json_sha256
 from qsr_jax.phantom.anatomy import Anatomy
 from qsr_jax.phantom.lesions import SHARE, LesionPlan
 from qsr_jax.phantom.measured_maps import scaled_protocols
@@ -172,8 +172,7 @@ class CohortSettings:
     def uid_seed(self, number: int) -> str:
         """Text that makes a subject's UIDs: everything but the size of the cohort."""
         rest = {k: v for k, v in self.settings().items() if k not in ("subjects", "patients")}
-        text = json.dumps(rest, sort_keys=True)
-        return f"{hashlib.sha256(text.encode()).hexdigest()}/{number}"
+        return f"{json_sha256(rest)}/{number}"
 
 
 @functools.lru_cache(maxsize=2)

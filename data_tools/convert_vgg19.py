@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from qsr_jax.models.weights import (
+from qsr_jax.cli import program
+from qsr_jax.files.digest import file_sha256
+from qsr_jax.models.vgg19 import (
     VGG_BLOCKS,
     WeightsError,
     check_vgg19,
-    file_sha256,
 )
 
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -34,7 +35,7 @@ TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m data_tools.convert_vgg19 --help``."""
     parser = argparse.ArgumentParser(
-        prog="python -m data_tools.convert_vgg19",
+        prog=program("data_tools.convert_vgg19"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

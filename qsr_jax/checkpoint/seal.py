@@ -1,15 +1,14 @@
-"""Seals: what a checkpoint's files must be, byte for byte, written after everything else.
+"""The seal of a checkpoint's step: size and SHA-256 of every file, written last.
 
-Orbax renames a step into place when it is complete, but reads flipped bits back without a word. A
-step therefore gets a ``SEAL.json`` last: size and sha256 of every file. A step without one was
-killed before it was finished; a step that differs from its seal is damaged.
+Orbax renames a step into place when it is complete, but reads flipped bits back without a word.
+What a seal is: :mod:`qsr_jax.files.seal`.
 """
 
-import hashlib
-import json
 from pathlib import Path
 
 from qsr_jax.checkpoint.errors import DamageError
+from qsr_jax.files import seal
+from qsr_jax.files.seal import FileFacts, SealError
 
 SEAL = "SEAL.json"
 
@@ -20,9 +19,8 @@ def write_seal(step_folder: Path) -> None:
     Raises:
         OSError: a file cannot be read or the seal not be written.
     """
-    temporary = step_folder / f".{SEAL}"
-    temporary.write_text(json.dumps({"files": _contents(step_folder)}, indent=1), encoding="utf-8")
-    temporary.replace(step_folder / SEAL)
+    facts = seal.facts_of(step_folder, _names(step_folder))
+    seal.write_seal(step_folder / SEAL, {"files": facts})
 
 
 def is_sealed(step_folder: Path) -> bool:
@@ -36,19 +34,15 @@ def check_seal(step_folder: Path) -> None:
     Raises:
         DamageError: a file is changed, cut, missing or extra, or the seal is; names the file.
     """
-    path = step_folder / SEAL
     try:
-        expected = dict(json.loads(path.read_text(encoding="utf-8"))["files"])
-        found = _contents(step_folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamageError(f"{path}: cannot be read ({error})") from error
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            raise DamageError(f"{step_folder / name}: is missing")
-        if name not in expected:
-            raise DamageError(f"{step_folder / name}: does not belong to the checkpoint")
-        if found[name] != expected[name]:
-            raise DamageError(f"{step_folder / name}: differs from what was saved (sha256)")
+        rows = seal.read_seal(step_folder / SEAL, {"files"})["files"]
+        sealed = {name: FileFacts(*row) for name, row in rows.items()}
+        seal.check_names(sealed, _names(step_folder))
+        seal.check_files(step_folder, sealed, list(sealed))
+    except (AttributeError, TypeError) as error:
+        raise DamageError(f"{step_folder / SEAL}: cannot be read ({error})") from error
+    except (SealError, OSError) as error:
+        raise DamageError(f"{step_folder}: {error}") from error
 
 
 def sealed_steps(folder: Path) -> list[int]:
@@ -59,13 +53,11 @@ def sealed_steps(folder: Path) -> list[int]:
     return sorted((int(path.name) for path in steps), reverse=True)
 
 
-def _contents(step_folder: Path) -> dict[str, list]:
-    """Relative path to [bytes, sha256] of every file but the seal."""
-    seals = {SEAL, f".{SEAL}"}
-    files = (p for p in sorted(step_folder.rglob("*")) if p.is_file() and p.name not in seals)
-    return {str(p.relative_to(step_folder)): [p.stat().st_size, _sha256(p)] for p in files}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _names(step_folder: Path) -> list[str]:
+    """Relative path of every file but the seal and what a killed writing of it left."""
+    files = (path for path in sorted(step_folder.rglob("*")) if path.is_file())
+    return [
+        str(path.relative_to(step_folder))
+        for path in files
+        if path.name != SEAL and not path.name.startswith(f".{SEAL}")
+    ]

@@ -238,7 +238,7 @@ DAMAGE = [
     ("shards swapped", lambda f: swap(f / SHARD, f / NEXT), f"{SHARD}: is {NEXT}'s content"),
     ("shard twice", lambda f: shutil.copy(f / SHARD, f / NEXT), f"{NEXT}: is {SHARD}'s content"),
     ("shard too many", lambda f: shutil.copy(f / SHARD, f / SHARD.replace("0000-of", "0009-of")),
-     "00009-of-00003: does not belong to this dataset"),
+     "00009-of-00003: does not belong here"),
     ("bit flipped", lambda f: flip(f / SHARD), f"{SHARD}: was changed"),
     ("card lost", lambda f: (f / "card.json").unlink(), "card.json: missing"),
     ("old version", lambda f: f.rename(f.with_name("1.0.0")), "version 2.0.0, found 1.0.0"),

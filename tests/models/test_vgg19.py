@@ -11,12 +11,12 @@ import pytest
 import safetensors.numpy
 
 from data_tools import convert_vgg19
+from qsr_jax.files.digest import file_sha256
 from qsr_jax.models.vgg19 import Vgg19Features
-from qsr_jax.models.weights import (
+from qsr_jax.models.vgg19 import (
     VGG_BLOCKS,
     WeightsError,
     check_vgg19,
-    file_sha256,
     load_vgg19,
     vgg19_shapes,
 )

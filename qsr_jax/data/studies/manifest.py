@@ -5,7 +5,6 @@ relative to the tree, and every series by the sha256 of its files, so a changed 
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.data.studies.strict_json import ManifestError, Node
+from qsr_jax.files.digest import json_sha256
 from qsr_jax.maps import MAPS
 from qsr_jax.types import ALIGNMENTS
 
@@ -110,7 +110,7 @@ class Manifest:
             + [[name, pair.sha256] for name, pair in sorted(p.maps.items())]
             for p in self.subjects
         ]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return json_sha256(content)
 
     def subjects_of(self, *, split: str | None = None, group: str | None = None) -> list[Subject]:
         """The subjects of a split and a group; None stands for any."""
