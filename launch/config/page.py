@@ -8,7 +8,6 @@ from pathlib import Path
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-
 PAGES = Path(__file__).parents[2] / "configs"
 """Beside ``launch/``, in a clone and in an installed package."""
 
@@ -63,7 +62,7 @@ def find_page(page: str | Path) -> Path:
     )
 
 
-def load_config(page: str, overrides: Sequence[str] = ()) -> ConfigDict:
+def load_config(page: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
     """Opens a page and applies overrides such as ``--config.data.crop=32``.
 
     Raises:
