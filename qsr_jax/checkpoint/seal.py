@@ -42,7 +42,7 @@ def check_seal(step_folder: Path) -> None:
     except (AttributeError, TypeError) as error:
         raise DamageError(f"{step_folder / SEAL}: cannot be read ({error})") from error
     except (SealError, OSError) as error:
-        raise DamageError(f"{step_folder}: {error}") from error
+        raise DamageError(f"{step_folder}/{error}") from error  # names the file first
 
 
 def sealed_steps(folder: Path) -> list[int]:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from qsr_jax.checkpoint import LATEST, REQUIRED, Checkpoints, load_document
+from qsr_jax.checkpoint.document import FORMAT_VERSION
 from qsr_jax.checkpoint.errors import DamageError
 from qsr_jax.checkpoint.seal import SEAL, check_seal, sealed_steps, write_seal
 from qsr_jax.training.parallel import replicate
 
-DOCUMENT = dict.fromkeys(REQUIRED, "x") | {"map": "t1"}
+DOCUMENT = dict.fromkeys(REQUIRED, "x") | {"version": FORMAT_VERSION}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def pristine(tmp_path_factory, small_state):
     checkpoints = Checkpoints(workdir, keep=2)
     for step in (1, 2):
         state = jax.tree.map(lambda x, by=step: x * np.asarray(by, x.dtype), small_state)
-        checkpoints.save(step, replicate(state), state.generator, DOCUMENT | {"at": step})
+        checkpoints.save(step, replicate(state), state.served, DOCUMENT | {"at": step})
     checkpoints.close()
     return workdir
 
@@ -100,7 +101,7 @@ def test_damage_sets_the_step_aside_and_the_one_before_is_used(workdir, small_st
     assert victim.name in aside[0]
     assert "step 2 set aside" in aside[0]
     assert len(list((workdir / "damaged").iterdir())) == 1, "nothing is deleted"
-    checkpoints.save(2, state, state.generator, DOCUMENT)
+    checkpoints.save(2, state, state.served, DOCUMENT)
     checkpoints.close()
     assert sealed_steps(workdir / LATEST) == [2, 1]
 
