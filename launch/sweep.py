@@ -1,6 +1,7 @@
 r"""Trains a grid of config overrides and gathers one table; what is finished is kept.
 
-Example: nine runs, three at a time, each on a GPU of its own where there are GPUs:
+Example: nine runs, three at a time, each on a GPU of its own where there are GPUs (three at a time
+on two GPUs are refused):
 
   python -m launch.sweep --config configs/srgan.py --data_dir DIR --out runs \
       --over map=t1,t2,pd --over seed=0,1,2 --parallel 3
@@ -15,11 +16,11 @@ Other overrides (--config.key=value) go to every run. RUNS/sweep.csv has a line 
 import argparse
 import contextlib
 import csv
+import io
 import itertools
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,22 +28,59 @@ from queue import SimpleQueue
 
 from tqdm import tqdm
 
-from launch.config.page import ConfigError, load_config
-from launch.status import RUN_JSON, status
+from launch.config.build import experiment_of
+from launch.config.page import load_config
+from launch.gpus import gpu_shares
+from launch.status import status
+from qsr_jax.cli import program
+from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.training.stopping import STOPPED, StopRequest
+from qsr_jax.training.workdir import RUN_JSON
 
 TABLE = "sweep.csv"
-SCORES = ("relative_bias_percent", "psnr_db", "bicubic_psnr_db")
+SCORES = ("relative_bias_percent", "pooled_psnr_db", "baseline_pooled_psnr_db")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.sweep --help``."""
+    parser = _parser()
+    arguments, overrides = parser.parse_known_args(argv)
+    unknown = [text for text in overrides if not text.startswith("--config.")]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    runs = dict(grid(arguments.over))
+    if arguments.only is not None and not 0 <= arguments.only < len(runs):
+        parser.error(f"--only {arguments.only}: expected 0 to {len(runs) - 1}")
+    chosen = list(runs) if arguments.only is None else [list(runs)[arguments.only]]
+    try:
+        for one in runs.values():  # what is mistyped is told before anything runs
+            experiment_of(load_config(arguments.config, [*overrides, *_flags(one)]))
+        shares = gpu_shares(os.environ, arguments.parallel)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+    common = ["--config", arguments.config, "--data_dir", arguments.data_dir, *overrides]
+    with StopRequest() as request:
+        ended = _train_all({n: runs[n] for n in chosen}, common, arguments.out, shares, request)
+    gather(arguments.out, runs)
+    print(f"{arguments.out / TABLE}: {len(runs)} runs")
+    _tell_failed({name: code for name, code in ended.items() if code})
+
+
+def _tell_failed(failed: Mapping[str, int]) -> None:
+    if failed:
+        told = (f"{name} (status {code}, see {name}.log)" for name, code in failed.items())
+        code = STOPPED if set(failed.values()) == {STOPPED} else 1
+        print(f"error: not finished: {'; '.join(told)}", file=sys.stderr)
+        raise SystemExit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m launch.sweep",
+        prog=program("launch.sweep"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", required=True, metavar="FILE", help="page of the experiment")
+    parser.add_argument("--config", required=True, metavar="PAGE", help="page of the experiment")
     parser.add_argument("--data_dir", required=True, help="folder made by data_tools.build_dataset")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs and the table")
     parser.add_argument(
@@ -53,34 +91,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="KEY=A,B,…",
         help="a config key and its values; repeat for a grid",
     )
-    parser.add_argument("--parallel", type=int, default=1, help="runs at a time (default 1)")
+    parser.add_argument(
+        "--parallel", type=_count, default=1, help="runs at a time, a GPU each (default 1)"
+    )
     parser.add_argument("--only", type=int, metavar="I", help="train only the I-th run, from 0")
-    arguments, overrides = parser.parse_known_args(argv)
-    unknown = [text for text in overrides if not text.startswith("--config.")]
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    runs = dict(grid(arguments.over))
-    chosen = list(runs)
-    try:
-        for one in runs.values():
-            load_config(arguments.config, [*overrides, *_flags(one)])
-    except ConfigError as error:
-        raise SystemExit(f"error: {error}") from error
-    if arguments.only is not None:
-        if not 0 <= arguments.only < len(runs):
-            parser.error(f"--only {arguments.only}: expected 0 to {len(runs) - 1}")
-        chosen = [chosen[arguments.only]]
-    common = ["--config", arguments.config, "--data_dir", arguments.data_dir, *overrides]
-    with StopRequest() as request:
-        ended = _train_all({name: runs[name] for name in chosen}, common, arguments, request)
-    gather(arguments.out, runs)
-    print(f"{arguments.out / TABLE}: {len(runs)} runs")
-    failed = {name: code for name, code in ended.items() if code}
-    if failed:
-        told = (f"{name} (status {code}, see {name}.log)" for name, code in failed.items())
-        code = STOPPED if set(failed.values()) == {STOPPED} else 1
-        print(f"error: not finished: {'; '.join(told)}", file=sys.stderr)
-        raise SystemExit(code)
+    return parser
 
 
 def _axis(text: str) -> tuple[str, tuple[str, ...]]:
@@ -88,6 +103,12 @@ def _axis(text: str) -> tuple[str, tuple[str, ...]]:
     if not (key and equals and all(values.split(","))):
         raise argparse.ArgumentTypeError(f"{text!r}: expected KEY=VALUE,VALUE,…")
     return key, tuple(values.split(","))
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 or more")
+    return int(text)
 
 
 def grid(axes: Sequence[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -106,36 +127,36 @@ def _flags(overrides: Mapping[str, str]) -> list[str]:
 def _train_all(
     runs: Mapping[str, Mapping[str, str]],
     common: Sequence[str],
-    arguments: argparse.Namespace,
+    out: Path,
+    shares: Sequence[Mapping[str, str]],
     request: StopRequest,
 ) -> dict[str, int]:
     """Exit status by run; once asked to stop, no further run begins."""
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    places: SimpleQueue[int] = SimpleQueue()
-    for place in range(arguments.parallel):
-        places.put(place)
+    out.mkdir(parents=True, exist_ok=True)
+    free: SimpleQueue[Mapping[str, str]] = SimpleQueue()
+    for share in shares:
+        free.put(share)
 
     def one(name: str) -> int:
-        place = places.get()
-        if request.name is not None:
-            places.put(place)
-            return STOPPED
+        share = free.get()
         try:
-            command = [sys.executable, "-m", "launch.train", *common, *_flags(runs[name])]
-            command += ["--workdir", str(arguments.out / name)]
-            with (arguments.out / f"{name}.log").open("ab") as log:
-                environment = _environment(place, arguments.parallel)
+            if request.name is not None:
+                return STOPPED
+            command = [sys.executable, "-m", "qsr_jax", "train", *common, *_flags(runs[name])]
+            command += ["--workdir", str(out / name)]
+            with (out / f"{name}.log").open("ab") as log:
+                environment = os.environ | share
                 run = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
                 return _wait(run, request)
         finally:
-            places.put(place)
+            free.put(share)
 
-    with ThreadPoolExecutor(arguments.parallel) as pool:
+    with ThreadPoolExecutor(len(shares)) as pool:
         codes = tqdm(pool.map(one, runs), total=len(runs), desc="sweep", unit="run")
         return dict(zip(runs, codes, strict=True))
 
 
-def _wait(run: subprocess.Popen, request: StopRequest) -> int:
+def _wait(run: subprocess.Popen[bytes], request: StopRequest) -> int:
     """Exit status of a run, which hears of a stop as this process does.
 
     A terminal (SIGINT) and Slurm signal the run too, and a second signal would end it unsaved.
@@ -148,36 +169,32 @@ def _wait(run: subprocess.Popen, request: StopRequest) -> int:
     return run.wait()
 
 
-def _environment(place: int, parallel: int) -> dict[str, str]:
-    """One GPU per run when several run at a time on a machine that names its GPUs."""
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    if parallel == 1 or not gpus:
-        return dict(os.environ)
-    listed = gpus.split(",")
-    return os.environ | {"CUDA_VISIBLE_DEVICES": listed[place % len(listed)]}
-
-
 def gather(out: Path, runs: Mapping[str, Mapping[str, str]]) -> None:
-    """Writes the table: one line per run, its overrides, where it stands and its last scores."""
+    """Writes the table: one line per run, its overrides, where it stands and its last scores.
+
+    A run whose workdir cannot be read is told, and its line says only what was asked of it.
+    """
     keys = list(dict.fromkeys(key for overrides in runs.values() for key in overrides))
-    with tempfile.NamedTemporaryFile(
-        "w", dir=out, prefix=f".{TABLE}.", newline="", encoding="utf-8", delete=False
-    ) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["run", *keys, "step", "total_steps", *SCORES])
-        for name, overrides in runs.items():
-            row = [name, *(overrides[key] for key in keys)]
-            if not (out / name / RUN_JSON).is_file():
-                writer.writerow([*row, 0, "", *("" for _ in SCORES)])
-                continue
-            found = status(out / name)
-            scores = found["validation"]
-            writer.writerow(
-                [*row, found["step"], found["total_steps"]]
-                + [scores[score] if scores else "" for score in SCORES]
-            )
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(out / TABLE)  # a task of an array each, at any moment
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["run", *keys, "step", "total_steps", *SCORES])
+    for name, overrides in runs.items():
+        writer.writerow([name, *(overrides[key] for key in keys), *_standing(out / name)])
+    write_text_atomically(out / TABLE, table.getvalue())  # a task of an array each, at any moment
+
+
+def _standing(workdir: Path) -> list[str | float]:
+    """Step, total steps and scores of a run."""
+    nothing: list[str | float] = [0, "", *("" for _ in SCORES)]
+    if not (workdir / RUN_JSON).is_file():
+        return nothing
+    try:
+        found = status(workdir)
+    except (ValueError, OSError) as error:
+        print(f"not in the table: {error}", file=sys.stderr)
+        return nothing
+    scores = found["validation"] or {}
+    return [found["step"], found["total_steps"], *(scores.get(score, "") for score in SCORES)]
 
 
 if __name__ == "__main__":

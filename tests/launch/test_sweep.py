@@ -1,6 +1,8 @@
 """A grid of runs: what it trains, keeps, gathers and refuses."""
 
 import csv
+import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,7 @@ def test_it_trains_one_by_one_keeps_what_is_finished_and_gathers(
     sweep.main(command(tiny_data, tmp_path, *grid, "--only", "1"))
     rows = table(tmp_path)
     assert [(row["run"], row["step"]) for row in rows] == [("seed=0", "0"), ("seed=1", "2")]
-    assert float(rows[1]["psnr_db"]) > 0
+    assert float(rows[1]["pooled_psnr_db"]) > 0
     assert load_document(tmp_path / "seed=1")[1]["config"]["seed"] == 1
     written = (tmp_path / "seed=1" / "config.json").stat().st_mtime_ns
     sweep.main(command(tiny_data, tmp_path, *grid))
@@ -75,6 +77,8 @@ def test_a_failing_run_is_told_and_the_table_still_made(tmp_path, monkeypatch, c
     [
         (["--over", "seed"], "expected KEY=VALUE"),
         (["--over", "seed=1,,2"], "expected KEY=VALUE"),
+        (["--over", "seed=1", "--parallel", "0"], "'0': expected 1 or more"),
+        (["--over", "seed=1", "--parallel", "two"], "'two': expected 1 or more"),
         (["--over", "seed=1", "--only", "1"], "--only 1: expected 0 to 0"),
         (["--over", "seed=1", "--paralel", "2"], "unrecognized arguments: --paralel 2"),
     ],
@@ -93,8 +97,49 @@ def test_an_unknown_key_is_told_before_anything_runs(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_parallel_runs_share_the_named_gpus(monkeypatch):
+def test_more_runs_at_a_time_than_gpus_are_refused_before_any_begins(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
-    seen = [sweep._environment(place, 3)["CUDA_VISIBLE_DEVICES"] for place in range(3)]
-    assert seen == ["2", "5", "2"]
-    assert sweep._environment(0, 1)["CUDA_VISIBLE_DEVICES"] == "2,5"
+    grid = ["--over", "seed=0,1,2", "--parallel", "3"]
+    with pytest.raises(SystemExit, match="error: --parallel 3: expected 1 to 2"):
+        sweep.main(command(tmp_path, tmp_path / "out", *grid))
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_run_gets_its_share_and_gives_it_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    seen, both = [], threading.Barrier(2, timeout=30)
+
+    class Run:
+        def __init__(self, command, *, env, **_):
+            seen.append(env["CUDA_VISIBLE_DEVICES"])
+            assert command[1:4] == ["-m", "qsr_jax", "train"]
+
+        def wait(self, timeout=None):
+            both.wait()  # two run side by side
+            return 0
+
+    monkeypatch.setattr(sweep.subprocess, "Popen", Run)
+    sweep.main(command(tmp_path, tmp_path / "out", "--over", "seed=0,1,2,3", "--parallel", "2"))
+    assert sorted(seen) == ["2", "2", "5", "5"]
+
+
+def test_a_damaged_run_does_not_cost_the_others_their_line(tmp_path, capsys):
+    run = {"map": "t1", "total_steps": 8, "batch_size": 4, "environment": {}}
+    scores = {"step": 3, "group": "validation", "pooled_psnr_db": 30.5}
+    train = {"step": 3, "group": "train", "images_per_second": 1.0}
+    runs = {name: {"seed": name} for name in ("whole", "cut", "broken", "absent")}
+    for name in ("whole", "cut", "broken"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps(run))
+        lines = json.dumps(train) + "\n" + json.dumps(scores) + "\n"
+        (tmp_path / name / "metrics.jsonl").write_text(lines)
+    with (tmp_path / "cut" / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 4')
+    (tmp_path / "broken" / "run.json").write_text('{"map"')
+    sweep.gather(tmp_path, runs)
+    rows = {row["run"]: (row["step"], row["pooled_psnr_db"]) for row in table(tmp_path)}
+    assert rows["whole"] == rows["cut"] == ("3", "30.5")
+    assert rows["broken"] == rows["absent"] == ("0", "")
+    assert "not in the table: " in capsys.readouterr().err
