@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from qsr_jax.cli import program
 from qsr_jax.evaluation.agreement_report import agreement
 from qsr_jax.evaluation.agreement_report.figures import KINDS
 from qsr_jax.evaluation.agreement_report.long_table import COLUMNS
@@ -76,7 +77,7 @@ DEFAULTS = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m launch.agreement",
+        prog=program("launch.agreement"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

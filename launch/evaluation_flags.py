@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from qsr_jax.checkpoint import BEST, LATEST
+from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import SPLITS
 from qsr_jax.evaluation.label_plan import GEOMETRY, REGIONS
 from qsr_jax.evaluation.measure.subject import BICUBIC
@@ -14,7 +15,7 @@ from qsr_jax.predictors.baselines import BASELINES
 
 def make_parser(description: str) -> argparse.ArgumentParser:
     """All flags."""
-    parser = argparse.ArgumentParser(prog="python -m launch.evaluate", description=description)
+    parser = argparse.ArgumentParser(prog=program("launch.evaluate"), description=description)
     _add_trainings(parser)
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the report; an older report is replaced"

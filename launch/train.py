@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from launch.config.build import experiment_of
 from launch.config.page import add_config_argument, parse_with_config
 from launch.processes import add_process_arguments, taking_part
+from qsr_jax.cli import program
 from qsr_jax.training.processes import say
 from qsr_jax.training.run import TrainingResult, train
 from qsr_jax.training.stopping import STOPPED
@@ -19,7 +20,7 @@ from qsr_jax.training.stopping import STOPPED
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.train --help``."""
-    parser = argparse.ArgumentParser(prog="python -m launch.train", description=__doc__)
+    parser = argparse.ArgumentParser(prog=program("launch.train"), description=__doc__)
     add_config_argument(parser)
     parser.add_argument(
         "--data_dir", type=Path, required=True, help="folder made by data_tools.build_dataset"
