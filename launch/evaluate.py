@@ -113,7 +113,9 @@ def describe(runs: Sequence[Run], *, subjects: set[str], split: str, labels: str
 
 def _training(run: Run) -> Training:
     models = [
-        Model(m.map_name, m.description, m.weights_sha256, tuple(m.notes)) for m in run.models
+        Model(name, m.description, m.weights_sha256, tuple(m.notes))
+        for m in run.models
+        for name in m.names
     ]
     return Training(
         run.name,

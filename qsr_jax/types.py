@@ -5,7 +5,7 @@ Axes are always ``(z, y, x, c)``: slice, row, column, map. Positions are DICOM p
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,16 @@ def first_voxel_shift(alignment: str, scale: int) -> float:
     if alignment not in ALIGNMENTS:
         raise ValueError(f"grid alignment {alignment!r} is not one of {', '.join(ALIGNMENTS)}")
     return (1.0 / scale - 1.0) / 2.0 if alignment == CORNER else 0.0
+
+
+def triple(values: Iterable[float]) -> tuple[float, float, float]:
+    """Three numbers as plain floats, however an array holds them.
+
+    Raises:
+        ValueError: not three.
+    """
+    first, second, third = (float(value) for value in values)
+    return first, second, third
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +91,7 @@ class Geometry:
         nz, ny, nx = self.shape
         return dataclasses.replace(
             self,
-            origin_mm=tuple(float(v) for v in origin),
+            origin_mm=triple(origin),
             spacing_mm=(dz, dy / scale, dx / scale),
             shape=(nz, ny * scale, nx * scale),
         )
@@ -96,6 +106,9 @@ class Volume:
         names: c keys of :data:`qsr_jax.maps.MAPS`.
         geometry: where the voxels lie.
         mask: (z, y, x) bool, True inside the head, or None where nobody has made one.
+
+    Raises:
+        ValueError: an array contradicts the names or the geometry.
     """
 
     maps: np.ndarray
@@ -105,11 +118,18 @@ class Volume:
 
     def __post_init__(self) -> None:
         """Refuses arrays that contradict the names or the geometry."""
-        expected = (*self.geometry.shape, len(self.names))
-        if self.maps.shape != expected:
-            raise ValueError(f"maps have shape {self.maps.shape}, expected {expected}")
+        _check_shape("maps have", self.maps, self.names, self.geometry)
         if self.mask is not None and self.mask.shape != self.geometry.shape:
             raise ValueError(f"mask has shape {self.mask.shape}, not {self.geometry.shape}")
+
+    def select(self, names: Sequence[str]) -> "Volume":
+        """The same scan with these maps alone, in this order.
+
+        Raises:
+            ValueError: a map that is not there.
+        """
+        channels = _channels(self.names, names)
+        return dataclasses.replace(self, maps=self.maps[..., channels], names=tuple(names))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,12 +141,59 @@ class Prediction:
         std: same shape and units, or None when the predictor has no spread.
         names: c keys of :data:`qsr_jax.maps.MAPS`.
         geometry: where the voxels lie.
+        clamped: for each of ``names`` the number of voxels that lay outside the map's range and
+            were set to its nearer end; None when the predictor clamps nothing.
+
+    Raises:
+        ValueError: ``mean``, ``std`` or ``clamped`` contradict the names or the geometry.
     """
 
     mean: np.ndarray
     std: np.ndarray | None
     names: tuple[str, ...]
     geometry: Geometry
+    clamped: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses arrays that contradict the names or the geometry."""
+        _check_shape("mean has", self.mean, self.names, self.geometry)
+        if self.std is not None:
+            _check_shape("std has", self.std, self.names, self.geometry)
+        if self.clamped is not None and len(self.clamped) != len(self.names):
+            raise ValueError(f"clamped counts {len(self.clamped)} maps, expected {self.names}")
+
+    def select(self, names: Sequence[str]) -> "Prediction":
+        """These maps alone, in this order.
+
+        Raises:
+            ValueError: a map that is not there.
+        """
+        channels = _channels(self.names, names)
+        return dataclasses.replace(
+            self,
+            mean=self.mean[..., channels],
+            std=None if self.std is None else self.std[..., channels],
+            names=tuple(names),
+            clamped=None if self.clamped is None else tuple(self.clamped[c] for c in channels),
+        )
+
+
+def _check_shape(what: str, array: np.ndarray, names: tuple[str, ...], geometry: Geometry) -> None:
+    """Refuses an array that is not (z, y, x, one channel per name)."""
+    expected = (*geometry.shape, len(names))
+    if array.shape != expected:
+        raise ValueError(
+            f"{what} shape {array.shape}, expected {expected}: (z, y, x) of the geometry and "
+            f"one channel for each of {', '.join(names)}"
+        )
+
+
+def _channels(held: tuple[str, ...], wanted: Sequence[str]) -> list[int]:
+    """Where the wanted maps lie along the last axis."""
+    missing = [name for name in wanted if name not in held]
+    if missing:
+        raise ValueError(f"no {' and '.join(missing)} among {', '.join(held)}")
+    return [held.index(name) for name in wanted]
 
 
 Predictor = Callable[[Volume], Prediction]

@@ -13,7 +13,7 @@ from qsr_jax.checkpoint import load_document
 from qsr_jax.data.studies.manifest import ROUTINE, Manifest, Subject
 from qsr_jax.evaluation.sections.folds_and_seeds import FoldSeed
 from qsr_jax.maps import MAPS
-from qsr_jax.predictors.network import NetworkPredictor, load_predictors, merge_maps
+from qsr_jax.predictors import TrainedPredictor, load_predictors, merge_maps
 from qsr_jax.types import Predictor
 
 TRAIN = "train"
@@ -32,7 +32,7 @@ class Run:
         path: of the manifest.
         manifest: who belongs to which split, in the fold of the run.
         subjects: whom to measure.
-        models: one per map.
+        models: that together make every map once.
         where: fold and seed, told from the checkpoints.
     """
 
@@ -40,13 +40,13 @@ class Run:
     path: Path
     manifest: Manifest
     subjects: tuple[Subject, ...]
-    models: tuple[NetworkPredictor, ...]
+    models: tuple[TrainedPredictor, ...]
     where: FoldSeed
 
     @property
     def trained(self) -> Predictor:
         """All models as one."""
-        return merge_maps(self.models, [model.map_name for model in self.models])
+        return merge_maps(self.models)
 
 
 def paths_of(given: Sequence[Path]) -> tuple[Path, list[Path]]:
@@ -180,7 +180,7 @@ def _seed(documents: Sequence[dict]) -> int | None:
 
 def _check_together(runs: Sequence[Run]) -> None:
     """Refuses runs of other maps or scales, and the same run twice."""
-    first, *others = ([model.map_name for model in run.models] for run in runs)
+    first, *others = ([name for model in run.models for name in model.names] for run in runs)
     for run, names in zip(runs[1:], others, strict=True):
         if names != first or run.manifest.scale != runs[0].manifest.scale:
             raise ValueError(

@@ -114,6 +114,8 @@ def _line(name: str, sums: np.ndarray, subjects: int) -> Line:
 def calibrated(predictor: Predictor, calibration: Calibration) -> Predictor:
     """What ``predictor`` makes, put through the line of each map.
 
+    A spread is scaled by the size of the slope: the line is taken as known.
+
     Raises:
         ValueError: (when called) a map without a line.
     """
@@ -125,7 +127,11 @@ def calibrated(predictor: Predictor, calibration: Calibration) -> Predictor:
             raise ValueError(f"no calibration of {' and '.join(missing)}; fit it on all maps")
         slope = np.array([calibration[name].slope for name in made.names], np.float32)
         intercept = np.array([calibration[name].intercept for name in made.names], np.float32)
-        return dataclasses.replace(made, mean=made.mean * slope + intercept)
+        return dataclasses.replace(
+            made,
+            mean=made.mean * slope + intercept,
+            std=None if made.std is None else made.std * np.abs(slope),
+        )
 
     return predict
 

@@ -68,13 +68,15 @@ def sinc_upsample(images: jax.Array, *, scale: int, alignment: str) -> jax.Array
     Returns:
         (n, scale*h, scale*w, c), same unit.
     """
-    coarse = images.shape[1:3]
-    fine = tuple(n * scale for n in coarse)
+    rows, columns = images.shape[1:3]
+    fine = rows * scale, columns * scale
     # Zero-filling keeps pixel n // 2 in place; fine pixel j must show coarse index j/scale + start.
     start = first_voxel_shift(alignment, scale)
-    moved = tuple(
-        (start + (big // 2) / scale - n // 2) / n for n, big in zip(coarse, fine, strict=True)
+    moved_rows, moved_columns = (
+        (start + (n * scale // 2) / scale - n // 2) / n for n in (rows, columns)
     )
     spectrum = fourier.zero_fill(fourier.to_kspace(jnp.moveaxis(images, -1, 1)), fine)
     # The real part shares the one unpaired coefficient of an even matrix between both ends.
-    return jnp.moveaxis(fourier.to_image(fourier.shift(spectrum, moved)).real, 1, -1)
+    return jnp.moveaxis(
+        fourier.to_image(fourier.shift(spectrum, (moved_rows, moved_columns))).real, 1, -1
+    )

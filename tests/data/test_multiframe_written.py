@@ -32,7 +32,7 @@ WORDS = {"derivation": "model; not for diagnostic use", "software": "qsr_jax"}
 class Doubler:
     """Stands for a trained model of T1: repeats pixels."""
 
-    map_name: str = "t1"
+    names: tuple = ("t1",)
     description: str = "srgan T1, 10 training steps"
     weights_sha256: str = "a" * 64
 
@@ -57,7 +57,7 @@ def scan(request, tmp_path):
 
 
 def predicted(scan, out, monkeypatch, *flags):
-    monkeypatch.setattr(predict, "load_predictors", lambda _, which: [Doubler()])
+    monkeypatch.setattr(predict, "load_predictors", lambda _, **options: [Doubler()])
     predict.main(["--workdir", "a", "--input", str(scan), "--output", str(out), *flags])
     return Doubler()(read_series(scan).volume)
 

@@ -186,13 +186,12 @@ def test_parametric_map_refuses_and_leaves_nothing(tmp_path, monkeypatch):
     original = module._parametric_map
 
     def spoilt(fault):
-        def make(highdicom, prediction, *rest):
+        def make(highdicom, values, geometry, *rest, **words):
             if fault == "values":
-                prediction = dataclasses.replace(prediction, mean=prediction.mean + 1)
+                values = values + 1
             else:
-                moved = dataclasses.replace(prediction.geometry, origin_mm=(0.0, 0.0, -5.0))
-                prediction = dataclasses.replace(prediction, geometry=moved)
-            return original(highdicom, prediction, *rest)
+                geometry = dataclasses.replace(geometry, origin_mm=(0.0, 0.0, -5.0))
+            return original(highdicom, values, geometry, *rest, **words)
 
         return make
 
@@ -200,7 +199,7 @@ def test_parametric_map_refuses_and_leaves_nothing(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "_parametric_map", spoilt(fault))
         with pytest.raises(ValueError, match=f"{fault} read back differ"):
             dicom.write_parametric_map(good, source, tmp_path / "d", **WORDS)
-    monkeypatch.setattr(module, "_parametric_map", lambda *_: {}["poor"])
+    monkeypatch.setattr(module, "_parametric_map", lambda *_, **__: {}["poor"])
     with pytest.raises(ValueError, match=r"header is too poor \(KeyError\)"):
         dicom.write_parametric_map(good, source, tmp_path / "d", **WORDS)
     monkeypatch.setitem(sys.modules, "highdicom", None)

@@ -9,6 +9,7 @@ import pytest
 from launch import predict
 from launch.bench.material import write_scan
 from qsr_jax.data.dicom import read_series
+from qsr_jax.predictors import MismatchError
 from qsr_jax.types import CORNER, Prediction
 
 
@@ -19,10 +20,15 @@ class Doubler:
     map_name: str
     description: str = "srgan T1, 10 training steps"
     weights_sha256: str = "a" * 64
+    notes: tuple = ()
+
+    @property
+    def names(self):
+        return (self.map_name,)
 
     def check(self, volume):
         if volume.names != (self.map_name,):
-            raise predict.MismatchError("another map")
+            raise MismatchError("another map")
 
     def __call__(self, volume):
         mean = np.repeat(np.repeat(volume.maps, 2, 1), 2, 2)
@@ -39,7 +45,7 @@ def scan(tmp_path_factory):
 
 def run(monkeypatch, scan, out, *flags):
     models = [Doubler("t1"), Doubler("pd")]
-    monkeypatch.setattr(predict, "load_predictors", lambda _, which: models)
+    monkeypatch.setattr(predict, "load_predictors", lambda _, **options: models)
     predict.main(["--workdir", "a", "--workdir", "b", "--input", str(scan), "--output", str(out),
                   *flags])  # fmt: skip
 

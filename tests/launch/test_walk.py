@@ -20,7 +20,7 @@ from qsr_jax.checkpoint import BEST, LATEST, load_document
 from qsr_jax.checkpoint.seal import SEAL
 from qsr_jax.data.dicom import read_series
 from qsr_jax.maps import MAPS
-from qsr_jax.predictors.network import load_predictor
+from qsr_jax.predictors import load_predictor
 from qsr_jax.provenance import software_version
 from qsr_jax.training.best import merit_of
 from qsr_jax.training.metric_log import read_metrics

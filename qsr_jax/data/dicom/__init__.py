@@ -8,7 +8,7 @@ from qsr_jax.data.dicom.elements import make_uid
 from qsr_jax.data.dicom.errors import DicomInputError, named_tag
 from qsr_jax.data.dicom.find import Found, find_series, image_files
 from qsr_jax.data.dicom.parametric_map import MissingPackageError, write_parametric_map
-from qsr_jax.data.dicom.read import Series, owner_of, read_folder, read_series
+from qsr_jax.data.dicom.read import Series, owner_of, read_folder, read_series, read_spread
 from qsr_jax.data.dicom.survey import Finding, survey
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "pseudonym",
     "read_folder",
     "read_series",
+    "read_spread",
     "survey",
     "write_acquired",
     "write_derived",

@@ -21,15 +21,17 @@ from qsr_jax.data.dicom.elements import (
 from qsr_jax.data.dicom.frames import Frame
 from qsr_jax.data.dicom.header import unquoted
 from qsr_jax.data.dicom.orientation import signs_towards, turned
-from qsr_jax.data.dicom.read import Series, read_series, slices_of
-from qsr_jax.data.dicom.series_rules import MAP, QSR
+from qsr_jax.data.dicom.read import Series, read_series, read_spread, slices_of
+from qsr_jax.data.dicom.series_rules import MAP, QSR, QSR_SPREAD
+from qsr_jax.data.dicom.spread import say_deviation, values_of
 from qsr_jax.data.dicom.validator import check_standard
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MapSpec, spec_of, to_stored
 from qsr_jax.types import Geometry, Prediction
 
 SERIES_NUMBER_STEP = 9000
-"""A derived series is numbered its source's number plus this."""
+SPREAD_NUMBER_STEP = 9500
+"""A derived series is numbered its source's number plus this; of its spread, the second."""
 GEOMETRY_TOLERANCE_MM = 1e-4
 FLOAT32_TOLERANCE = 1e-3
 """Physical units; a float32 of 6500 ms is exact to 5e-4."""
@@ -76,7 +78,13 @@ FILLERS = {
 
 
 def write_derived(
-    prediction: Prediction, source: Series, out: Path, *, derivation: str, software: str
+    prediction: Prediction,
+    source: Series,
+    out: Path,
+    *,
+    derivation: str,
+    software: str,
+    std: bool = False,
 ) -> None:
     r"""Writes ``prediction`` (one map) as a new MR series of the study of ``source``.
 
@@ -92,14 +100,18 @@ def write_derived(
         out: folder to make; 001.dcm, 002.dcm, ... in order of position.
         derivation: DerivationDescription: model, sha256 of its weights, "not for diagnostic use".
         software: SoftwareVersions of the processing equipment, at most 64 characters.
+        std: whether the standard deviation is written in place of the mean, see
+            :mod:`qsr_jax.data.dicom.spread`; :func:`qsr_jax.data.dicom.read_spread` reads it.
 
     Raises:
-        ValueError: not the map or slices of the source, values no file can hold, a text too long.
+        ValueError: not the map or slices of the source, values no file can hold, a text too long,
+            or no standard deviation where it is wanted.
         FileExistsError: ``out`` exists.
         WriteError: the system refused the write. Nothing is left at ``out`` in any case.
     """
     spec = check_request(prediction, source, out, derivation, software)
-    stored = to_stored(prediction.mean[..., 0], spec, where=str(out))
+    values, spec = values_of(prediction, spec, std=std)
+    stored = to_stored(values, spec, where=str(out))
     originals = slices_of(source)
     orientation = originals[0].numbers("ImageOrientationPatient", 6)
     flips = signs_towards(prediction.geometry, orientation[:3], orientation[3:])
@@ -107,6 +119,8 @@ def write_derived(
     if reversed_slices:
         originals.reverse()
     series = _series_header(originals[0], source, spec, geometry, derivation, software)
+    if std:
+        _mark_spread(series)
     with staged_folder(out) as folder:
         for index, (pixels, original) in enumerate(zip(stored, originals, strict=True)):
             dataset = Dataset(series)
@@ -116,7 +130,8 @@ def write_derived(
             set_plane(dataset, geometry, index)
             set_pixels(dataset, pixels)
             save(dataset, folder / f"{index + 1:03d}.dcm")
-        _check_written(folder, prediction, spec, out)
+        written = read_spread(folder) if std else read_series(folder)
+        _check_written(written, values, prediction.geometry, spec, out)
         check_standard(sorted(folder.iterdir()), source.files[0], where=out)
 
 
@@ -154,7 +169,7 @@ def _series_header(
 ) -> Dataset:
     """What all images of the derived series share."""
     dataset = kept(original.header.dataset)
-    dataset.ImageType = [spec.image_type if t == MAP else t for t in QSR.image_type]
+    dataset.ImageType = [spec.image_type if token == MAP else token for token in QSR.image_type]
     dataset.Modality = "MR"
     dataset.SeriesInstanceUID = generate_uid(prefix=None)
     number = int(original.number("SeriesNumber")) if original.value("SeriesNumber") else 0
@@ -174,6 +189,13 @@ def _series_header(
     dataset.DerivationCodeSequence = code("113085", "DCM", "Spatial resampling")
     dataset.ContributingEquipmentSequence = _equipment(software)
     return dataset
+
+
+def _mark_spread(series: Dataset) -> None:
+    """Says in the header of a derived series that it holds standard deviations."""
+    series.ImageType = list(QSR_SPREAD.image_type)
+    series.SeriesNumber += SPREAD_NUMBER_STEP - SERIES_NUMBER_STEP
+    say_deviation(series.RealWorldValueMappingSequence[0])
 
 
 def kept(original: Dataset) -> Dataset:
@@ -218,14 +240,16 @@ def _equipment(software: str) -> DicomSequence:
     return DicomSequence([item])
 
 
-def _check_written(folder: Path, prediction: Prediction, spec: MapSpec, out: Path) -> None:
-    """Reads the new files as a stranger would and compares them with what was meant."""
-    volume = read_series(folder).volume
-    error = np.abs(volume.maps - prediction.mean).max()
+def _check_written(
+    written: Series, values: np.ndarray, geometry: Geometry, spec: MapSpec, out: Path
+) -> None:
+    """Compares the new files, read as a stranger would, with what was meant."""
+    volume = written.volume
+    error = np.abs(volume.maps[..., 0] - values).max()
     if error > 0.5 * spec.slope + FLOAT32_TOLERANCE:
         raise ValueError(f"{out}: values read back differ by {error:g} {spec.unit}; not written")
     last = [*(n - 1 for n in volume.geometry.shape), 1]
     for corner in ([0, 0, 0, 1], last):
-        moved = (volume.geometry.affine_lps() - prediction.geometry.affine_lps()) @ corner
+        moved = (volume.geometry.affine_lps() - geometry.affine_lps()) @ corner
         if np.abs(moved).max() > GEOMETRY_TOLERANCE_MM:
             raise ValueError(f"{out}: positions read back differ by {moved[:3]} mm; not written")

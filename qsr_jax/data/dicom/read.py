@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from qsr_jax.data.dicom.header import Header
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.dicom.pixels import check_range, padding_of, stored_pixels
 from qsr_jax.data.dicom.scaling import required_scale
-from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule
+from qsr_jax.data.dicom.series_rules import PROTOCOLS, SPREADS, SeriesRule
 from qsr_jax.data.dicom.stack import check_one_series, stacked
+from qsr_jax.files.digest import text_sha256
 from qsr_jax.maps import MapSpec, check, spec_of
 from qsr_jax.types import Volume
 
@@ -93,6 +93,17 @@ def read_series(
     return held[0]
 
 
+def read_spread(folder: Path) -> Series:
+    """Reads a series of standard deviations, as the writers of derived maps store them.
+
+    Its ``volume`` holds the standard deviation of ``map_name``, in the unit of the map.
+
+    Raises:
+        DicomInputError: see :func:`read_series`; also where the folder holds a map itself.
+    """
+    return read_series(folder, protocols=SPREADS)
+
+
 def read_folder(
     folder: Path,
     *,
@@ -161,8 +172,8 @@ def _series(
     """One map of the series, from its slices."""
     frames, geometry = stacked(frames)
     spec, first = spec_of(name), frames[0]
-    values, padded = _physical(frames, spec, worker)
-    if values.max() < LEAST_MAXIMUM:
+    values, padded = _physical(frames, spec, worker, spread=row.spread)
+    if values.max() < LEAST_MAXIMUM and not row.spread:
         why = f"largest value {values.max():g} {spec.unit}; empty, or another unit?"
         first.refuse(first.header.pixel_keyword, why)
     values, geometry, reversed_slices = turned(values, geometry, canonical_signs(geometry))
@@ -180,7 +191,7 @@ def _series(
         series_uid=first.text("SeriesInstanceUID"),
         frame_uid=first.text("FrameOfReferenceUID"),
         description=first.optional_text("SeriesDescription"),
-        sha256=hashlib.sha256((digests + name * shared).encode()).hexdigest(),
+        sha256=text_sha256(digests + name * shared),
         frames=tuple(frame.index for frame in frames if frame.index is not None),
         protocol=row.name,
         padded=padded,
@@ -189,13 +200,13 @@ def _series(
 
 
 def _physical(
-    frames: Sequence[Frame], spec: MapSpec, worker: DecodeWorker
+    frames: Sequence[Frame], spec: MapSpec, worker: DecodeWorker, *, spread: bool
 ) -> tuple[np.ndarray, int]:
     """The slices (z, y, x) float32 in the unit of ``spec``, and how many voxels were padding."""
     decoded: dict[int, np.ndarray] = {}
     slices, padded = [], 0
     for frame in frames:
-        scale = required_scale(frame, spec)
+        scale = required_scale(frame, spec, spread=spread)
         key = id(frame.header)
         if key not in decoded:
             decoded[key] = stored_pixels(frame.header, worker)
@@ -222,6 +233,8 @@ def _notes(values: np.ndarray, padded: int, row: SeriesRule) -> tuple[str, ...]:
     notes = [f"slices {', '.join(map(str, flat))} hold one value only"] if flat else []
     if padded:
         notes.append(f"{padded} padded voxels are read as 0")
+    if row.spread:
+        notes.append("standard deviations of the map, not the map")
     if row.by in ("blocks", "turns"):
         notes.append(f"maps told apart by {row.by} of InstanceNumber only (row {row.name})")
     return tuple(notes)

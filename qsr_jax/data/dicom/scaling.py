@@ -17,6 +17,11 @@ _RANGES = (
 )
 _QUANTITY = ("246205007", "G-C1C6")
 """The concept "Quantity" in SNOMED CT, and in the older SNOMED RT."""
+DERIVATION = ("121401", "DCM", "Derivation")
+STANDARD_DEVIATION = ("386136009", "SCT", "Standard Deviation")
+"""Qualify a quantity: the values are not it but its spread (PS3.16, CID 7464)."""
+_DEVIATIONS = (STANDARD_DEVIATION[0], "R-10047")
+"""In SNOMED CT, and in the older SNOMED RT."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Scale:
         unit: UCUM code of the physical value, None where the file does not say it.
         quantity: codes of what is measured (QuantityDefinitionSequence); empty likewise.
         mapped: first and last stored value that has a physical one, None where not said.
+        spread: whether the values are said to be standard deviations of the quantity.
     """
 
     slope: float
@@ -36,6 +42,7 @@ class Scale:
     unit: str | None = None
     quantity: tuple[str, ...] = ()
     mapped: tuple[float, float] | None = None
+    spread: bool = False
 
 
 def scale_of(frame: Frame) -> Scale | None:
@@ -58,19 +65,24 @@ def scale_of(frame: Frame) -> Scale | None:
             why = f"{named} has {reference.slope:g}, {reference.intercept:g}; both cannot hold"
             got = f"slope, intercept {numbers[0]:g}, {numbers[1]:g} in {frame.label}"
             frame.refuse(MAPPING, why, got=got)
-        if (other.unit, other.quantity) != (first.unit, first.quantity):
+        if (other.unit, other.quantity, other.spread) != (first.unit, first.quantity, first.spread):
             frame.refuse(MAPPING, f"several units or quantities in {frame.label}")
     if rescale is not None:  # its numbers are decimal text, exact where a double is rounded
         first = dataclasses.replace(first, slope=rescale.slope, intercept=rescale.intercept)
     return first
 
 
-def required_scale(frame: Frame, spec: MapSpec) -> Scale:
+def required_scale(frame: Frame, spec: MapSpec, *, spread: bool = False) -> Scale:
     """How a slice of a map is scaled; single-frame images must say it as Rescale.
+
+    Args:
+        frame: the slice.
+        spec: the map.
+        spread: whether standard deviations of the map are expected, not the map.
 
     Raises:
         DicomInputError: see :func:`scale_of`; also where nothing is said, or another unit or
-            quantity than that of ``spec``.
+            quantity than that of ``spec``, or a map where its spread is expected or the reverse.
     """
     if frame.index is None:
         frame.number("RescaleSlope")
@@ -84,6 +96,9 @@ def required_scale(frame: Frame, spec: MapSpec) -> Scale:
         expected = f"{spec.quantity[0]} for {spec.label}"
         got = f"quantity {coded_all(scale.quantity, between=', ')}"
         frame.refuse(MAPPING, got=got, expected=expected)
+    if scale.spread != spread:
+        kinds = (f"{spec.label} itself", f"standard deviations of {spec.label}")
+        frame.refuse(MAPPING, got=kinds[scale.spread], expected=kinds[spread])
     return scale
 
 
@@ -108,16 +123,18 @@ def _real_world(frame: Frame, item: Dataset) -> Scale:
         frame.refuse(MAPPING, "slope, intercept or unit missing or not readable")
     if not (np.isfinite([slope, intercept]).all() and slope > 0):
         frame.refuse(MAPPING, got=f"slope {slope:g}, intercept {intercept:g}", expected="slope > 0")
-    return Scale(slope, intercept, unit, _quantity(frame, item), _mapped(frame, item))
+    spread = any(found in _DEVIATIONS for found in _defined(frame, item, DERIVATION[:1]))
+    quantity = _defined(frame, item, _QUANTITY)
+    return Scale(slope, intercept, unit, quantity, _mapped(frame, item), spread)
 
 
-def _quantity(frame: Frame, item: Dataset) -> tuple[str, ...]:
-    """Codes of what the mapping measures."""
+def _defined(frame: Frame, item: Dataset, concepts: Sequence[str]) -> tuple[str, ...]:
+    """What the mapping says about a concept of its quantity, as codes."""
     try:
         return tuple(
             str(concept.CodeValue)
             for part in item.get("QuantityDefinitionSequence") or ()
-            if part.ConceptNameCodeSequence[0].CodeValue in _QUANTITY
+            if part.ConceptNameCodeSequence[0].CodeValue in concepts
             for concept in part.ConceptCodeSequence
         )
     except Exception:  # as above

@@ -21,6 +21,8 @@ MAP = "<map>"
 IMAGE_TYPE, QUANTITY, BLOCKS, TURNS = "ImageType", "quantity", "blocks", "turns"
 """What tells the maps of a row apart, see :class:`SeriesRule`."""
 ORDERED = (BLOCKS, TURNS)
+STD_DEVIATION = "STD_DEVIATION"
+"""A term of Derived Pixel Contrast (PS3.3 C.8.16.2.1.4)."""
 
 
 class NotAMapError(ValueError):
@@ -67,6 +69,11 @@ class SeriesRule:
         for image_type in self.image_types():
             if (why := _not_a_map(image_type)) is not None:
                 raise ProtocolError(f"{self.name}: image_type: {why}")
+
+    @property
+    def spread(self) -> bool:
+        """Whether the values are standard deviations of the map, see :data:`SPREADS`."""
+        return STD_DEVIATION in self.image_type
 
     def image_types(self) -> list[tuple[str, ...]]:
         """Every ImageType that this row takes."""
@@ -129,6 +136,22 @@ PARAMETRIC_MAP = SeriesRule(
     bundle=True,
 )
 
+QSR_SPREAD = SeriesRule(
+    "qsr_jax, standard deviation",
+    ("DERIVED", "SECONDARY", "OTHER", STD_DEVIATION),
+    _QUANTITY_CODES,
+    by=QUANTITY,
+)
+PARAMETRIC_SPREAD = SeriesRule(
+    "Parametric Map, standard deviation",
+    ("DERIVED", "PRIMARY", "VOLUME", STD_DEVIATION),
+    _QUANTITY_CODES,
+    by=QUANTITY,
+)
+SPREADS = (QSR_SPREAD, PARAMETRIC_SPREAD)
+"""Series of the spread of a map. No reader takes them unless it asks for them: a spread of T1 is
+no T1."""
+
 PROTOCOLS = (
     QSR,
     MAGIC,
@@ -155,6 +178,8 @@ def recognise(
     if (why := _not_a_map(image_type)) is not None:
         raise NotAMapError(why)
     found = [row for row in protocols if tuple(image_type) in row.image_types()]
+    if not found and any(tuple(image_type) in row.image_types() for row in SPREADS):
+        raise NotAMapError(f"{_shown(image_type)} is the standard deviation of a map, not a map")
     if not found:
         layouts = ", ".join("\\".join(row.image_type) for row in protocols)
         raise NotAMapError(
@@ -192,7 +217,7 @@ def load_rows(path: Path) -> tuple[SeriesRule, ...]:
     items = content["protocol"] if isinstance(content, dict) and "protocol" in content else None
     if not isinstance(items, list) or len(content) != 1:
         raise ProtocolError(f"{path}: expected one list, protocol, and nothing else")
-    table = PROTOCOLS
+    table: tuple[SeriesRule, ...] = PROTOCOLS
     for number, item in enumerate(items, start=1):
         where = f"{path}: protocol {number}"
         row = _row(item, where)

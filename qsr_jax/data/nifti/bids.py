@@ -5,7 +5,6 @@ and PDmap. BIDS wants seconds but its validator does not look, so nothing is rea
 in the JSON file beside the image. The rules for geometry are those of DICOM series.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -16,12 +15,15 @@ import numpy as np
 from qsr_jax.data.dicom import Found, Series
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.nifti.files import read_placed
+from qsr_jax.files.digest import file_sha256, text_sha256
 from qsr_jax.maps import MAPS, check, spec_of
-from qsr_jax.types import Geometry, Volume
+from qsr_jax.types import Geometry, Volume, triple
 
 SUFFIXES = {spec.bids_suffix: spec.name for spec in MAPS.values()}
 UNITS = {spec.name: dict(spec.bids_units) for spec in MAPS.values()}
 """What a side-car may say, and the factor to the house's unit."""
+STATISTIC = "Statistic"
+"""Key of a side-car whose image is not the map but a statistic of it; ours."""
 ORTHONORMAL_TOLERANCE = 1e-4
 SQUARE_TOLERANCE = 1e-4
 
@@ -51,15 +53,21 @@ def find_maps(root: Path) -> Found:
     return Found(tuple(sorted(maps)), tuple(sorted(set(ignored) - cars)))
 
 
+def _parsed(path: Path) -> re.Match[str]:
+    """The parts of a map's name; refuses other names."""
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise BidsError(f"{path}: expected a name like sub-01_acq-fast_T1map.nii.gz")
+    return match
+
+
 def owner_of_map(path: Path) -> tuple[str, str]:
     """Subject, and subject with session: what PatientID and StudyInstanceUID are to DICOM.
 
     Raises:
         BidsError: the name is no map's, or the folder is another subject's.
     """
-    match = _NAME.fullmatch(path.name)
-    if match is None:
-        raise BidsError(f"{path}: expected a name like sub-01_acq-fast_T1map.nii.gz")
+    match = _parsed(path)
     subject, session = match["subject"], match["session"]
     home = [subject, *([session] if session else []), "anat"]
     if list(path.parent.parts[-len(home) :]) != home:
@@ -74,7 +82,7 @@ def read_map(path: Path) -> Series:
         BidsError: the file, its side-car, its unit, its values or its geometry cannot be trusted.
     """
     subject, study = owner_of_map(path)
-    match = _NAME.fullmatch(path.name)
+    match = _parsed(path)
     spec = spec_of(SUFFIXES[match["suffix"]])
     factor = UNITS[spec.name][_unit(_side_car(path), spec.name)]
     try:
@@ -86,7 +94,7 @@ def read_map(path: Path) -> Series:
     values = values[::-1] if upside_down else values
     values, geometry, _ = turned(values, geometry, canonical_signs(geometry))
     files = (path, _side_car(path))
-    digests = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    digests = "".join(file_sha256(file) for file in files)
     maps = np.ascontiguousarray(values[..., None], np.float32)
     return Series(
         volume=Volume(maps, (spec.name,), geometry),
@@ -97,7 +105,7 @@ def read_map(path: Path) -> Series:
         series_uid=path.name,
         frame_uid=study,
         description=match["side"],
-        sha256=hashlib.sha256(digests.encode()).hexdigest(),
+        sha256=text_sha256(digests),
     )
 
 
@@ -115,7 +123,10 @@ def _unit(side_car: Path, map_name: str) -> str:
         raise BidsError(f"{side_car}: missing; {wanted}") from None
     except (OSError, ValueError) as error:
         raise BidsError(f"{side_car}: not readable ({type(error).__name__}); {wanted}") from None
-    unit = content.get("Units") if isinstance(content, dict) else None
+    content = content if isinstance(content, dict) else {}
+    if STATISTIC in content:
+        raise BidsError(f"{side_car}: {STATISTIC}: present; expected a map, not a statistic of it")
+    unit = content.get("Units")
     if unit is None:
         raise BidsError(f"{side_car}: Units: missing; {wanted}")
     if unit not in allowed:
@@ -143,9 +154,9 @@ def _geometry(path: Path, shape: tuple[int, int, int], affine: np.ndarray) -> tu
     upside_down = bool(np.cross(dx, column) @ dz < 0)
     first = affine @ [shape[0] - 1 if upside_down else 0, 0, 0, 1]
     return Geometry(
-        origin_mm=tuple(float(v) for v in first[:3]),
-        row_dir=tuple(float(v) for v in dx),
-        col_dir=tuple(float(v) for v in column),
-        spacing_mm=tuple(float(v) for v in steps),
+        origin_mm=triple(first[:3]),
+        row_dir=triple(dx),
+        col_dir=triple(column),
+        spacing_mm=triple(steps),
         shape=shape,
     ), upside_down

@@ -2,6 +2,9 @@
 
 ``sub-01/anat/sub-01_acq-fast_res-512_desc-srgan_T1map.nii.gz`` and ``dataset_description.json``
 (BIDS 1.10, derivatives). BIDS wants T1map and T2map in seconds; its validator does not look.
+Standard deviations stand beside the maps with ``std`` at the end of their ``desc`` label, since
+BIDS has no entity for a statistic (its validator refuses ``stat-``), and say ``Statistic`` in their
+side-car, so that :func:`qsr_jax.data.nifti.bids.read_map` does not take them for maps.
 """
 
 import dataclasses
@@ -13,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from qsr_jax.data.nifti.bids import STATISTIC
 from qsr_jax.data.nifti.files import read_nifti, write_nifti
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS, check, spec_of
@@ -22,6 +26,7 @@ BIDS_VERSION = "1.10.0"
 METHOD_URL = "https://doi.org/10.2196/79389"
 FACTORS = {s.name: (1.0 / s.bids_units[0][1], s.bids_units[0][0]) for s in MAPS.values()}
 """What a physical value of the house is multiplied with, and the unit it has then."""
+STANDARD_DEVIATION = "standard deviation"
 RELATIVE_TOLERANCE = 1e-6
 GEOMETRY_TOLERANCE_MM = 1e-3
 """A NIfTI header holds float32: 1e-5 mm at 100 mm."""
@@ -35,7 +40,7 @@ class Derived:
         prediction: one map.
         source: grid of the scan it was made from.
         model: short name of the model, letters and digits.
-        description: the model and the sha256 of its weights, for subjects.
+        description: the model and the sha256 of its weights, for people.
     """
 
     prediction: Prediction
@@ -45,7 +50,7 @@ class Derived:
 
 
 def write_bids_derivative(
-    maps: Sequence[Derived], out: Path, *, subject: str, version: str
+    maps: Sequence[Derived], out: Path, *, subject: str, version: str, std: bool = False
 ) -> list[Path]:
     """Writes the maps of one subject as the data set ``out``; it appears whole or not at all.
 
@@ -56,20 +61,22 @@ def write_bids_derivative(
         out: folder to make.
         subject: label of the subject, letters and digits; never a name or a PatientID.
         version: of this software.
+        std: whether the standard deviation of each map is written beside it.
 
     Returns:
-        The image files.
+        The image files; the spread of a map follows it.
 
     Raises:
-        ValueError: labels or values that cannot be.
+        ValueError: labels or values that cannot be, a prediction of several maps, or one that knows
+            no standard deviation where it is wanted.
         FileExistsError: ``out`` exists.
         WriteError: the system refused the write. Nothing is left at ``out`` in any case.
     """
     for label in (subject, *(item.model for item in maps)):
         if not re.fullmatch("[A-Za-z0-9]+", label):
             raise ValueError(f"{out}: BIDS labels have letters and digits only; got {label!r}")
-    names = [_name(item, subject) for item in maps]
-    if len(set(names)) < len(names):
+    images = [image for item in maps for image in _images(item, subject, out, std=std)]
+    if len({image.name for image in images}) < len(images):
         raise ValueError(f"{out}: two maps of one kind")
     with staged_folder(out) as folder:
         (folder / "dataset_description.json").write_text(_json(_dataset(version)))
@@ -78,28 +85,51 @@ def write_bids_derivative(
         )
         anat = folder / f"sub-{subject}" / "anat"
         anat.mkdir(parents=True)
-        for item, name in zip(maps, names, strict=True):
-            _write_map(item, anat / f"{name}.nii.gz", out)
-            (anat / f"{name}.json").write_text(_json(_side_car(item)))
-    return [out / f"sub-{subject}" / "anat" / f"{name}.nii.gz" for name in names]
+        for image in images:
+            _write_image(image, anat / f"{image.name}.nii.gz", out)
+            (anat / f"{image.name}.json").write_text(_json(_side_car(image)))
+    return [out / f"sub-{subject}" / "anat" / f"{image.name}.nii.gz" for image in images]
 
 
-def _name(item: Derived, subject: str) -> str:
-    """File name without suffixes; ``res`` is the number of columns."""
-    (map_name,) = item.prediction.names
-    matrix = item.prediction.geometry.shape[2]
-    return f"sub-{subject}_acq-fast_res-{matrix}_desc-{item.model}_{spec_of(map_name).bids_suffix}"
+@dataclasses.dataclass(frozen=True)
+class _Image:
+    """One file: its name without suffixes, the map's name, and (z, y, x) physical values."""
+
+    name: str
+    map_name: str
+    values: np.ndarray
+    item: Derived
+    statistic: str | None = None
 
 
-def _write_map(item: Derived, path: Path, out: Path) -> None:
+def _images(item: Derived, subject: str, out: Path, *, std: bool) -> list[_Image]:
+    """The map and, where it is wanted, its spread; ``res`` is the number of columns."""
+    made = item.prediction
+    if len(made.names) != 1:
+        raise ValueError(f"{out}: an image holds one map, got {', '.join(made.names)}")
+    (map_name,) = made.names
+    if std and made.std is None:
+        raise ValueError(
+            f"{out}: the prediction of {spec_of(map_name).label} knows no standard deviation; "
+            "expected one, as an ensemble makes it"
+        )
+    name = f"sub-{subject}_acq-fast_res-{made.geometry.shape[2]}_desc-{item.model}"
+    suffix = spec_of(map_name).bids_suffix
+    images = [_Image(f"{name}_{suffix}", map_name, made.mean[..., 0], item)]
+    if std and made.std is not None:
+        spread = made.std[..., 0]
+        images.append(_Image(f"{name}std_{suffix}", map_name, spread, item, STANDARD_DEVIATION))
+    return images
+
+
+def _write_image(image: _Image, path: Path, out: Path) -> None:
     """Writes one image in BIDS's unit and compares what comes back with what was meant."""
-    (map_name,) = item.prediction.names
-    values, geometry = item.prediction.mean[..., 0], item.prediction.geometry
-    check(values, spec_of(map_name), where=str(out))
-    factor, unit = FACTORS[map_name]
-    write_nifti((values * np.float64(factor)).astype(np.float32), geometry, path)
+    geometry = image.item.prediction.geometry
+    check(image.values, spec_of(image.map_name), where=str(out))
+    factor, unit = FACTORS[image.map_name]
+    write_nifti((image.values * np.float64(factor)).astype(np.float32), geometry, path)
     array, affine = read_nifti(path)
-    if not np.allclose(array / factor, values, rtol=RELATIVE_TOLERANCE, atol=0):
+    if not np.allclose(array / factor, image.values, rtol=RELATIVE_TOLERANCE, atol=0):
         raise ValueError(f"{out}: values read back in {unit} differ; not written")
     last = [*(n - 1 for n in geometry.shape), 1]
     for corner in ([0, 0, 0, 1], last):
@@ -108,22 +138,22 @@ def _write_map(item: Derived, path: Path, out: Path) -> None:
             raise ValueError(f"{out}: positions read back differ by {moved[:3]} mm; not written")
 
 
-def _side_car(item: Derived) -> dict[str, Any]:
-    """What BIDS wants beside a derived map."""
-    (map_name,) = item.prediction.names
-    fine, coarse = item.prediction.geometry, item.source
+def _side_car(image: _Image) -> dict[str, Any]:
+    """What BIDS wants beside a derived map, and what tells its spread from it."""
+    fine, coarse = image.item.prediction.geometry, image.item.source
     size = "{1} x {2} pixels of {pixel:.4g} mm"
-    return {
-        "Units": FACTORS[map_name][1],
+    car = {
+        "Units": FACTORS[image.map_name][1],
         "SkullStripped": False,
         "Resolution": "super-resolved in plane from "
         + size.format(*coarse.shape, pixel=coarse.spacing_mm[1])
         + " to "
         + size.format(*fine.shape, pixel=fine.spacing_mm[1]),
-        "EstimationAlgorithm": item.description,
+        "EstimationAlgorithm": image.item.description,
         "EstimationReference": METHOD_URL,
         "Description": "Research use only; not for diagnosis.",
     }
+    return car if image.statistic is None else car | {STATISTIC: image.statistic}
 
 
 def _dataset(version: str) -> dict[str, Any]:

@@ -37,17 +37,32 @@ def write_nifti(array: np.ndarray, geometry: Geometry, path: Path) -> None:
     nibabel.save(image, path)
 
 
+def _loaded(path: Path) -> nibabel.Nifti1Pair:
+    """The file's header; its voxels are not read yet."""
+    try:
+        image = nibabel.load(path)
+    except (nibabel.filebasedimages.ImageFileError, EOFError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(image, nibabel.Nifti1Pair):
+        raise ValueError(f"{path}: {type(image).__name__}, expected NIfTI")
+    return image
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path}: not a readable NIfTI file ({type(error).__name__})")
+
+
 def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads a 3-D NIfTI file: array (z, y, x) and the (4, 4) matrix from its index to LPS mm.
 
     Raises:
         ValueError: not a NIfTI file, or not of three axes.
     """
+    image = _loaded(path)
     try:
-        image = nibabel.load(path)
         array = np.asarray(image.dataobj)
-    except (nibabel.filebasedimages.ImageFileError, EOFError) as error:
-        raise ValueError(f"{path}: not a readable NIfTI file ({type(error).__name__})") from error
+    except EOFError as error:
+        raise _unreadable(path, error) from error
     if array.ndim != 3:
         raise ValueError(f"{path}: {array.ndim} axes, expected 3 (x, y, z)")
     affine = _FLIP_LPS_RAS @ image.affine
@@ -63,22 +78,18 @@ def read_placed(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: not such a file, too large, no orientation, two that disagree, or not in mm.
     """
-    try:
-        image = nibabel.load(path)
-        header = image.header
-        sides = image.shape
-    except (nibabel.filebasedimages.ImageFileError, EOFError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable NIfTI file ({type(error).__name__})") from error
+    image = _loaded(path)
     if not isinstance(image, nibabel.Nifti1Image):
         raise ValueError(f"{path}: {type(image).__name__}, expected NIfTI")
-    if math.prod(sides) > MAX_VOXELS:
-        raise ValueError(f"{path}: {sides} voxels, more than {MAX_VOXELS}")
-    if header.get_xyzt_units()[0] not in ("mm", "unknown"):
-        raise ValueError(f"{path}: xyzt_units: {header.get_xyzt_units()[0]}, expected mm")
+    if math.prod(image.shape) > MAX_VOXELS:
+        raise ValueError(f"{path}: {image.shape} voxels, more than {MAX_VOXELS}")
+    unit = image.header.get_xyzt_units()[0]
+    if unit not in ("mm", "unknown"):
+        raise ValueError(f"{path}: xyzt_units: {unit}, expected mm")
     placed = [m for m, code in (image.get_sform(True), image.get_qform(True)) if code > 0]
     if not placed:
         raise ValueError(f"{path}: sform_code and qform_code are 0: nothing says where it lies")
-    if len(placed) == 2 and not np.allclose(*placed, atol=SAME_PLACE_MM):
+    if len(placed) == 2 and not np.allclose(placed[0], placed[1], atol=SAME_PLACE_MM):
         raise ValueError(f"{path}: sform and qform differ; expected one place for each voxel")
     array, affine = read_nifti(path)
     if array.dtype.kind not in "iuf":
@@ -100,13 +111,13 @@ def read_any(path: Path, *, content: bytes | None = None) -> tuple[np.ndarray, n
         ValueError: not a NIfTI file, not of three axes, or nothing says where it lies.
     """
     try:
-        image = nibabel.load(path) if content is None else nibabel.Nifti1Image.from_bytes(content)
+        image = _loaded(path) if content is None else nibabel.Nifti1Image.from_bytes(content)
         array = np.asarray(image.dataobj)
+    except FileNotFoundError:
+        raise
     except (nibabel.filebasedimages.ImageFileError, nibabel.wrapstruct.WrapStructError, EOFError,
             OSError, ValueError) as error:  # fmt: skip
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path}: not a readable NIfTI file ({type(error).__name__})") from error
+        raise _unreadable(path, error) from error
     if array.ndim != 3:
         raise ValueError(f"{path}: {array.ndim} axes, expected 3 (x, y, z)")
     if image.header["sform_code"] <= 0 and image.header["qform_code"] <= 0:
