@@ -1,8 +1,10 @@
-"""Image metrics: one value per sample and map, never a mean of means.
+"""The table of image metrics: ``(test, reference, mask)`` to one value per sample and map.
 
-Every metric takes ``pred`` and ``ref`` (n, y, x, c) in the same physical unit and ``mask``
-(n, y, x) bool, and returns (n, c). Only what lies inside the mask counts, whatever stands outside,
-NaN included; a sample with nothing to count gives NaN. The whole frame is a mask of ones.
+Every metric takes ``test`` and ``reference`` (n, y, x, c) in the same physical unit and ``mask``
+(n, y, x) bool, and returns (n, c), never a mean of means. Only what lies inside the mask counts,
+whatever stands outside, NaN included; a sample with nothing to count gives NaN. The whole frame is
+a mask of ones. A new metric is a function and a line of :data:`METRICS`; the laws of
+``tests/metrics/test_metrics.py`` go through the table.
 """
 
 import dataclasses
@@ -10,10 +12,18 @@ import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from qsr_jax.maps import MapSpec
-from qsr_jax.metrics.masked import inside_only, masked_mean
+from qsr_jax.metrics.errors import (
+    NORMALISERS,
+    bias,
+    mae,
+    nrmse,
+    pooled_psnr_db,
+    psnr,
+    rmse,
+)
 from qsr_jax.metrics.sharpness import edge_sharpness
 from qsr_jax.metrics.ssim import ssim, ssim_uniform, whole_windows
 
@@ -28,6 +38,7 @@ __all__ = [
     "bias",
     "mae",
     "nrmse",
+    "pooled_psnr_db",
     "psnr",
     "rmse",
     "ssim",
@@ -35,90 +46,19 @@ __all__ = [
     "whole_windows",
 ]
 
-NORMALISERS = ("mean", "norm", "range", "sd")
-"""What :func:`nrmse` divides by, taken of the reference inside the mask: its mean, its root mean
-square (scikit-image's "euclidean"), its largest minus smallest value ("min-max"), its SD."""
-
-
-def _difference(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
-    """``pred - ref``, zero outside the mask, where neither value nor gradient enters."""
-    return inside_only(pred, mask) - inside_only(ref, mask)
-
-
-@jax.jit
-def bias(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean of ``pred - ref``, in the unit of the map."""
-    return masked_mean(_difference(pred, ref, mask), mask)
-
-
-@jax.jit
-def mae(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean absolute error, in the unit of the map."""
-    return masked_mean(jnp.abs(_difference(pred, ref, mask)), mask)
-
-
-@jax.jit
-def rmse(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
-    """Root of the mean squared error, in the unit of the map; its gradient at equality is 0."""
-    square = masked_mean(_difference(pred, ref, mask) ** 2, mask)
-    differ = square != 0.0
-    return jnp.where(differ, jnp.sqrt(jnp.where(differ, square, 1.0)), 0.0)
-
-
-@functools.partial(jax.jit, static_argnames="normaliser")
-def nrmse(pred: jax.Array, ref: jax.Array, mask: jax.Array, *, normaliser: str) -> jax.Array:
-    """:func:`rmse` as a share of the reference, no unit.
-
-    Args:
-        pred: (n, y, x, c) physical unit.
-        ref: (n, y, x, c) same unit.
-        mask: (n, y, x) bool.
-        normaliser: one of :data:`NORMALISERS`; say it wherever the number stands.
-
-    Raises:
-        ValueError: unknown normaliser.
-    """
-    inside = mask[..., None]
-    if normaliser == "mean":
-        size = masked_mean(ref, mask)
-    elif normaliser == "norm":
-        size = jnp.sqrt(masked_mean(inside_only(ref, mask) ** 2, mask))
-    elif normaliser == "range":
-        highest = jnp.where(inside, ref, -jnp.inf).max((1, 2))
-        size = highest - jnp.where(inside, ref, jnp.inf).min((1, 2))
-    elif normaliser == "sd":
-        centred = inside_only(ref, mask) - masked_mean(ref, mask)[:, None, None, :]
-        size = jnp.sqrt(masked_mean(centred**2, mask))
-    else:
-        raise ValueError(f"normaliser {normaliser!r} is not one of {', '.join(NORMALISERS)}")
-    return rmse(pred, ref, mask) / size
-
-
-@jax.jit
-def psnr(pred: jax.Array, ref: jax.Array, mask: jax.Array, *, data_range: jax.Array) -> jax.Array:
-    """Peak signal-to-noise ratio ``10 log10(L^2 / MSE)`` in dB; infinite at equality.
-
-    The paper prints ``20 log(L^2 / MSE)`` (its equation 5), which counts the decibels twice.
-
-    Args:
-        pred: (n, y, x, c) physical unit.
-        ref: (n, y, x, c) same unit.
-        mask: (n, y, x) bool.
-        data_range: () or (c,) L, same unit.
-    """
-    return 20.0 * jnp.log10(data_range / rmse(pred, ref, mask))
-
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """One row of :data:`METRICS`.
+    """A metric with what its number means; call it, and it computes.
 
     Attributes:
-        compute: the function.
+        compute: ``(test, reference, mask)`` to (n, c), where ``ranged`` with ``data_range=L``.
         unit: "map" for the unit of the map, else the unit itself ("" for none).
         better: "low", "high", "zero" or "one".
         ranged: whether it needs a ``data_range``.
         label: how people write it, convention included.
+        at_equality: its value where test and reference are equal.
+        symmetric: whether neither of the two is first.
     """
 
     compute: Callable[..., jax.Array]
@@ -126,28 +66,54 @@ class Metric:
     better: str
     ranged: bool
     label: str
+    at_equality: float
+    symmetric: bool
 
+    def __call__(
+        self,
+        test: jax.Array,
+        reference: jax.Array,
+        mask: jax.Array,
+        *,
+        data_range: jax.Array | float | None = None,
+    ) -> jax.Array:
+        """The metric of each sample and map.
+
+        Args:
+            test: (n, y, x, c) physical unit.
+            reference: (n, y, x, c) same unit.
+            mask: (n, y, x) bool.
+            data_range: () or (c,) L of PSNR and SSIM in the same unit; the others ignore it.
+
+        Returns:
+            (n, c).
+
+        Raises:
+            ValueError: no ``data_range`` where one is needed.
+        """
+        if not self.ranged:
+            return self.compute(test, reference, mask)
+        if data_range is None:
+            raise ValueError(
+                f"{self.label}: expected a data_range, got None; state L, see Convention"
+            )
+        return self.compute(test, reference, mask, data_range=data_range)
+
+
+_nrmse = functools.partial(nrmse, normaliser="mean")
 
 METRICS: dict[str, Metric] = {
-    "mae": Metric(mae, unit="map", better="low", ranged=False, label="MAE"),
-    "rmse": Metric(rmse, unit="map", better="low", ranged=False, label="RMSE"),
-    "bias": Metric(bias, unit="map", better="zero", ranged=False, label="bias"),
-    "nrmse": Metric(
-        functools.partial(nrmse, normaliser="mean"),
-        unit="",
-        better="low",
-        ranged=False,
-        label="NRMSE (of the reference's mean)",
-    ),
-    "psnr": Metric(psnr, unit="dB", better="high", ranged=True, label="PSNR"),
-    "ssim": Metric(ssim, unit="", better="high", ranged=True, label="SSIM (Gaussian window)"),
-    "ssim_uniform": Metric(
-        ssim_uniform, unit="", better="high", ranged=True, label="SSIM (uniform window)"
-    ),
-    "sharpness": Metric(
-        edge_sharpness, unit="", better="one", ranged=False, label="edge sharpness"
-    ),
+    "mae": Metric(mae, "map", "low", False, "MAE", 0.0, True),
+    "rmse": Metric(rmse, "map", "low", False, "RMSE", 0.0, True),
+    "bias": Metric(bias, "map", "zero", False, "bias", 0.0, False),
+    "nrmse": Metric(_nrmse, "", "low", False, "NRMSE (of the reference's mean)", 0.0, False),
+    "psnr": Metric(psnr, "dB", "high", True, "PSNR", np.inf, True),
+    "ssim": Metric(ssim, "", "high", True, "SSIM (Gaussian window)", 1.0, True),
+    "ssim_uniform": Metric(ssim_uniform, "", "high", True, "SSIM (uniform window)", 1.0, True),
+    "sharpness": Metric(edge_sharpness, "", "one", False, "edge sharpness", 1.0, False),
 }
+"""Metrics by name. In the order of :class:`Metric`: function, unit, better, ranged, label,
+value at equality, symmetric."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,8 +23,8 @@ from qsr_jax.metrics.niqe_features import FEATURES, block_features
 
 NATURAL_BLOCK = 96
 """Side of the blocks of the published model, pixels."""
-SHARP_SHARE = 0.75
-"""Blocks of good images count when their mean local SD exceeds this share of the sharpest one's."""
+SHARP_FRACTION = 0.75
+"""Blocks of good images count when their mean local SD exceeds this much of the sharpest one's."""
 LEAST_BLOCKS = 2
 """Fewer blocks have no covariance."""
 
@@ -105,13 +105,19 @@ def fit_model(
 
     Raises:
         NiqeError: fewer sharp blocks than features; a covariance would mean nothing.
+
+    >>> images = np.random.default_rng(0).normal(128, 20, (2, 128, 128)).astype("f4")
+    >>> mask = np.ones(images.shape, bool)
+    >>> model = fit_model([(images, mask)], block=16, source="noise")
+    >>> model.mean.shape, model.block
+    ((36,), 16)
     """
     kept = []
     for images, mask in stacks:
         blocks = block_features(images, mask, block=block)
         for i in np.unique(blocks.sample):
             mine = blocks.sample == i
-            sharp = blocks.sharpness[mine] > SHARP_SHARE * blocks.sharpness[mine].max()
+            sharp = blocks.sharpness[mine] > SHARP_FRACTION * blocks.sharpness[mine].max()
             kept.append(blocks.features[mine][sharp])
     features = _whole_rows(np.concatenate(kept) if kept else np.empty((0, FEATURES)))
     if len(features) <= FEATURES:
@@ -125,7 +131,15 @@ def fit_model(
 
 
 def save_model(model: NiqeModel, path: Path) -> None:
-    """Writes a model as .npz that :func:`load_fitted` reads."""
+    """Writes a model as .npz that :func:`load_fitted` reads.
+
+    >>> import tempfile
+    >>> model = NiqeModel(np.zeros(36), np.eye(36), 32, "nothing", "")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(model, Path(folder) / "model.npz")
+    ...     load_fitted(Path(folder) / "model.npz").source
+    'nothing'
+    """
     np.savez(
         path, mean=model.mean, covariance=model.covariance, block=model.block, source=model.source
     )
@@ -157,6 +171,12 @@ def niqe(images: np.ndarray, mask: np.ndarray, model: NiqeModel) -> np.ndarray:
 
     Returns:
         (n,) float64, no unit; NaN for images with fewer than two such blocks.
+
+    >>> images = np.random.default_rng(0).normal(128, 20, (2, 128, 128)).astype("f4")
+    >>> mask = np.ones(images.shape, bool)
+    >>> model = fit_model([(images, mask)], block=16, source="noise")
+    >>> niqe(images, mask, model).shape
+    (2,)
     """
     blocks = block_features(images, mask, block=model.block)
     members = [blocks.features[blocks.sample == i] for i in range(len(images))]
@@ -170,13 +190,23 @@ def niqe_of_stack(images: np.ndarray, mask: np.ndarray, model: NiqeModel) -> flo
         images: (n, y, x) grey levels of one subject.
         mask: (n, y, x) bool.
         model: what is good.
+
+    >>> images = np.random.default_rng(0).normal(128, 20, (2, 128, 128)).astype("f4")
+    >>> mask = np.ones(images.shape, bool)
+    >>> model = fit_model([(images, mask)], block=16, source="noise")
+    >>> niqe_of_stack(images, mask, model) < 0.5  # the images of the model
+    True
     """
     blocks = block_features(images, mask, block=model.block)
     return float(_distances([blocks.features], model)[0])
 
 
 def to_grey(physical: jax.Array, *, grey_max: float) -> jax.Array:
-    """Physical values to grey levels: ``grey_max`` becomes 255, nothing is clipped or rounded."""
+    """Physical values to grey levels: ``grey_max`` becomes 255, nothing is clipped or rounded.
+
+    >>> round(float(to_grey(1250.0, grey_max=2500.0)), 3)
+    127.5
+    """
     return physical * (255.0 / grey_max)
 
 

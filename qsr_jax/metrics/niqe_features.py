@@ -8,6 +8,7 @@ values and to their products with four neighbours. Once at full and once at half
 import dataclasses
 import functools
 import math
+import operator
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +53,10 @@ def block_features(images: np.ndarray, mask: np.ndarray, *, block: int) -> Block
 
     Raises:
         ValueError: shapes differ, an odd block, or one larger than the frame.
+
+    >>> images = np.random.default_rng(0).normal(128, 20, (1, 64, 64)).astype("f4")
+    >>> block_features(images, np.ones(images.shape, bool), block=32).features.shape
+    (4, 36)
     """
     if images.shape != mask.shape or images.ndim != 3:
         raise ValueError(f"images {images.shape} and mask {mask.shape}: expected equal (n, y, x)")
@@ -81,14 +86,14 @@ def _taps(weights: tuple[float, ...], x: jax.Array, axis: int, stride: int = 1) 
     """Weighted sum of shifted copies along an axis; only whole windows, every ``stride``-th."""
     size = x.shape[axis] - len(weights) + 1
     cut = functools.partial(jax.lax.slice_in_dim, x, axis=axis, stride=stride)
-    return sum(w * cut(k, k + size) for k, w in enumerate(weights))
+    return functools.reduce(operator.add, (w * cut(k, k + size) for k, w in enumerate(weights)))
 
 
 @jax.jit
 def _blur(x: jax.Array) -> jax.Array:
     """Local Gaussian mean, (n, y, x) -> same; the border repeats its last pixel."""
-    weights = [math.exp(-0.5 * (k / _SIGMA) ** 2) for k in range(-_RADIUS, _RADIUS + 1)]
-    weights = tuple(w / sum(weights) for w in weights)
+    kernel = [math.exp(-0.5 * (k / _SIGMA) ** 2) for k in range(-_RADIUS, _RADIUS + 1)]
+    weights = tuple(w / sum(kernel) for w in kernel)
     for axis in (1, 2):
         width = [(0, 0)] * 3
         width[axis] = (_RADIUS, _RADIUS)
@@ -111,8 +116,8 @@ def _halved(x: jax.Array) -> jax.Array:
     New pixel j lies midway between old pixels 2j and 2j + 1; beyond the border the image is
     mirrored, border pixel included. That is what MATLAB's imresize does.
     """
-    weights = [_cubic(0.5 * (k - 3.5)) for k in range(8)]
-    weights = tuple(w / sum(weights) for w in weights)
+    kernel = [_cubic(0.5 * (k - 3.5)) for k in range(8)]
+    weights = tuple(w / sum(kernel) for w in kernel)
     for axis in (1, 2):
         width = [(0, 0)] * 3
         width[axis] = (3, 3)

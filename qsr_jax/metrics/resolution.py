@@ -1,9 +1,9 @@
 """Effective resolution, from how spatial frequencies of two images go together, ring by ring.
 
-Two scans of one subject share what is signal and not what is noise: Fourier-ring correlation (Saxton
-and Baumeister 1982, doi:10.1111/j.1365-2818.1982.tb00405.x; as a measure of resolution van Heel and
-Schatz 2005, doi:10.1016/j.jsb.2005.05.009). Against a noise-free truth the same sums give the
-transfer of each frequency: what share of the truth's detail is there, noise left out.
+Two scans of one subject share what is signal and not what is noise: Fourier-ring correlation
+(Saxton and Baumeister 1982, doi:10.1111/j.1365-2818.1982.tb00405.x; as a measure of resolution van
+Heel and Schatz 2005, doi:10.1016/j.jsb.2005.05.009). Against a noise-free truth the same sums give
+the transfer of each frequency: what fraction of the truth's detail is there, noise left out.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ FRC_THRESHOLD = 1.0 / 7.0
 """Correlation at which one scan alone has as much signal as noise needs to be read
 (Rosenthal and Henderson 2003, doi:10.1016/j.jmb.2003.07.013)."""
 TRANSFER_HALF = 0.5
-"""Share of detail at the frequency by which optics are named (MTF50)."""
+"""Fraction of detail at the frequency by which optics are named (MTF50)."""
 LEAST_SIDE = 8
 """Frames of fewer pixels have no rings of frequency."""
 
@@ -53,7 +53,7 @@ class RingSums:
         return self.cross / np.sqrt(self.test * self.reference)
 
     def transfer(self) -> np.ndarray:
-        """Share of the reference's detail that is in the test image (n, c, r); 1 is all."""
+        """Fraction of the reference's detail that is in the test image (n, c, r); 1 is all."""
         return self.cross / self.reference
 
 
@@ -70,6 +70,11 @@ def ring_sums(
 
     Raises:
         ValueError: the frame is too small to have rings.
+
+    >>> image, mask = np.eye(16, dtype="f4")[None, ..., None], np.ones((1, 16, 16), bool)
+    >>> sums = ring_sums(image, image, mask, spacing_mm=(0.5, 0.5))
+    >>> sums.correlation().shape, round(float(sums.frequency_per_mm[-1]), 3)
+    ((1, 1, 8), 1.0)
     """
     shape = test.shape[1:3]
     if min(shape) < LEAST_SIDE:
@@ -94,6 +99,10 @@ def resolution_mm(
     Returns:
         (...) mm. A curve that never falls gives the period of the last ring, which is the limit of
         the grid; one that starts below, or is not a number, gives NaN.
+
+    >>> frequency = np.array([0.1, 0.2, 0.3])
+    >>> round(float(resolution_mm(np.array([1.0, 0.6, 0.4]), frequency, threshold=0.5)), 6)
+    4.0
     """
     curve = np.asarray(curve, np.float64)
     below = curve < threshold

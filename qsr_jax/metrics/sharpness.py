@@ -43,28 +43,44 @@ def gradient_strength(image: jax.Array, mask: jax.Array) -> jax.Array:
 
     Noise counts as well: white noise of SD s has a strength of s. Divide by the pixel size for
     units per mm.
+
+    >>> ramp = jnp.broadcast_to(3.0 * jnp.arange(8.0)[None, None, :, None], (1, 8, 8, 1))
+    >>> round(float(gradient_strength(ramp, jnp.ones((1, 8, 8), bool))[0, 0]), 5)
+    3.0
     """
     down, across = _gradients(inside_only(image, mask))
     return jnp.sqrt(masked_mean(down**2 + across**2, _with_neighbours(mask)))
 
 
 @jax.jit
-def edge_sharpness(pred: jax.Array, ref: jax.Array, mask: jax.Array) -> jax.Array:
-    """How steep the edges of ``ref`` are in ``pred``: 1 as steep, below 1 blurred, above sharper.
+def edge_sharpness(test: jax.Array, reference: jax.Array, mask: jax.Array) -> jax.Array:
+    """How steep the reference's edges are in ``test``: 1 as steep, below 1 blurred, above sharper.
 
-    The least-squares slope of the gradient of ``pred`` on that of ``ref``, as vectors, over the
-    pixels where ``ref`` has an edge. Noise of ``pred`` that is not in ``ref`` averages out, so a
-    noisy map does not pass for a sharp one.
+    The least-squares slope of the gradient of ``test`` on that of the reference, as vectors, over
+    the pixels where the reference has an edge. Noise of ``test`` that is not in the reference
+    averages out, so a noisy map does not pass for a sharp one.
+
+    Args:
+        test: (n, y, x, c) physical unit.
+        reference: (n, y, x, c) same unit.
+        mask: (n, y, x) bool.
 
     Returns:
         (n, c), no unit; NaN where the reference has no edge.
+
+    >>> edge = jnp.where(jnp.arange(16) < 8, 0.0, 100.0)[None, None, :, None]
+    >>> image, mask = jnp.broadcast_to(edge, (1, 16, 16, 1)), jnp.ones((1, 16, 16), bool)
+    >>> round(float(edge_sharpness(0.5 * image, image, mask)[0, 0]), 6)
+    0.5
     """
     counted = _with_neighbours(mask)[..., None]
-    (pred_y, pred_x), (ref_y, ref_x) = (_gradients(inside_only(x, mask)) for x in (pred, ref))
-    square = jnp.where(counted, ref_y**2 + ref_x**2, 0.0)
+    (test_y, test_x), (edge_y, edge_x) = (
+        _gradients(inside_only(x, mask)) for x in (test, reference)
+    )
+    square = jnp.where(counted, edge_y**2 + edge_x**2, 0.0)
     level = square.sum((1, 2)) / counted.sum((1, 2))
     edge = counted & (square > EDGE_FACTOR**2 * level[:, None, None, :])
-    common = jnp.where(edge, pred_y * ref_y + pred_x * ref_x, 0.0)
+    common = jnp.where(edge, test_y * edge_y + test_x * edge_x, 0.0)
     return common.sum((1, 2)) / jnp.where(edge, square, 0.0).sum((1, 2))
 
 
@@ -78,6 +94,10 @@ def noise_level(image: jax.Array, mask: jax.Array) -> jax.Array:
 
     Returns:
         (n, c); NaN where no 4 x 4 pixels lie inside the mask.
+
+    >>> noise = 20.0 * jax.random.normal(jax.random.key(0), (1, 128, 128, 1))
+    >>> abs(float(noise_level(noise, jnp.ones((1, 128, 128), bool))[0, 0]) - 20.0) < 1.0
+    True
     """
     detail, counted = inside_only(image, mask), mask
     for axis in (1, 2):
@@ -86,6 +106,7 @@ def noise_level(image: jax.Array, mask: jax.Array) -> jax.Array:
             [jax.lax.slice_in_dim(x, k, k + size, stride=2, axis=axis) for k in range(4)]
             for x in (detail, counted)
         )
-        detail = sum(w * tap for w, tap in zip(_DB2_HIGH, taps, strict=True))
+        weighted = [w * tap for w, tap in zip(_DB2_HIGH, taps, strict=True)]
+        detail = weighted[0] + weighted[1] + weighted[2] + weighted[3]
         counted = seen[0] & seen[1] & seen[2] & seen[3]
     return masked_median(jnp.abs(detail), counted) / _MAD_OF_NORMAL

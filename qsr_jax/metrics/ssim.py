@@ -81,7 +81,11 @@ def _blur_along(x: jax.Array, weights: tuple[float, ...], *, axis: int, step: in
 
 @functools.partial(jax.jit, static_argnames="window")
 def whole_windows(mask: jax.Array, *, window: str = "gaussian") -> jax.Array:
-    """Centres whose window lies in the mask, (n, y, x) -> (n, y - 2 r, x - 2 r) bool."""
+    """Centres whose window lies in the mask, (n, y, x) -> (n, y - 2 r, x - 2 r) bool.
+
+    >>> whole_windows(jnp.ones((1, 12, 11), bool)).shape
+    (1, 2, 1)
+    """
     for axis in (1, 2):
         size = [1, 1, 1]
         size[axis] = len(WINDOWS[window].weights)
@@ -90,8 +94,8 @@ def whole_windows(mask: jax.Array, *, window: str = "gaussian") -> jax.Array:
 
 
 def ssim(
-    pred: jax.Array,
-    ref: jax.Array,
+    test: jax.Array,
+    reference: jax.Array,
     mask: jax.Array,
     *,
     data_range: jax.Array,
@@ -104,8 +108,8 @@ def ssim(
     ("uniform"), which leave out the same border.
 
     Args:
-        pred: (n, y, x, c) physical unit.
-        ref: (n, y, x, c) same unit.
+        test: (n, y, x, c) physical unit.
+        reference: (n, y, x, c) same unit.
         mask: (n, y, x) bool.
         data_range: () or (c,) L, same unit.
         window: key of :data:`WINDOWS`.
@@ -115,8 +119,12 @@ def ssim(
 
     Raises:
         ValueError: unknown window, or the frame is smaller than the window.
+
+    >>> image, mask = jnp.arange(256.0).reshape(1, 16, 16, 1), jnp.ones((1, 16, 16), bool)
+    >>> round(float(ssim(image, image, mask, data_range=255.0)[0, 0]), 6)
+    1.0
     """
-    return ssim_against(pred, mask, prepare(ref, mask, window=window), data_range=data_range)
+    return ssim_against(test, mask, prepare(reference, mask, window=window), data_range=data_range)
 
 
 @jax.tree_util.register_dataclass
@@ -141,71 +149,86 @@ class Prepared:
     windows: jax.Array
 
 
-def prepare(ref: jax.Array, mask: jax.Array, *, window: str = "gaussian") -> Prepared:
+def prepare(reference: jax.Array, mask: jax.Array, *, window: str = "gaussian") -> Prepared:
     """Prepares a reference for :func:`ssim_against`.
 
     Args:
-        ref: (n, y, x, c) physical unit.
+        reference: (n, y, x, c) physical unit.
         mask: (n, y, x) bool.
         window: key of :data:`WINDOWS`.
 
     Raises:
         ValueError: unknown window, or the frame is smaller than the window.
+
+    >>> prepare(jnp.ones((1, 16, 16, 1)), jnp.ones((1, 16, 16), bool)).mean.shape
+    (1, 6, 6, 1)
     """
     if window not in WINDOWS:
         raise ValueError(f"SSIM window {window!r} is not one of {', '.join(WINDOWS)}")
     weights = WINDOWS[window].weights
-    if min(ref.shape[1:3]) < len(weights):
+    frame = reference.shape[1:3]
+    if min(frame) < len(weights):
         raise ValueError(
-            f"SSIM needs a frame of at least {len(weights)} x {len(weights)}, got {ref.shape[1:3]}"
+            f"SSIM needs a frame of at least {len(weights)} x {len(weights)}, got {frame}"
         )
     # Compiled apart and not as one: fused into its readers, a blur is computed several times.
-    origin, centred, square = _centred_reference(ref, mask)
-    blurred = (_blur(field, weights) for field in (centred, square))
-    return Prepared(window, origin, centred, *blurred, whole_windows(mask, window=window))
+    origin, centred, square = _centred_reference(reference, mask)
+    means = _blur(centred, weights), _blur(square, weights)
+    return Prepared(window, origin, centred, *means, whole_windows(mask, window=window))
 
 
 def ssim_against(
-    pred: jax.Array, mask: jax.Array, reference: Prepared, *, data_range: jax.Array
+    test: jax.Array, mask: jax.Array, reference: Prepared, *, data_range: jax.Array
 ) -> jax.Array:
     """:func:`ssim` against a reference that was prepared with the same mask.
 
     Args:
-        pred: (n, y, x, c) physical unit.
+        test: (n, y, x, c) physical unit.
         mask: (n, y, x) bool.
         reference: of :func:`prepare`.
         data_range: () or (c,) L, same unit.
+
+    >>> image, mask = jnp.arange(256.0).reshape(1, 16, 16, 1), jnp.ones((1, 16, 16), bool)
+    >>> round(float(ssim_against(image, mask, prepare(image, mask), data_range=255.0)[0, 0]), 6)
+    1.0
     """
     shape = WINDOWS[reference.window]
-    fields = _centred_fields(pred, mask, reference.origin, reference.centred)
+    fields = _centred_fields(test, mask, reference.origin, reference.centred)
     blurred = (_blur(field, shape.weights) for field in fields)
     return _similarity(reference, *blurred, data_range, shape.covariance_factor)
 
 
 def ssim_uniform(
-    pred: jax.Array, ref: jax.Array, mask: jax.Array, *, data_range: jax.Array
+    test: jax.Array, reference: jax.Array, mask: jax.Array, *, data_range: jax.Array
 ) -> jax.Array:
-    """:func:`ssim` with the uniform window."""
-    return ssim(pred, ref, mask, data_range=data_range, window="uniform")
+    """:func:`ssim` with the uniform window.
+
+    >>> image, mask = jnp.arange(256.0).reshape(1, 16, 16, 1), jnp.ones((1, 16, 16), bool)
+    >>> round(float(ssim_uniform(image, image, mask, data_range=255.0)[0, 0]), 6)
+    1.0
+    """
+    return ssim(test, reference, mask, data_range=data_range, window="uniform")
 
 
 @jax.jit
-def _centred_reference(ref: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The mean of ``ref`` inside the mask, ``ref`` about it, and the square of that.
+def _centred_reference(
+    reference: jax.Array, mask: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The mean of ``reference`` inside the mask, ``reference`` about it, and the square of that.
 
     Covariances do not move with the origin; near it, float32 keeps their digits.
     """
-    origin = masked_mean(ref, mask)[:, None, None, :]
-    centred = inside_only(jnp.where(mask[..., None], ref, 0.0) - origin, mask)
+    origin = masked_mean(reference, mask)[:, None, None, :]
+    centred = inside_only(jnp.where(mask[..., None], reference, 0.0) - origin, mask)
     return origin, centred, centred * centred
 
 
 @jax.jit
 def _centred_fields(
-    pred: jax.Array, mask: jax.Array, origin: jax.Array, centred: jax.Array
+    test: jax.Array, mask: jax.Array, origin: jax.Array, centred: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """``pred`` about the origin of the reference, its square, its product with the reference."""
-    a = inside_only(jnp.where(mask[..., None], pred, 0.0) - origin, mask)
+    """``test`` about the origin of the reference, its square, its product with the reference."""
+    a = inside_only(jnp.where(mask[..., None], test, 0.0) - origin, mask)
     return a, a * a, a * centred
 
 
