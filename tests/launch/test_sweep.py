@@ -17,8 +17,8 @@ SMALL = [
     "--config.schedule.frozen_norm_steps=1",
     "--config.data.batch_size=4",
     "--config.data.crop=16",
-    "--config.generator.features=4",
-    "--config.generator.blocks=1",
+    "--config.model.features=4",
+    "--config.model.blocks=1",
     "--config.discriminator.features=(4,4,8,8)",
     "--config.vgg.layer=conv1_2",
 ]
