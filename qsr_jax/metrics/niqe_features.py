@@ -54,9 +54,9 @@ def block_features(images: np.ndarray, mask: np.ndarray, *, block: int) -> Block
     Raises:
         ValueError: shapes differ, an odd block, or one larger than the frame.
 
-    >>> images = np.random.default_rng(0).normal(128, 20, (1, 64, 64)).astype("f4")
-    >>> block_features(images, np.ones(images.shape, bool), block=32).features.shape
-    (4, 36)
+    >>> images = np.random.default_rng(0).normal(128, 20, (2, 128, 128)).astype("f4")
+    >>> block_features(images, np.ones(images.shape, bool), block=16).features.shape
+    (128, 36)
     """
     if images.shape != mask.shape or images.ndim != 3:
         raise ValueError(f"images {images.shape} and mask {mask.shape}: expected equal (n, y, x)")

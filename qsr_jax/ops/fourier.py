@@ -25,7 +25,11 @@ def _centring(shape: tuple[int, ...], sign: int) -> list[np.ndarray]:
 
 
 def to_kspace(image: jax.Array) -> jax.Array:
-    """(..., y, x) image, any unit, to complex64 Fourier coefficients of the same shape and unit."""
+    """(..., y, x) image, any unit, to complex64 Fourier coefficients of the same shape and unit.
+
+    >>> round(abs(complex(to_kspace(jnp.full((8, 8), 3.0))[4, 4])), 4)  # the mean of the image
+    3.0
+    """
     py, px = _centring(image.shape, 1)
     constant = np.prod([np.exp(-2j * np.pi * (n // 2) ** 2 / n) for n in image.shape[-2:]])
     spectrum = jnp.fft.fft2(image * py * px, norm="forward")
@@ -33,7 +37,12 @@ def to_kspace(image: jax.Array) -> jax.Array:
 
 
 def to_image(kspace: jax.Array) -> jax.Array:
-    """(..., y, x) Fourier coefficients to the complex image; the inverse of :func:`to_kspace`."""
+    """(..., y, x) Fourier coefficients to the complex image; the inverse of :func:`to_kspace`.
+
+    >>> image = jnp.arange(16.0).reshape(4, 4)
+    >>> bool(jnp.allclose(to_image(to_kspace(image)), image, atol=1e-4))
+    True
+    """
     py, px = _centring(kspace.shape, -1)
     constant = np.prod([np.exp(2j * np.pi * (n // 2) ** 2 / n) for n in kspace.shape[-2:]])
     image = jnp.fft.ifft2(kspace * py * px, norm="forward")
@@ -45,6 +54,9 @@ def crop(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
 
     Raises:
         ValueError: ``shape`` is larger than the array.
+
+    >>> crop(jnp.zeros((2, 8, 8)), (4, 6)).shape
+    (2, 4, 6)
     """
     starts = [have // 2 - want // 2 for have, want in zip(kspace.shape[-2:], shape, strict=True)]
     if min(starts) < 0:
@@ -58,6 +70,9 @@ def zero_fill(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
 
     Raises:
         ValueError: ``shape`` is smaller than the array.
+
+    >>> zero_fill(jnp.ones((2, 4, 4)), (8, 6)).shape
+    (2, 8, 6)
     """
     before = [want // 2 - have // 2 for have, want in zip(kspace.shape[-2:], shape, strict=True)]
     if min(before) < 0:
@@ -70,8 +85,12 @@ def zero_fill(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
 
 
 def resize(kspace: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """Crops or zero-fills each of the (y, x) axes of the coefficients to ``shape``."""
-    common = tuple(min(have, want) for have, want in zip(kspace.shape[-2:], shape, strict=True))
+    """Crops or zero-fills each of the (y, x) axes of the coefficients to ``shape``.
+
+    >>> resize(jnp.ones((4, 8)), (8, 4)).shape
+    (8, 4)
+    """
+    common = min(kspace.shape[-2], shape[0]), min(kspace.shape[-1], shape[1])
     return zero_fill(crop(kspace, common), shape)
 
 
@@ -79,6 +98,9 @@ def along(image: jax.Array, axis: int) -> jax.Array:
     """Fourier coefficients along one ``axis`` (-1 or -2), as :func:`to_kspace` defines them.
 
     The axis comes in the order of :func:`numpy.fft.fft`: coefficient k at index k modulo n.
+
+    >>> along(jnp.full((4, 4), 2.0), -1)[0, 0].real.tolist()
+    2.0
     """
     n = image.shape[axis]
     turns = np.fft.fftfreq(n, 1 / n) * (n // 2) / n
@@ -105,6 +127,10 @@ def sample_coarser(
 
     Raises:
         ValueError: the grid is finer than the image, or odd.
+
+    >>> coarse = sample_coarser(jnp.full((8, 8), 5.0), (4, 4), (0.0, 0.0))
+    >>> coarse.shape, round(float(coarse.min()), 4)
+    ((4, 4), 5.0)
     """
     if any(n % 2 or n > have for n, have in zip(shape, image.shape[-2:], strict=True)):
         raise ValueError(
@@ -126,7 +152,11 @@ def sample_coarser(
 
 
 def frequencies(size: int) -> np.ndarray:
-    """Whole cycles per field of view along an axis of ``size`` coefficients, (size,)."""
+    """Whole cycles per field of view along an axis of ``size`` coefficients, (size,).
+
+    >>> frequencies(4).tolist()
+    [-2, -1, 0, 1]
+    """
     return np.arange(size) - size // 2
 
 
@@ -136,6 +166,11 @@ def shift(kspace: jax.Array, by_fov: tuple[float, float]) -> jax.Array:
     Args:
         kspace: (..., y, x) coefficients.
         by_fov: displacement of the sampling points along (y, x), in fields of view.
+
+    >>> image = jnp.zeros((4, 4)).at[2, 3].set(1.0)
+    >>> moved = to_image(shift(to_kspace(image), (0.0, 0.25)))  # a quarter of 4 pixels
+    >>> round(abs(complex(moved[2, 2])), 4)
+    1.0
     """
     ramp_y, ramp_x = (
         np.exp(2j * np.pi * by * frequencies(n)).astype(np.complex64)
@@ -153,6 +188,9 @@ def fermi_window(shape: tuple[int, int], *, radius: float, width: float) -> np.n
 
     Raises:
         ValueError: radius or width is not positive.
+
+    >>> float(fermi_window((8, 8), radius=0.5, width=0.05)[2, 4])  # at the radius
+    0.5
     """
     if radius <= 0 or width <= 0:
         raise ValueError(f"Fermi radius {radius} and width {width} must be positive")

@@ -5,18 +5,18 @@ from scipy import ndimage
 
 MAX_PD_SPREAD = 0.35
 MAX_LOG_SPREAD = 0.35
-"""Standard deviation inside a small window of tissue: PD as a share of its mean, ln T1, ln T2.
+"""Standard deviation inside a small window of tissue: PD as a fraction of its mean, ln T1, ln T2.
 
 Fits of noise scatter by about 1 in ln T1 and ln T2; tissue of one kind stays below 0.2.
 """
-PD_SHARE = 0.4
-"""Tissue has more than this share of the usual PD; half of it where a voxel is half air."""
+PD_FRACTION = 0.4
+"""Tissue has more than this fraction of the usual PD; half of it where a voxel is half air."""
 WINDOWS_PER_SIDE = 100
 """A window is about this part of the image: 5 pixels of 512, never fewer than 3."""
 LEAST_T1_MS, LEAST_T2_MS = 550.0, 52.0
 """Brain and water lie above both; fat below the first, muscle and skin below the second."""
-LEAST_SHARE = 0.1
-"""Share of the tissue that must have a brain's values before scalp is told from brain."""
+LEAST_FRACTION = 0.1
+"""Fraction of the tissue that must have a brain's values before scalp is told from brain."""
 BRIDGES_PER_SIDE = 128
 """Bridges between brain and scalp, across the skull, are thinner than twice this part of the image:
 4 pixels of 512, 1.7 mm."""
@@ -37,13 +37,19 @@ def tissue_mask(t1_ms: np.ndarray, t2_ms: np.ndarray, pd_percent: np.ndarray) ->
     Args:
         t1_ms: (z, y, x) T1, ms.
         t2_ms: (z, y, x) T2, ms.
-        pd_percent: (z, y, x) PD, percent; any scale will do, only its shares are used.
+        pd_percent: (z, y, x) PD, percent; any scale will do, only its fractions are used.
 
     Returns:
         (z, y, x) bool.
 
     Raises:
         ValueError: shapes differ, or nothing looks like tissue.
+
+    >>> y, x = np.mgrid[:64, :64] - 32
+    >>> head = np.hypot(y, x)[None] < 20
+    >>> maps = [np.where(head, value, 0.0) for value in (1200.0, 90.0, 80.0)]
+    >>> bool((tissue_mask(*maps) == head).all())
+    True
     """
     if not t1_ms.shape == t2_ms.shape == pd_percent.shape or t1_ms.ndim != 3:
         shapes = t1_ms.shape, t2_ms.shape, pd_percent.shape
@@ -55,7 +61,7 @@ def tissue_mask(t1_ms: np.ndarray, t2_ms: np.ndarray, pd_percent: np.ndarray) ->
         smooth &= _window_statistics(np.log(np.maximum(times, 1.0)), width)[1] < MAX_LOG_SPREAD
     if not smooth.any():
         raise ValueError("no tissue in the maps: nowhere are T1, T2 and PD smooth and above 0")
-    bright = PD_SHARE * np.percentile(pd_mean[smooth], 75)
+    bright = PD_FRACTION * np.percentile(pd_mean[smooth], 75)
     windows = ndimage.binary_dilation(smooth & (pd_mean > bright), np.ones((1, width, width)))
     head = windows & (pd_mean > bright)
     return _filled(_brain(head, t1_ms, t2_ms))
@@ -66,11 +72,11 @@ def _brain(head: np.ndarray, t1_ms: np.ndarray, t2_ms: np.ndarray) -> np.ndarray
     like_brain = head & (_median(t1_ms) > LEAST_T1_MS) & (_median(t2_ms) > LEAST_T2_MS)
     radius = head.shape[-1] / BRIDGES_PER_SIDE
     core = _eroded(like_brain, radius)
-    if core.sum() < LEAST_SHARE * head.sum():
+    if core.sum() < LEAST_FRACTION * head.sum():
         return _largest_part(head)
     core = _largest_part(core)
     grown = [ndimage.distance_transform_edt(~part) <= radius + 1 for part in core]
-    return like_brain & np.stack(grown) & core.any(axis=(1, 2))[:, None, None]
+    return like_brain & np.stack(grown) & core.any(axis=(1, 2), keepdims=True)
 
 
 def _eroded(mask: np.ndarray, radius: float) -> np.ndarray:

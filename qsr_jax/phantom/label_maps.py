@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
+from qsr_jax.ops.resample import sample_linear
 from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.deformation import draw_warp
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.mni_template import nuclei_membership
 from qsr_jax.phantom.tissue_values import NUCLEI
-from qsr_jax.physics.volumes import sample_linear
 
 SILENT = "silent"
 

@@ -12,12 +12,12 @@ from scipy import ndimage
 
 from qsr_jax.maps import MAPS, check
 from qsr_jax.ops.mask import LEAST_T1_MS, tissue_mask
+from qsr_jax.ops.resample import sample_linear
 from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.deformation import MNI_CENTRE_MM
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.mni_template import nuclei_membership
 from qsr_jax.physics.mdme_protocol import Protocol
-from qsr_jax.physics.volumes import sample_linear
 
 WHITE_BELOW_MS, GREY_BELOW_MS = 1050.0, 2200.0
 """T1 at 3 T that parts white from grey, and grey from CSF: half way between usual values."""

@@ -6,12 +6,12 @@ import numpy as np
 from scipy import ndimage
 
 from qsr_jax.anatomy.regions import ELLIPSOIDS
+from qsr_jax.ops.resample import sample_linear
 from qsr_jax.phantom.anatomy import Body
 from qsr_jax.phantom.deformation import draw_warp
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.skull_and_scalp import HeadShape, add_head, draw_build, head_shape
 from qsr_jax.phantom.tissue_values import NUCLEI
-from qsr_jax.physics.volumes import sample_linear
 
 SHARPNESS = 5.0
 """Exponent on the template's fractions: the average of many heads becomes one head."""

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
+from qsr_jax.ops.resample import sample_linear
 from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.grid import MARGIN, Planes
 from qsr_jax.phantom.lesions import (
@@ -17,7 +18,6 @@ from qsr_jax.phantom.lesions import (
     place_lesions,
 )
 from qsr_jax.phantom.tissue_values import LESIONS, draw_value
-from qsr_jax.physics.volumes import sample_linear
 
 LEAST_MM3, MOST_FROM_MASK = 60, 20
 """Parts of a lesion mask that are smaller are left out; most lesions taken from one mask."""

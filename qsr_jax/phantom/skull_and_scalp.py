@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
+from qsr_jax.ops.resample import sample_linear
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.random_fields import smooth_field
-from qsr_jax.physics.volumes import sample_linear
 
 COARSE_MM = 2.0
 """Grid of the distances around the template's brain."""

@@ -61,30 +61,13 @@ def receiver_noise(snr: float, protocol: Protocol) -> float:
     return white / snr / image_noise(1.0, protocol)
 
 
-def centre_offset(target: Geometry, truth: Geometry) -> tuple[float, float]:
-    """How far pixel n//2 of ``target`` lies from that of ``truth``, along (y, x) in fields of view.
-
-    Zero when the grids are sample-aligned; half a truth pixel when they share the outer edge and
-    the target is twice coarser.
-    """
-    apart = _centre_mm(target) - _centre_mm(truth)
-    return _in_fields(apart, truth)
-
-
 def isocentre_offset(grid: Geometry) -> tuple[float, float]:
     """How far pixel n//2 of ``grid`` lies from the isocentre, along (y, x) in fields of view."""
-    return _in_fields(_centre_mm(grid), grid)
-
-
-def _centre_mm(grid: Geometry) -> np.ndarray:
     _, ny, nx = grid.shape
-    return (grid.affine_lps() @ [0, ny // 2, nx // 2, 1])[:3]
-
-
-def _in_fields(apart_mm: np.ndarray, grid: Geometry) -> tuple[float, float]:
-    field_y = grid.shape[1] * grid.spacing_mm[1]
-    field_x = grid.shape[2] * grid.spacing_mm[2]
-    return float(apart_mm @ grid.col_dir) / field_y, float(apart_mm @ grid.row_dir) / field_x
+    centre_mm = (grid.affine_lps() @ [0, ny // 2, nx // 2, 1])[:3]
+    along_y = float(centre_mm @ grid.col_dir) / (ny * grid.spacing_mm[1])
+    along_x = float(centre_mm @ grid.row_dir) / (nx * grid.spacing_mm[2])
+    return along_y, along_x
 
 
 def working_shape(widest: tuple[int, int]) -> tuple[int, int]:
