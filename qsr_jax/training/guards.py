@@ -14,7 +14,8 @@ def order_of(name: str) -> tuple[int, int]:
     """Where a metric comes in a step; terms first, then what is made of them."""
     endings = [k for k, ending in enumerate(KINDS) if ending and name.endswith(ending)]
     term = FIRST.index(name) if name in FIRST else len(FIRST)
-    return (endings[0] if endings else 0), term
+    follows = name == "average_norm"  # made of the network, so never its cause
+    return (endings[0] if endings else 0), term + follows
 
 
 class NonFiniteError(ValueError):

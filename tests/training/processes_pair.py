@@ -11,7 +11,7 @@ import numpy as np
 
 from qsr_jax.training import processes
 from qsr_jax.training.loop import Cadence, Callbacks, fit
-from qsr_jax.training.metric_log import Silence
+from qsr_jax.training.metric_log import NullLogger
 from qsr_jax.training.parallel import AXIS, compile_step, replicate
 
 
@@ -81,7 +81,7 @@ def train_for_ever(port: str, process: int) -> None:
         frozen=np.float32(0),
         batches=({"sample_id": np.zeros(4, np.int32)} for _ in itertools.count()),
         cadence=Cadence(10**9, log_every=10, validate_every=10**9, save_every=10),
-        recorder=Silence(),
+        recorder=NullLogger(),
         call=Callbacks(
             validate=lambda *_: None,
             save=lambda *_: processes.on_first(lambda: None),

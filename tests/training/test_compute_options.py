@@ -9,40 +9,31 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small_networks import small_networks
+from small_networks import optimizers, restarted, small_srgan, small_task
 
-from qsr_jax.checkpoint import REQUIRED, Checkpoints
+from qsr_jax.checkpoint import FORMAT_VERSION, REQUIRED, Checkpoints
 from qsr_jax.maps import MAPS, from_network
-from qsr_jax.tasks.crops import prepare
-from qsr_jax.training.compute_options import PLAIN, Computing
-from qsr_jax.training.dispatch import several
+from qsr_jax.training.compute_options import PLAIN, ComputeOptions
 from qsr_jax.training.parallel import AXIS, compile_step, replicate, split_over_devices
-from qsr_jax.training.steps import make_step
-from qsr_jax.training.terms import LossWeights
+from qsr_jax.training.step import make_step
 
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 """For programs that run once: they compile in half the time."""
 
-PAPER = LossWeights(mae=1.0, gan=1e-3, vgg=2e-6, gan_reduction="sum")
 
-
-def step_of(networks, *, computing=PLAIN, adversarial=True, frozen_norm=False, batch_size=8):
+def step_of(*, options=PLAIN, batch_size=8, axis_name=None, transformation=None, **stage):
     return make_step(
-        networks,
-        spec=MAPS["t1"],
-        weights=PAPER,
+        small_task(),
+        small_srgan(axis_name, precision=options.precision, **stage),
+        optimizers(transformation),
         batch_size=batch_size,
-        crop=16,
-        seed=0,
-        adversarial=adversarial,
-        frozen_norm=frozen_norm,
         average_decay=0.05,
-        axis_name=None,
-        computing=computing,
+        axis_name=axis_name,
+        options=options,
     )
 
 
-def how(**changes) -> Computing:
+def how(**changes) -> ComputeOptions:
     return dataclasses.replace(PLAIN, **changes)
 
 
@@ -58,45 +49,44 @@ def in_float64(small_state, vgg_parameters):
             lambda x: jnp.asarray(x, jnp.float64 if x.dtype == np.float32 else x.dtype),
             (small_state, vgg_parameters),
         )
-        optimizer = optax.sgd(0.1)
-        state = state.replace(
-            generator_opt=optimizer.init(state.generator["params"]),
-            discriminator_opt=optimizer.init(state.discriminator["params"]),
-        )
-        yield small_networks(None, optimizer), state, frozen
+        yield restarted(state, optimizers(optax.sgd(0.1))), frozen
 
 
 # --- a batch in parts -----------------------------------------------------------------------------
 
+SGD = {"transformation": optax.sgd(0.1)}
 
-def test_parts_are_the_whole_where_statistics_are_frozen(in_float64, random_batch):
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_parts_are_the_whole_where_statistics_are_frozen(parts, in_float64, random_batch):
     """Written out, as on a CPU, and as a loop, as on a GPU."""
-    networks, state, frozen = in_float64
-    same = {"adversarial": False, "frozen_norm": True}
-    whole = quick_jit(step_of(networks, **same))(state, frozen, random_batch)
-    for unroll in (True, False):
-        parts = how(parts=2, unroll=unroll)
-        pieces = quick_jit(step_of(networks, computing=parts, **same))(state, frozen, random_batch)
+    state, frozen = in_float64
+    same = {"adversarial": False, "frozen_norm": True, **SGD}
+    whole = quick_jit(step_of(**same))(state, frozen, random_batch)
+    for unroll in (True, False) if parts == 2 else (True,):
+        split = how(parts=parts, unroll=unroll)
+        pieces = quick_jit(step_of(options=split, **same))(state, frozen, random_batch)
         assert largest_difference(pieces, whole) < 1e-6  # the images themselves are float32
-    assert largest_difference(whole[0].generator, state.generator) > 1e-4
+        statistics = [s.players["generator"].variables["batch_stats"] for s in (pieces[0], state)]
+        assert largest_difference(*statistics) == 0.0, "frozen to the bit"
+    assert largest_difference(whole[0].players, state.players) > 1e-4
 
 
 def test_equal_parts_are_the_whole_with_both_networks_in_training(in_float64, random_batch):
     """Batch statistics of (A, A) are those of A, so both updates and all statistics must agree."""
-    networks, state, frozen = in_float64
+    state, frozen = in_float64
     twice = {name: np.concatenate([x[:4], x[:4]]) for name, x in random_batch.items()}
-    whole = quick_jit(step_of(networks))(state, frozen, twice)
-    pieces = quick_jit(step_of(networks, computing=how(parts=2, unroll=False)))(
-        state, frozen, twice
-    )
-    assert largest_difference(pieces[0].generator, whole[0].generator) < 1e-6
-    assert largest_difference(pieces[0].discriminator, whole[0].discriminator) < 1e-6
+    whole = quick_jit(step_of(**SGD))(state, frozen, twice)
+    split = how(parts=2, unroll=False)
+    pieces = quick_jit(step_of(options=split, **SGD))(state, frozen, twice)
+    assert largest_difference(pieces[0].players, whole[0].players) < 1e-6
     for name, value in whole[1].items():
-        assert float(pieces[1][name]) == pytest.approx(float(value), rel=1e-5), name
+        if not name.endswith("_gradient_size"):  # each part has an output of its own
+            assert float(pieces[1][name]) == pytest.approx(float(value), rel=1e-5), name
 
 
 def test_parts_that_do_not_divide_are_refused(small_state, vgg_parameters, random_batch):
-    step = step_of(small_networks(None), computing=how(parts=3))
+    step = step_of(options=how(parts=3))
     with pytest.raises(ValueError, match="memory.accumulate is 3, which does not divide the 8"):
         jax.eval_shape(step, small_state, vgg_parameters, random_batch)
 
@@ -114,30 +104,6 @@ def test_computations_that_do_not_exist_are_refused(wrong, message):
         how(**wrong)
 
 
-# --- several steps in one call --------------------------------------------------------------------
-
-
-def test_two_steps_in_one_call_are_two_steps(small_state, vgg_parameters, random_batch):
-    networks = small_networks(None, optax.sgd(0.1))
-    state = small_state.replace(
-        generator_opt=networks.optimizer.init(small_state.generator["params"]),
-        discriminator_opt=networks.optimizer.init(small_state.discriminator["params"]),
-    )
-    one = step_of(networks, adversarial=False)
-    pair = quick_jit(several(one, count=2, unroll=True))
-    both = {name: np.stack([x, x[::-1]]) for name, x in random_batch.items()}
-    got, metrics = pair(state, vgg_parameters, both)
-    step = quick_jit(one)
-    middle, first = step(state, vgg_parameters, random_batch)
-    last, second = step(middle, vgg_parameters, {k: x[::-1] for k, x in random_batch.items()})
-    assert int(got.step) == 2
-    assert largest_difference(got.generator, last.generator) < 1e-6
-    for name in first:
-        np.testing.assert_allclose(metrics[name], [first[name], second[name]], rtol=1e-5)
-    looped = str(jax.make_jaxpr(several(one, count=2, unroll=False))(state, vgg_parameters, both))
-    assert re.search(r"scan\[", looped)  # what a GPU gets
-
-
 # --- precision ------------------------------------------------------------------------------------
 
 
@@ -149,7 +115,7 @@ def convolutions(step, *arguments) -> list[str]:
 
 def test_bfloat16_is_for_convolutions_alone(small_state, vgg_parameters, random_batch):
     """Parameters, statistics, optimiser, losses and the map's own layers stay float32."""
-    step = step_of(small_networks(None), computing=how(precision="bfloat16"))
+    step = step_of(options=how(precision="bfloat16"))
     state, metrics = jax.eval_shape(step, small_state, vgg_parameters, random_batch)
     kinds = {leaf.dtype for leaf in jax.tree.leaves((state, metrics))}
     assert kinds == {jnp.dtype("float32"), jnp.dtype("int32")}
@@ -157,7 +123,7 @@ def test_bfloat16_is_for_convolutions_alone(small_state, vgg_parameters, random_
     assert found.count("bf16") > 20
     # 9x9 forward and weight gradient; 1x1 forward, input and weight gradient
     assert found.count("f32") == 5
-    plain = step_of(small_networks(None))
+    plain = step_of()
     kinds = {kind for _, kind, _ in convolutions(plain, small_state, vgg_parameters, random_batch)}
     assert kinds == {"f32"}
 
@@ -165,7 +131,7 @@ def test_bfloat16_is_for_convolutions_alone(small_state, vgg_parameters, random_
 def test_the_precision_of_products_is_what_the_config_says(
     small_state, vgg_parameters, random_batch
 ):
-    step = step_of(small_networks(None), computing=how(matmul="highest"))
+    step = step_of(options=how(matmul="highest"))
     options = [o for *_, o in convolutions(step, small_state, vgg_parameters, random_batch)]
     assert len(options) > 20
     assert all("HIGHEST" in option for option in options)
@@ -193,8 +159,8 @@ def smooth_maps(rng, name: str, n: int = 8, side: int = 24) -> dict[str, np.ndar
 @pytest.fixture(scope="module")
 def taught():
     """Teaches the small generator a map in bfloat16: (lr, hr, variables) -> (variables, losses)."""
-    networks, optimizer = small_networks(None), optax.adam(1e-2)
-    student = how(precision="bfloat16").applied_to(networks).generator
+    exact, optimizer = small_srgan(None).generator, optax.adam(1e-2)
+    student = small_srgan(None, precision="bfloat16").generator
 
     @jax.jit
     def improve(variables, opt, lr, hr):
@@ -215,8 +181,7 @@ def taught():
         return variables, losses
 
     def both(variables, lr):
-        networks_ = (networks.generator, student)
-        return [network.apply(variables, lr, train=False) for network in networks_]
+        return [network.apply(variables, lr, train=False) for network in (exact, student)]
 
     return teach, jax.jit(both)
 
@@ -225,8 +190,9 @@ def taught():
 def test_bfloat16_moves_a_map_by_less_than_the_gate(name, small_state, taught, rng):
     """The same trained weights predict in both precisions; the difference in the map's unit."""
     (teach, both), spec = taught, MAPS[name]
-    lr, hr = prepare(smooth_maps(rng, name), spec=spec, scale=2, crop=0, seed=0, step=jnp.int32(0))
-    variables, losses = teach(small_state.generator, lr, hr)
+    example = small_task(names=(name,)).whole(smooth_maps(rng, name))
+    lr, hr = example.inputs["lr"], example.target
+    variables, losses = teach(small_state.players["generator"].variables, lr, hr)
     assert losses[-1] < 0.3 * losses[0]  # trained, in bfloat16
     exact, rounded = (np.asarray(from_network(sr, spec)) for sr in both(variables, lr))
     difference, (mean, bias) = rounded - exact, GATE[name]
@@ -238,20 +204,20 @@ def test_bfloat16_moves_a_map_by_less_than_the_gate(name, small_state, taught, r
 
 
 def test_computing_blocks_again_changes_no_gradient(small_state, vgg_parameters, random_batch):
-    networks = small_networks(None)
-    lr, hr = prepare(random_batch, spec=MAPS["t1"], scale=2, crop=8, seed=0, step=jnp.int32(0))
+    example = small_task(crop=8).example(random_batch, step=jnp.int32(0))
+    lr, hr = example.inputs["lr"], example.target
+    variables = small_state.players["generator"].variables
 
     def gradient(remat: bool):
-        generator = networks.generator.clone(remat=remat)
-        features = networks.features.clone(remat=remat)
+        srgan = small_srgan(None, remat=remat)
 
         def loss(params):
-            sr = generator.apply({**small_state.generator, "params": params}, lr, train=False)
-            return jnp.square(features.apply({"params": vgg_parameters}, sr - hr)).mean()
+            sr = srgan.generator.apply({**variables, "params": params}, lr, train=False)
+            return jnp.square(srgan.features.apply({"params": vgg_parameters}, sr - hr)).mean()
 
         return jax.grad(loss)
 
-    params = small_state.generator["params"]
+    params = variables["params"]
     got, expected = (quick_jit(gradient(remat))(params) for remat in (True, False))
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-3), got, expected)
     # one residual block, and the one block of VGG that the small networks use
@@ -267,19 +233,7 @@ def test_a_step_takes_nothing_from_the_device_and_is_traced_once(
 ):
     """Ten steps and a restored state: one trace; inside, no way back to the host."""
     traces = []
-    networks = small_networks(AXIS)
-    step = make_step(
-        networks,
-        spec=MAPS["t1"],
-        weights=PAPER,
-        batch_size=8,
-        crop=16,
-        seed=0,
-        adversarial=False,
-        frozen_norm=False,
-        average_decay=0.5,
-        axis_name=AXIS,
-    )
+    step = step_of(axis_name=AXIS, adversarial=False)
 
     def counted(*arguments):
         traces.append(1)
@@ -295,8 +249,8 @@ def test_a_step_takes_nothing_from_the_device_and_is_traced_once(
             state, metrics = compiled(state, frozen, batch)
     assert len(traces) == 1
     checkpoints = Checkpoints(tmp_path, keep=1)
-    document = dict.fromkeys(REQUIRED, "x") | {"map": "t1"}
-    checkpoints.save(10, state, state.generator, document)
+    document = dict.fromkeys(REQUIRED, "x") | {"version": FORMAT_VERSION}
+    checkpoints.save(10, state, state.served, document)
     checkpoints.wait()
     _, state, _ = checkpoints.restore(state)
     checkpoints.close()

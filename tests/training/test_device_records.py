@@ -1,39 +1,37 @@
 """Records on the device: the same sequence and the same bits as the stream; features kept."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_networks import small_networks
+from small_networks import optimizers, small_srgan, small_task
 
-from launch.config import compute
-from launch.config.page import ConfigError, load_config
-from qsr_jax.data.records.batches import batches
-from qsr_jax.data.records.on_device import index_batches, load_resident, resident_bytes
-from qsr_jax.data.records.open import open_records
-from qsr_jax.maps import MAPS
-from qsr_jax.tasks.crops import prepare
-from qsr_jax.training.compute_options import PLAIN
-from qsr_jax.training.device_records import (
-    FEATURES,
-    RECORDS,
-    from_resident,
-    routine_features,
-    with_features,
+from launch.config.build import experiment_of
+from launch.config.page import load_config
+from qsr_jax.data.records.batches import batches, load_batch
+from qsr_jax.data.records.joint import open_joint
+from qsr_jax.data.records.on_device import (
+    NEIGHBOURS,
+    index_batches,
+    load_resident,
+    resident_bytes,
 )
+from qsr_jax.objectives import FEATURES_HR
+from qsr_jax.tasks import JointMaps
+from qsr_jax.training import checks, feed
+from qsr_jax.training.device_records import FEATURES, RECORDS, from_resident, pick, routine_features
+from qsr_jax.training.options import OptionError
 from qsr_jax.training.parallel import AXIS, compile_step, replicate, split_over_devices
-from qsr_jax.training.steps import make_step
-from qsr_jax.training.terms import FEATURES_HR, LossWeights
+from qsr_jax.training.step import make_step
 
-WEIGHTS = LossWeights(mae=1.0, gan=1e-3, vgg=2e-6, gan_reduction="sum")
 ORDER = {"batch_size": 8, "seed": 3}
 
 
 @pytest.fixture(scope="module")
 def records(tiny_data):
-    return open_records(tiny_data, "t1", "train")
+    return open_joint(tiny_data, ("t1",), "train")
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +39,15 @@ def kept(records):
     return load_resident(records)
 
 
-def step_of(axis_name, *, crop, adversarial, flip=False):
+def step_of(axis_name, *, crop, flip=False, **stage):
+    task = small_task(crop=crop, flip=flip)
     return make_step(
-        small_networks(axis_name),
-        spec=MAPS["t1"],
-        weights=WEIGHTS,
+        task,
+        small_srgan(axis_name, task=task, **stage),
+        optimizers(),
         batch_size=8,
-        crop=crop,
-        seed=0,
-        adversarial=adversarial,
-        frozen_norm=False,
         average_decay=0.5,
         axis_name=axis_name,
-        flip=flip,
     )
 
 
@@ -96,18 +90,18 @@ def test_resident_steps_end_in_the_same_bits_as_the_stream(
 def test_kept_features_are_those_of_the_step(records, kept, small_state, vgg_parameters):
     """Whole slices: with features from before, equation 3 and the gradient are the same."""
     features = routine_features(
-        small_networks(None),
+        small_srgan(None).features,
         vgg_parameters,
-        jnp.asarray(kept["hr"]),
-        spec=MAPS["t1"],
-        computing=PLAIN,
+        kept,
+        task=small_task(crop=0),
+        matmul="default",
         batch_size=5,  # does not divide the records
     )
     assert len(features) == len(records)
-    step = from_resident(step_of(None, crop=0, adversarial=True))
+    step = from_resident(step_of(None, crop=0))
     batch = {"sample_id": np.array([5, 0, 3, 1, 2, 4, 7, 6], np.int32)}
     without = {FEATURES: vgg_parameters, RECORDS: kept}
-    cached = {FEATURES: vgg_parameters, RECORDS: with_features(kept, features)}
+    cached = {FEATURES: vgg_parameters, RECORDS: kept | {FEATURES_HR: features}}
     # programs that run once, compiled in half the time
     quick = jax.jit(step, compiler_options={"xla_backend_optimization_level": 0})
     (_, expected), (_, got) = (quick(small_state, f, batch) for f in (without, cached))
@@ -118,34 +112,36 @@ def test_kept_features_are_those_of_the_step(records, kept, small_state, vgg_par
     assert float(other["vgg"]) != pytest.approx(float(expected["vgg"]), rel=1e-2)  # they are used
 
 
-def test_flips_mirror_both_grids_and_are_keyed_by_sample():
-    side = 6
-    lr = np.arange(side * side, dtype=np.uint16).reshape(1, side, side, 1).repeat(16, 0)
-    hr = lr.repeat(2, 1).repeat(2, 2)
-    ids = np.arange(16, dtype=np.int32)
-    batch = {"lr": lr, "hr": hr, "mask": np.ones_like(hr), "sample_id": ids}
-    options = {"spec": MAPS["t1"], "scale": 2, "crop": 0, "seed": 0, "step": jnp.int32(4)}
-    plain, plain_hr = prepare(batch, flip=False, **options)
-    coarse, fine = prepare(batch, flip=True, **options)
-    np.testing.assert_array_equal(fine[:, ::2, ::2], coarse)
-    flipped = (np.asarray(coarse) != np.asarray(plain)).any((1, 2, 3))
-    assert 2 < flipped.sum() < 14
-    np.testing.assert_array_equal(coarse[flipped], plain[flipped][:, :, ::-1])
-    np.testing.assert_array_equal(fine[~flipped], plain_hr[~flipped])
-    turned = {name: array[::-1] for name, array in batch.items()}
-    np.testing.assert_array_equal(prepare(turned, flip=True, **options)[0], coarse[::-1])
+# --- several maps, and the slices beside ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("context", [1, 3, 5])
+def test_neighbours_are_picked_on_the_device_as_the_stream_brings_them(context, tiny_data):
+    """Of the same subject alone: the first and last slices repeat."""
+    joint = open_joint(tiny_data, ("t1", "pd"), "train", context=context)
+    ids = np.arange(len(joint))
+    streamed, picked = load_batch(joint, ids), pick(load_resident(joint), ids)
+    assert streamed["lr"].shape[-1] == 2 * context
+    assert (NEIGHBOURS in load_resident(joint)) == (context > 1)
+    for name in ("lr", "hr", "mask"):
+        np.testing.assert_array_equal(picked[name], streamed[name])
+    plain = [joint.maps[0][int(i)] for i in ids]
+    for row, own in zip(joint.neighbours, plain, strict=True):
+        for offset, index in enumerate(row, start=-(context // 2)):
+            other = plain[index]
+            assert other["subject"] == own["subject"]
+            wanted = own["slice_index"] + offset
+            assert other["slice_index"] == min(max(wanted, 0), 5)
 
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_the_door_feeds_indices_where_the_records_are_kept(cached, records, kept, vgg_parameters):
     words = ["data.resident=yes", "data.crop=0", "data.batch_size=8", f"vgg.cached={cached}"]
     words.append("vgg.layer=conv1_2")
-    config = load_config("configs/quickstart.py", [f"--config.{word}" for word in words])
-    compute.check_computing(config, records, 800)
-    networks = small_networks(None)
-    frozen, stream = compute.feed(
-        config, networks, MAPS["t1"], records, vgg_parameters, first_step=3
-    )
+    experiment = experiment_with(*words)
+    checks.check_runs_here(experiment, records)
+    task = small_task(crop=0)
+    frozen, stream = feed.feed(experiment, task, records, vgg_parameters, first_step=3)
     assert set(next(stream)) == {"sample_id"}
     expected = set(kept) | ({FEATURES_HR} if cached else set())
     assert set(frozen[RECORDS]) == expected
@@ -158,46 +154,64 @@ REFUSED = {
     "memory.remat is 'all'; known: none": ["memory.remat=all"],
     "memory.accumulate is 2; expected a divisor of the 3": ["memory.accumulate=2"],
     "data.resident is 'maybe'": ["data.resident=maybe"],
+    "data.crop is 900; expected 0 (whole slices) to": ["data.crop=900"],
+    "data.batch_size is 5, which does not divide by 4 devices": ["data.batch_size=5"],
     "vgg.cached holds features of whole slices": ["vgg.cached=True", "data.crop=8"],
     "vgg.cached needs the records on the devices": ["vgg.cached=True", "data.crop=0"],
-    "steps_per_dispatch is 7, which does not divide all steps (800)": [
-        "compile.steps_per_dispatch=7"
-    ],
-    "precision or memory: precision of the computation is 'half'": ["precision.compute=half"],
+    "precision.compute is 'half'": ["precision.compute=half"],
 }
+
+
+def experiment_with(*words):
+    return experiment_of(load_config("configs/quickstart.py", [f"--config.{w}" for w in words]))
 
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_combinations_that_mean_something_else_are_refused(message, records):
-    words = [f"--config.{word}" for word in REFUSED[message]]
-    config = load_config("configs/quickstart.py", words)
-    with pytest.raises(ConfigError) as caught:
-        compute.check_computing(config, records, 800)
-        compute.is_resident(config, records)
-        compute.computing_of(config)
+    with pytest.raises(OptionError) as caught:
+        checks.check_runs_here(experiment_with(*REFUSED[message]), records)
     assert message in str(caught.value)
 
 
 def test_mirroring_is_refused_where_the_grids_share_a_pixel(records):
-    config = load_config("configs/quickstart.py", ["--config.data.flip=True"])
-    compute.check_computing(config, records, 800)
-    shifted = dataclasses.replace(records, grid_alignment="sample")
-    with pytest.raises(ConfigError, match="data.flip needs grids aligned by 'corner'"):
-        compute.check_computing(config, shifted, 800)
+    experiment = experiment_with("data.flip=True")
+    checks.check_runs_here(experiment, records)
+    maps = tuple(dataclasses.replace(one, grid_alignment="sample") for one in records.maps)
+    shifted = dataclasses.replace(records, maps=maps)
+    with pytest.raises(OptionError, match="data.flip needs grids aligned by 'corner'"):
+        checks.check_runs_here(experiment, shifted)
 
 
 @pytest.mark.parametrize(
-    ("bytes_limit", "wanted", "expected"),
-    [(None, "auto", False), (None, "yes", True), (10, "auto", False), (10**12, "auto", True)]
-    + [(10**12, "no", False)],
+    ("bytes_limit", "wanted", "cached", "expected"),
+    [
+        (None, "auto", False, False),
+        (None, "yes", False, True),
+        (10, "auto", False, False),
+        (10**12, "auto", False, True),
+        (10**12, "no", False, False),
+        ("records", "auto", False, True),
+        ("records", "auto", True, False),  # their features would not fit beside them
+    ],
 )
 def test_auto_keeps_records_where_the_device_has_room(
-    bytes_limit, wanted, expected, records, monkeypatch
+    bytes_limit, wanted, cached, expected, records, monkeypatch
 ):
-    class Device:
-        def memory_stats(self):
-            return None if bytes_limit is None else {"bytes_limit": bytes_limit}
+    if bytes_limit == "records":
+        bytes_limit = 1.1 * resident_bytes(records) / feed.RESIDENT_SHARE
+    stats = None if bytes_limit is None else {"bytes_limit": bytes_limit}
+    experiment = experiment_with(f"data.resident={wanted}", f"vgg.cached={cached}")
+    device = SimpleNamespace(memory_stats=lambda: stats)
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    assert feed.is_resident(experiment, records) is expected
 
-    monkeypatch.setattr(jax, "local_devices", lambda: [Device()])
-    config = load_config("configs/quickstart.py", [f"--config.data.resident={wanted}"])
-    assert compute.is_resident(config, records) is expected
+
+def test_a_task_says_which_channels_it_expects(tiny_data):
+    """A joint batch into a one-map task would train one channel at another's scale."""
+    joint = open_joint(tiny_data, ("t1", "t2", "pd"), "train")
+    batch = load_batch(joint, np.arange(2))
+    with pytest.raises(ValueError, match="lr of a batch has 3 channels; expected 1: t1"):
+        small_task(crop=0).example(batch, step=0)
+    three = JointMaps(("t1", "t2", "pd"), 2, context=3)
+    with pytest.raises(ValueError, match="has 3 channels; expected 9: t1, t2, pd of 3 slices"):
+        three.example(batch, step=0)

@@ -9,12 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small_networks import small_networks
+from small_networks import optimizers, small_srgan, small_task
 
-from qsr_jax.maps import MAPS
-from qsr_jax.training.best import Merit, merit_of
 from qsr_jax.training.guards import NonFiniteError, bias_drift, check_finite, saturation
-from qsr_jax.training.steps import LossWeights, make_step
+from qsr_jax.training.scores import SelectionScore
+from qsr_jax.training.step import make_step
 from qsr_jax.training.stopping import StopRequest
 
 GOOD = {"mae": 1.0, "total": 1.0, "gan": 2.0, "generator_norm": 3.0}
@@ -38,17 +37,20 @@ def test_any_value_that_is_not_finite_is_named_with_its_records(name, value):
 def test_of_several_the_first_of_the_step_is_the_cause():
     with pytest.raises(NonFiniteError, match=r"step 7: gan is nan \(of 3 values"):
         check(GOOD | {"generator_norm": math.nan, "total": math.nan, "gan": math.nan})
+    bad = dict.fromkeys(("network_norm", "t2w_weighted", "charbonnier_gradient_size"), math.inf)
+    with pytest.raises(NonFiniteError, match="step 7: t2w_weighted is inf"):
+        check(GOOD | bad)
 
 
 # --- injected into a real step: everything that is not finite shows in a metric ------------------
 
 PLACES = {
-    "generator": ("generator", {"mae", "generator_norm"}),
-    "discriminator": ("discriminator", {"discriminator", "gan", "discriminator_norm"}),
-    "generator_opt": ("generator_opt", {"generator_norm"}),
-    "discriminator_opt": ("discriminator_opt", {"gan"}),
-    "average": ("average", {"average_norm"}),
-    "features": (None, {"vgg"}),
+    "generator": {"mae", "generator_norm"},
+    "discriminator": {"discriminator", "gan", "discriminator_norm"},
+    "generator's optimiser": {"generator_norm"},
+    "discriminator's optimiser": {"gan"},
+    "average": {"average_norm"},
+    "features": {"vgg"},
 }
 """The part of the state, and the terms that may be named first: which depends on the leaf."""
 
@@ -57,14 +59,10 @@ PLACES = {
 def step():
     return jax.jit(
         make_step(
-            small_networks(None),
-            spec=MAPS["t1"],
-            weights=LossWeights(mae=1.0, gan=1e-3, vgg=2e-6, gan_reduction="sum"),
+            small_task(),
+            small_srgan(None),
+            optimizers(),
             batch_size=8,
-            crop=16,
-            seed=0,
-            adversarial=True,
-            frozen_norm=False,
             average_decay=0.9,
             axis_name=None,
         )
@@ -82,21 +80,29 @@ def poisoned(tree, value, place):
     return jax.tree.unflatten(shape, leaves)
 
 
+def with_part(state, where, change):
+    """The state with a part of it changed: a role, "role's optimiser" or "average"."""
+    if where == "average":
+        return state.replace(average=change(state.average))
+    role, _, opt = where.partition("'s ")
+    player, field = state.players[role], "opt" if opt else "variables"
+    new = player.replace(**{field: change(getattr(player, field))})
+    return state.replace(players=dict(state.players) | {role: new})
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("where", PLACES)
 def test_injected_values_stop_the_same_step(
     where, value, step, small_state, vgg_parameters, random_batch
 ):
-    field, terms = PLACES[where]
     for place in (0, 3, 11):
         state, frozen = small_state, vgg_parameters
-        if field is None:
-            frozen = poisoned({"conv1_1": frozen["conv1_1"]}, value, place)
-            frozen = vgg_parameters | frozen
+        if where == "features":
+            frozen = frozen | poisoned({"conv1_1": frozen["conv1_1"]}, value, place)
         else:
-            state = state.replace(**{field: poisoned(getattr(state, field), value, place)})
+            state = with_part(state, where, lambda part, place=place: poisoned(part, value, place))
         _, metrics = step(state, frozen, random_batch)
-        with pytest.raises(NonFiniteError, match=rf"step 1: ({'|'.join(terms)}) is "):
+        with pytest.raises(NonFiniteError, match=rf"step 1: ({'|'.join(PLACES[where])}) is "):
             check_finite(1, jax.device_get(metrics), [0], str)
 
 
@@ -107,7 +113,9 @@ def test_a_healthy_step_passes_and_moves_the_average(
     check_finite(1, jax.device_get(metrics), [0], str)
     kept = 0.1  # (1 + t) / (10 + t) at t = 0, below the decay asked for
     wanted = jax.tree.map(
-        lambda old, made: kept * old + (1 - kept) * made, small_state.average, new.generator
+        lambda old, made: kept * old + (1 - kept) * made,
+        small_state.average,
+        new.players["generator"].variables,
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), new.average, wanted)
     assert new.served is new.average
@@ -115,7 +123,7 @@ def test_a_healthy_step_passes_and_moves_the_average(
 
 def test_a_state_without_average_serves_its_generator(small_state):
     alone = small_state.replace(average={})
-    assert alone.served is alone.generator
+    assert alone.served is alone.players["generator"].variables
 
 
 # --- alarms ---------------------------------------------------------------------------------------
@@ -156,11 +164,11 @@ def test_bias_drift_counts_from_the_smallest(biases, drifted):
 @pytest.mark.parametrize(
     ("one", "other", "wins"),
     [
-        (Merit(1.0, 30.0), None, True),
-        (Merit(1.0, 30.0), Merit(-0.1, 29.0), True),  # both right enough: PSNR
-        (Merit(2.5, 35.0), Merit(1.9, 25.0), False),  # sharp but wrong
-        (Merit(-3.0, 25.0), Merit(4.0, 35.0), True),  # both wrong: less so
-        (Merit(1.0, 30.0), Merit(1.0, 30.0), False),
+        (SelectionScore(1.0, 30.0), None, True),
+        (SelectionScore(1.0, 30.0), SelectionScore(-0.1, 29.0), True),  # both right enough: PSNR
+        (SelectionScore(2.5, 35.0), SelectionScore(1.9, 25.0), False),  # sharp but wrong
+        (SelectionScore(-3.0, 25.0), SelectionScore(4.0, 35.0), True),  # both wrong: less so
+        (SelectionScore(1.0, 30.0), SelectionScore(1.0, 30.0), False),
     ],
 )
 def test_bias_comes_before_sharpness(one, other, wins):
@@ -169,9 +177,19 @@ def test_bias_comes_before_sharpness(one, other, wins):
         assert not (one.beats(other, bias_percent=2.0) and other.beats(one, bias_percent=2.0))
 
 
-def test_merit_reads_validation_scores():
-    scores = {"relative_bias_percent": -1.5, "psnr_db": 30.0, "mae_ms": 4.0}
-    assert merit_of(scores) == Merit(-1.5, 30.0)
+def test_selection_reads_validation_scores():
+    scores = {"relative_bias_percent": -1.5, "pooled_psnr_db": 30.0, "mae_ms": 4.0}
+    assert SelectionScore.of(scores) == SelectionScore(-1.5, 30.0)
+
+
+@pytest.mark.parametrize("bad", [SelectionScore(np.nan, 30.0), SelectionScore(0.1, -np.inf)])
+def test_what_is_not_finite_is_never_the_best_and_never_stays(bad):
+    """A NaN of an earlier version would compare as neither better nor worse, for ever."""
+    good = SelectionScore(50.0, 3.0)
+    assert good.beats(bad, bias_percent=2.0)
+    assert not bad.beats(good, bias_percent=2.0)
+    assert not bad.beats(None, bias_percent=2.0)
+    assert not bad.beats(bad, bias_percent=2.0)
 
 
 # --- being asked to stop --------------------------------------------------------------------------
@@ -197,8 +215,10 @@ def test_the_first_signal_is_a_request_and_the_second_is_not(number):
 
 def test_norms_see_every_leaf(small_state):
     """The guard's claim: a norm is finite only if all it sums is."""
-    for field in ("generator", "discriminator", "average", "generator_opt", "discriminator_opt"):
-        tree = getattr(small_state, field)
+    parts = [small_state.average]
+    for player in small_state.players.values():
+        parts += [player.variables, player.opt]
+    for tree in parts:
         n = len([x for x in jax.tree.leaves(tree) if np.issubdtype(x.dtype, np.floating)])
         for place in range(n):
             assert not jnp.isfinite(optax.tree.norm(poisoned(tree, np.nan, place)))

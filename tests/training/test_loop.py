@@ -5,11 +5,14 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_networks import small_task
 
 from qsr_jax.maps import MAPS
+from qsr_jax.tasks import JointMaps
 from qsr_jax.training.loop import Cadence, Callbacks, fit
 from qsr_jax.training.metric_log import Recorder, read_metrics
-from qsr_jax.training.validate import make_scorer, validation_scores
+from qsr_jax.training.scores import make_scorer, validation_scores
+from qsr_jax.training.validation import filled
 
 
 def run(workdir, *, first, total, log=2, save=4, stop_after_save=None, asked_at=None, bad=None):
@@ -120,17 +123,39 @@ def test_validation_is_in_map_units_and_blind_outside_the_mask(rng):
     hr = rng.integers(5000, 12000, (4, 8, 8, 1), np.uint16)
     mask = (rng.random((4, 8, 8, 1)) < 0.5).astype(np.uint8)
 
-    def upsampler(offset_ms, lr):
-        fine = jnp.repeat(jnp.repeat(lr, 2, 1), 2, 2)
+    def probe(offset_ms, example):
+        fine = jnp.repeat(jnp.repeat(example.inputs["lr"], 2, 1), 2, 2)
         return fine + offset_ms * 2 / spec.network_max
 
     lr = hr[:, ::2, ::2]
     hr = lr.repeat(2, 1).repeat(2, 2)
     hr[mask == 0] = 60000
-    halves = [{"lr": lr[i : i + 2], "hr": hr[i : i + 2], "mask": mask[i : i + 2]} for i in (0, 2)]
-    scores = validation_scores(make_scorer(upsampler, spec), jnp.float32(7.0), halves, spec)
+    batch = {"lr": lr, "hr": hr, "mask": mask, "sample_id": np.arange(4, dtype=np.int32)}
+    halves = [{k: v[i : i + 2] for k, v in batch.items()} for i in (0, 2)]
+    halves[1] = filled(halves[1], 5)  # records of nothing count nothing
+    scorer = make_scorer(probe, small_task(crop=0))
+    scores = validation_scores(scorer, jnp.float32(7.0), halves, ("t1",))
     assert scores["mae_ms"] == pytest.approx(7.0, abs=0.01)
     assert scores["bias_ms"] == pytest.approx(7.0, abs=0.01)
     inside = np.repeat(np.repeat(lr[..., 0], 2, 1), 2, 2)[mask[..., 0] > 0] * spec.slope
     assert scores["relative_bias_percent"] == pytest.approx(700.0 / inside.mean(), abs=0.01)
-    assert scores["psnr_db"] == pytest.approx(20 * np.log10(4300 / 7.0), abs=0.01)
+    assert scores["pooled_psnr_db"] == pytest.approx(20 * np.log10(4300 / 7.0), abs=0.01)
+
+
+def test_scores_of_several_maps_name_each_and_the_worst(rng):
+    """PD is 3 % too high, T1 is right."""
+    task = JointMaps(("t1", "pd"), 2)
+    stored = np.stack([np.full((2, 4, 4), 10000), np.full((2, 4, 4), 800)], -1).astype(np.uint16)
+    hr = stored.repeat(2, 1).repeat(2, 2)
+    batch = {"lr": stored, "hr": hr, "mask": np.ones((2, 8, 8, 1), np.uint8)}
+    batch["sample_id"] = np.arange(2, dtype=np.int32)
+
+    def probe(_, example):
+        return example.target + jnp.array([0.0, 0.03 * 80.0 * 2 / MAPS["pd"].network_max])
+
+    scores = validation_scores(make_scorer(probe, task), {}, [batch], task.names)
+    assert scores["t1_mae_ms"] == pytest.approx(0.0, abs=1e-3)
+    assert scores["pd_bias_percent"] == pytest.approx(2.4, abs=1e-3)
+    assert scores["relative_bias_percent"] == pytest.approx(3.0, abs=1e-3)
+    mean = (scores["t1_pooled_psnr_db"] + scores["pd_pooled_psnr_db"]) / 2
+    assert scores["pooled_psnr_db"] == pytest.approx(mean)

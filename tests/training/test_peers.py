@@ -16,8 +16,8 @@ import pytest
 from qsr_jax.data.records.batches import batch_ids, batches, in_order, part_of
 from qsr_jax.training import loop, processes
 from qsr_jax.training.loop import Cadence, Callbacks, fit
-from qsr_jax.training.metric_log import Recorder, Silence
-from qsr_jax.training.parallel import ASKED, compile_step, split_over_devices, with_wish
+from qsr_jax.training.metric_log import NullLogger, Recorder
+from qsr_jax.training.parallel import STOP_FLAG, attach_stop_flag, compile_step, split_over_devices
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,10 +88,10 @@ def test_shares_of_one_pass_are_dealt_in_turn(parts):
 def test_the_wish_of_a_process_comes_back_with_the_metrics(asked):
     compiled = compile_step(lambda state, frozen, batch: (state + frozen, {"names": batch["x"][0]}))
     parts = split_over_devices({"x": np.zeros(4, np.float32)})
-    _, metrics = compiled(np.float32(0), np.float32(1), with_wish(parts, asked=asked))
-    assert int(metrics[ASKED]) == asked * jax.device_count()
+    _, metrics = compiled(np.float32(0), np.float32(1), attach_stop_flag(parts, asked=asked))
+    assert int(metrics[STOP_FLAG]) == asked * jax.device_count()
     assert "names" in metrics
-    assert ASKED not in compiled(np.float32(0), np.float32(1), parts)[1]
+    assert STOP_FLAG not in compiled(np.float32(0), np.float32(1), parts)[1]
 
 
 @pytest.mark.parametrize(("asked_at", "by_another"), [(3, False), (3, True), (9, True)])
@@ -101,8 +101,8 @@ def test_whoever_is_asked_all_stop_after_the_same_step(asked_at, by_another, mon
     saved, wishes = [], []
 
     def step(state, frozen, batch):
-        wishes.append(int(batch[ASKED].sum()) > 0)
-        return state + 1, {"total": 1.0, ASKED: np.int32(state >= asked_at)}
+        wishes.append(int(batch[STOP_FLAG].sum()) > 0)
+        return state + 1, {"total": 1.0, STOP_FLAG: np.int32(state >= asked_at)}
 
     _, done = fit(
         0,
@@ -111,7 +111,7 @@ def test_whoever_is_asked_all_stop_after_the_same_step(asked_at, by_another, mon
         frozen=None,
         batches=({"sample_id": np.zeros(4, np.int32)} for _ in itertools.count()),
         cadence=Cadence(12, log_every=1, validate_every=100, save_every=100),
-        recorder=Silence(),
+        recorder=NullLogger(),
         call=Callbacks(
             validate=lambda *_: None,
             save=lambda done, state: saved.append((done, state)),
@@ -127,9 +127,9 @@ def test_whoever_is_asked_all_stop_after_the_same_step(asked_at, by_another, mon
 def test_silence_takes_whatever_a_recorder_takes():
     for name, method in inspect.getmembers(Recorder, inspect.isfunction):
         if not name.startswith("_"):
-            other = getattr(Silence, name)
+            other = getattr(NullLogger, name)
             assert inspect.signature(other) == inspect.signature(method), name
-    with Silence() as silence:
+    with NullLogger() as silence:
         silence.advance()
 
 

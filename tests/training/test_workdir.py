@@ -3,17 +3,18 @@
 import json
 
 import pytest
-from ml_collections import ConfigDict
 
-from launch.changes import CHANGES, check_config, check_document, check_keys, differences
-from launch.config.page import ConfigError
 from qsr_jax.checkpoint import CheckpointError
+from qsr_jax.training.changes import (
+    CHANGES,
+    check_config,
+    check_document,
+    check_keys,
+    differences,
+)
+from qsr_jax.training.experiment import Experiment
+from qsr_jax.training.options import OptionError
 from qsr_jax.training.workdir import adopt, claim_workdir
-
-
-def config_of(**changes):
-    loss = ConfigDict({"gan": 1e-3})
-    return ConfigDict({"map": "t1", "seed": 0, "loss": loss} | changes)
 
 
 def document_of(data="a" * 64, version="0.1.0"):
@@ -36,7 +37,7 @@ def test_differences_are_keys_with_both_values():
     ],
 )
 def test_another_config_is_refused_with_key_and_values(changes, allowed, text, tmp_path):
-    with pytest.raises(ConfigError, match=text):
+    with pytest.raises(OptionError, match=text):
         check_config(tmp_path, changes, allowed)
     check_config(tmp_path, changes, tuple(changes))
 
@@ -46,7 +47,7 @@ def test_another_config_is_refused_with_key_and_values(changes, allowed, text, t
     [("map", "never, the weights of one map"), ("lossgan", "no such key; expected one of its")],
 )
 def test_some_names_cannot_be_allowed(key, text):
-    with pytest.raises(ConfigError, match=f"--allow-changed {key}: .*{text}"):
+    with pytest.raises(OptionError, match=f"--allow-changed {key}: .*{text}"):
         check_keys([key], ["loss.gan"])
     check_keys(["loss.gan", "data", "version"], ["loss.gan"])
 
@@ -66,9 +67,9 @@ def test_other_data_and_versions_are_refused_with_both_values(mine, key, text):
 
 
 def test_what_was_allowed_is_written_down_with_the_step(tmp_path):
-    claim_workdir(tmp_path, config_of(), begun=False, allowed=())
-    changed = config_of(seed=7)
-    with pytest.raises(ConfigError, match="seed = 0"):
+    claim_workdir(tmp_path, Experiment(), begun=False, allowed=())
+    changed = Experiment(seed=7)
+    with pytest.raises(OptionError, match="seed = 0"):
         claim_workdir(tmp_path, changed, begun=True, allowed=())
     claim = claim_workdir(tmp_path, changed, begun=True, allowed=("seed", "version"))
     assert json.loads((tmp_path / "config.json").read_text())["seed"] == 0, "not before it is used"
