@@ -1,13 +1,11 @@
 """Reads what subjects can be made from: label maps, measured maps, lesion masks and atlases."""
 
-import hashlib
 import json
-import lzma
 from pathlib import Path
 
 import numpy as np
 
-from qsr_jax.data.nifti.files import read_any
+from qsr_jax.data.nifti.files import read_volume
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.label_maps import TABLES, LabelMap, label_map
 from qsr_jax.phantom.lesions import LesionMask
@@ -31,27 +29,6 @@ def nifti_files(folder: Path) -> list[Path]:
     if not files:
         raise ValueError(f"{folder}: no NIfTI files ({', '.join(NIFTI)})")
     return files
-
-
-def digest(path: Path) -> str:
-    """First 16 hex digits of a file's SHA-256: says which file it was, wherever it lay."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A NIfTI volume (x, y, z) and the (4, 4) matrix from its index to RAS mm; reads .nii.xz too.
-
-    Raises:
-        ValueError: not a NIfTI file of three axes.
-        OSError: it cannot be read.
-    """
-    if path.name.endswith(".xz"):
-        try:
-            content = lzma.decompress(path.read_bytes())
-        except lzma.LZMAError as error:
-            raise ValueError(f"{path}: not a readable .xz file ({error})") from None
-        return read_any(path, content=content)
-    return read_any(path)
 
 
 def read_label_map(path: Path, labels: str) -> LabelMap:

@@ -2,8 +2,8 @@
 
 Reads the cohort's DICOM maps and true labels as evaluation does and writes calibration.json, .csv
 and .md. Every line says whether it is within reach: routine means within one standard deviation of
-the paper's, fast minus routine within 1.5 percentage points, spread between subjects within a factor
-of 1.5. Nothing is adjusted here, and what the physics does not reach stays in the table.
+the paper's, fast minus routine within 1.5 percentage points, spread between subjects within a
+factor of 1.5. Nothing is adjusted here, and what the physics does not reach stays in the table.
 
 Means are taken over the true tissue labels without their outermost pixels, where the paper has the
 masks of a segmentation (SPM): its borders follow each scan's own contrast and cannot be known here.
@@ -43,7 +43,7 @@ FREE_PARAMETERS = {
         "ms; the fast train, nominal "
         f"{ROUTINE.echo_spacing_ms}: its readout is 2.05 ms shorter; sets fast - routine of T2",
     ),
-    "scanner.cross_talk": (SCANNER.cross_talk, "share; Warntjes 2008, slices without a gap"),
+    "scanner.cross_talk": (SCANNER.cross_talk, "fraction; Warntjes 2008, slices without a gap"),
     "scanner.slice_edge": (SCANNER.slice_edge, "weight of the outer planes of a slice; our choice"),
     "scanner.reference_lines": (SCANNER.reference_lines, "coil calibration; our choice"),
     "scanner.coil_radius_mm": (SCANNER.coil_radius_mm, "a head array; g-factors 1.05 and 1.46"),

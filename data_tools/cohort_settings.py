@@ -11,16 +11,19 @@ from data_tools import anatomy_files
 from data_tools.protocol_file import load_protocols
 from qsr_jax.anatomy.regions import label_regions
 from qsr_jax.data.nifti.atlas_files import atlas_labeller
-from qsr_jax.data.nifti.mni_tissues import mni_volumes
-from qsr_jax.files.digest import json_sha256
+from qsr_jax.files.digest import file_sha256, json_sha256
 from qsr_jax.phantom.anatomy import Anatomy
-from qsr_jax.phantom.lesions import SHARE, LesionPlan
+from qsr_jax.phantom.lesions import FREQUENCY, LesionPlan
 from qsr_jax.phantom.measured_maps import scaled_protocols
 from qsr_jax.phantom.mni_template import Template, make_template
+from qsr_jax.phantom.mni_tissues import mni_volumes
 from qsr_jax.phantom.phantom import Labeller
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, Protocol
 from qsr_jax.physics.scanner import Scanner
 from qsr_jax.simulate.scan import check_scans
+
+DIGITS = 16
+"""Hexadecimal digits of a file's SHA-256 that say which file it was, wherever it lay."""
 
 HEALTHY, PATIENT = "healthy", "patient"
 GEOMETRIC = "our geometric definitions in MNI space"
@@ -136,8 +139,8 @@ class CohortSettings:
         if self.lesion_masks:
             files = anatomy_files.nifti_files(self.lesion_masks)
             masks = tuple(anatomy_files.read_lesion_mask(path) for path in files)
-        share = {kind: SHARE.get(kind, 0.1) for kind in self.lesions}
-        return LesionPlan(share=share, specks=self.specks, masks=masks)
+        frequency = {kind: FREQUENCY.get(kind, 0.1) for kind in self.lesions}
+        return LesionPlan(frequency=frequency, specks=self.specks, masks=masks)
 
     def labeller(self) -> tuple[Labeller, str]:
         """What tells the regions, and its description."""
@@ -154,8 +157,8 @@ class CohortSettings:
             "anatomy": self._contents(self.anatomy) or f"MNI152 of nilearn {version('nilearn')}",
             "measured": self._contents(self.measured),
             "lesion_masks": self._contents(self.lesion_masks),
-            "atlas_aal": self.atlas_aal and [anatomy_files.digest(p) for p in self.atlas_aal],
-            "atlas_jhu": self.atlas_jhu and [anatomy_files.digest(p) for p in self.atlas_jhu],
+            "atlas_aal": self.atlas_aal and [file_sha256(p)[:DIGITS] for p in self.atlas_aal],
+            "atlas_jhu": self.atlas_jhu and [file_sha256(p)[:DIGITS] for p in self.atlas_jhu],
             "regions_from": self.labeller()[1],
         }
         return json.loads(json.dumps(document))
@@ -167,7 +170,7 @@ class CohortSettings:
             return None
         ends = (*anatomy_files.NIFTI, ".json")
         files = [path for path in sorted(folder.rglob("*")) if path.name.endswith(ends)]
-        return {str(p.relative_to(folder)): anatomy_files.digest(p) for p in files}
+        return {str(p.relative_to(folder)): file_sha256(p)[:DIGITS] for p in files}
 
     def uid_seed(self, number: int) -> str:
         """Text that makes a subject's UIDs: everything but the size of the cohort."""

@@ -1,4 +1,4 @@
-"""Describes a simulated cohort as an instrument: one HTML page that says whether to trust it.
+"""Reports on a simulated cohort: one HTML page that says whether to trust it as an instrument.
 
 Example slices, histograms, tissue means beside the paper's, noise and g-factor maps, point-spread
 functions, lesions, the calibration table (if given) and all parameters.
@@ -78,10 +78,10 @@ def _chosen(cohort: Path, most: int) -> list[Path]:
     if not found:
         raise ValueError(f"{cohort}: no finished subjects")
     groups = {path: _read_json(path / "truth/truth.json")["group"] for path in found}
-    sick = [path for path in found if groups[path] == "patient"]
-    well = [path for path in found if groups[path] != "patient"]
-    kept = sick[: max(most - len(well), min(len(sick), max(most // 3, 1)))]
-    return (well[: most - len(kept)] + kept)[:most]
+    patients = [path for path in found if groups[path] == "patient"]
+    healthy = [path for path in found if groups[path] != "patient"]
+    kept = patients[: max(most - len(healthy), min(len(patients), max(most // 3, 1)))]
+    return (healthy[: most - len(kept)] + kept)[:most]
 
 
 if __name__ == "__main__":

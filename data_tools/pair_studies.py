@@ -63,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         help="BIDS data set, sub-*/anat/*_acq-fast_T1map.nii.gz and so on, units in side-cars",
     )
     add("--out", type=Path, required=True, metavar="FILE", help="manifest (json) to write")
-    add("--test-fraction", type=float, default=0.24, help="share of all subjects that test")
-    add("--validation-fraction", type=float, default=0.0, help="share set aside for validation")
+    add("--test-fraction", type=float, default=0.24, help="fraction of all subjects that test")
+    add("--validation-fraction", type=float, default=0.0, help="fraction set aside for validation")
     add(
         "--folds", type=int, default=0, help="also deal the healthy subjects to N folds; 0 for none"
     )

@@ -1,9 +1,9 @@
 """Reads a pair of protocols that a user wrote, from a JSON or TOML file.
 
 The file has two tables, ``routine`` and ``fast``. Each names every attribute of
-:class:`qsr_jax.physics.mdme_protocol.Protocol` except ``name``, with ``played`` and ``angles`` as tables
-of their own; nothing has a default and nothing else may stand there. :func:`as_document` writes the
-built-in pairs in that form, to start from.
+:class:`qsr_jax.physics.mdme_protocol.Protocol` except ``name``, with ``played`` and ``angles`` as
+tables of their own; nothing has a default and nothing else may stand there. :func:`as_document`
+writes the built-in pairs in that form, to start from.
 """
 
 import dataclasses

@@ -24,7 +24,8 @@ from qsr_jax.data.studies.truth import MAP_FILES
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
-from qsr_jax.phantom.phantom import Phantom, draw_phantom, properties
+from qsr_jax.phantom.phantom import Phantom, draw_phantom
+from qsr_jax.phantom.slices import properties
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.physics.scanner import Scanner
 from qsr_jax.simulate.simulate import mixed_truth, scan
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--cohort", type=Path, required=True, metavar="DIR", help="made by simulate_cohort")
-    add("--subjects", metavar="NAME,...", help="such as sub-001,sub-004 (default: everybody)")
+    add("--subjects", metavar="NAME,...", help="such as sub-001,sub-004 (default: all of them)")
     return parser
 
 
@@ -103,17 +104,17 @@ def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
     routine, fast = cohort.protocols(number)
     geometry, _ = geometries(routine, fast, cohort.alignment)
     anatomy, _ = np.random.default_rng([cohort.seed, number]).spawn(2)
-    sick = cohort.groups()[participant] == PATIENT
+    patient = cohort.groups()[participant] == PATIENT
     phantom = draw_phantom(
         anatomy,
         cohort.anatomy_of(number),
         geometry,
-        patient=sick,
-        plan=cohort.plan() if sick else None,
+        patient=patient,
+        plan=cohort.plan() if patient else None,
         labeller=cohort.labeller()[0],
     )
     _check_same(home, phantom)
-    study = scan(
+    scans = scan(
         np.random.default_rng([cohort.seed, number, SECOND]),
         phantom,
         {routine: geometry},
@@ -123,7 +124,7 @@ def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
     )
     again = dataclasses.replace(routine, name=REPEAT)
     with staged_folder(home / f".{REPEAT}") as folder:
-        write_scan(folder, study.scans[routine.name], geometry, again, number,
+        write_scan(folder, scans.scans[routine.name], geometry, again, number,
                    f"{cohort.uid_seed(number)}/{REPEAT}")  # fmt: skip
     for series in sorted((home / f".{REPEAT}").iterdir(), reverse=True):  # t1, looked for, is last
         series.rename(home / series.name)

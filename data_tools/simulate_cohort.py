@@ -23,7 +23,7 @@ from data_tools.cohort_settings import CohortSettings
 from data_tools.write_simulated_subject import simulate_subject
 from qsr_jax.cli import program
 from qsr_jax.phantom.label_maps import TABLES
-from qsr_jax.phantom.lesions import RADIUS_MM, SHARE, SPECKS
+from qsr_jax.phantom.lesions import FREQUENCY, RADIUS_MM, SPECKS
 from qsr_jax.physics.mdme_protocol import PROTOCOLS
 from qsr_jax.physics.scanner import Scanner
 from qsr_jax.types import ALIGNMENTS, CORNER
@@ -32,7 +32,7 @@ SETTINGS = "cohort.json"
 PARTICIPANTS = "participants.tsv"
 SCANNER = {
     "coils": "receive coils around the head",
-    "cross_talk": "share of the signal that comes from outside the slice",
+    "cross_talk": "fraction of the signal that comes from outside the slice",
     "b1_strength": "departure of the transmit field from nominal, 1 = as usual at 3 T",
     "motion_mm": "head movement between delays, standard deviation",
     "motion_deg": "head rotation between delays, standard deviation",
@@ -120,7 +120,7 @@ def _add_subjects(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--lesions",
-        default=",".join(SHARE),
+        default=",".join(FREQUENCY),
         metavar="KIND,...",
         help=f"kinds that patients get, of {'; '.join(RADIUS_MM)}",
     )

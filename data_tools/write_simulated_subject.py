@@ -9,12 +9,12 @@ from data_tools.cohort_settings import PATIENT, CohortSettings
 from qsr_jax.anatomy.regions import REGION_NAMES
 from qsr_jax.data.dicom import Acquisition, make_uid, write_acquired
 from qsr_jax.data.nifti.files import write_nifti
-from qsr_jax.data.studies.truth import MAP_FILES, NOISELESS_FILES, TRUTH_JSON
+from qsr_jax.data.studies.truth import MAP_FILES, NOISE_FREE_FILES, TRUTH_JSON
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.phantom import BONE, Phantom, draw_phantom
 from qsr_jax.physics.mdme_protocol import Protocol, geometries
-from qsr_jax.simulate.simulate import Study, scan
+from qsr_jax.simulate.simulate import SimulatedScans, scan
 from qsr_jax.types import Geometry, Volume
 
 TISSUE_NAMES = {
@@ -52,21 +52,21 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
         plan=cohort.plan() if group == PATIENT else None,
         labeller=labeller,
     )
-    study = scan(
+    scans = scan(
         scanner,
         phantom,
         grids,
         snr=cohort.snr,
         reference=routine,
         scanner=cohort.scanner,
-        noiseless=cohort.noiseless,
+        noise_free=cohort.noiseless,
     )
 
     uid_seed = cohort.uid_seed(number)
     head = cohort.head_of(number)
     with staged_folder(out) as folder:
         for protocol, geometry in grids.items():
-            maps = study.scans[protocol.name]
+            maps = scans.scans[protocol.name]
             write_scan(folder, maps, geometry, protocol, number, uid_seed)
         about = {
             "study_uid": make_uid(f"{uid_seed}/study"),
@@ -79,7 +79,7 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
             "regions_from": regions_from,
             "traits": phantom.traits,
         }
-        _write_truth(folder / "truth", study, phantom, about)
+        _write_truth(folder / "truth", scans, phantom, about)
 
 
 def write_scan(
@@ -129,18 +129,20 @@ def _over_field(geometry: Geometry, shape: tuple[int, int, int]) -> Geometry:
     )
 
 
-def _write_truth(folder: Path, study: Study, phantom: Phantom, about: dict[str, object]) -> None:
+def _write_truth(
+    folder: Path, scans: SimulatedScans, phantom: Phantom, about: dict[str, object]
+) -> None:
     """Maps and labels on the routine grid, and what the labels mean."""
     folder.mkdir()
     geometry = phantom.planes.geometry
-    written = [(MAP_FILES, study.truth)]
-    if study.noiseless is not None:
-        written.append((NOISELESS_FILES, study.noiseless))
+    written = [(MAP_FILES, scans.truth)]
+    if scans.noise_free is not None:
+        written.append((NOISE_FREE_FILES, scans.noise_free))
     for files, maps in written:
         for index, name in enumerate(MAPS):
             array = np.ascontiguousarray(maps[..., index], np.float32)
             write_nifti(array, geometry, folder / files[name])
-    for name, factor in study.g_factor.items():
+    for name, factor in scans.g_factor.items():
         grid = _over_field(geometry, factor.shape)
         write_nifti(factor.astype(np.float32), grid, folder / f"g_factor_{name}.nii.gz")
     labels = {

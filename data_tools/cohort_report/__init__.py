@@ -1,1 +1,1 @@
-"""The page that describes a simulated cohort as an instrument."""
+"""The cohort report: one page that says what a simulated cohort is worth."""

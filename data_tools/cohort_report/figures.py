@@ -1,4 +1,4 @@
-"""Pictures and plots of the instrument page, as bytes. They draw numbers and compute none."""
+"""Pictures and plots of the cohort report, as bytes. They draw numbers and compute none."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -98,7 +98,7 @@ def draw_histograms(
             ax.set(xlabel=f"{spec.label} ({spec.unit})", yticks=[])
             ax.set_xlim(edges[0], edges[-1])
         figure.axes[0].legend(fontsize=8)
-        figure.axes[0].set_ylabel("share of brain voxels")
+        figure.axes[0].set_ylabel("fraction of brain voxels")
         return _bytes(figure, "svg")
 
 
@@ -114,5 +114,5 @@ def draw_spreads(spreads: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray
             ax.axhline(0, color="#999999", lw=0.6)
             ax.set(xlabel="mm along the phase direction", title=title, xlim=(-6, 6))
             ax.legend(fontsize=8)
-        figure.axes[0].set_ylabel("share of the peak")
+        figure.axes[0].set_ylabel("fraction of the peak")
         return _bytes(figure, "svg")

@@ -1,4 +1,4 @@
-"""What the instrument page shows, read from a cohort's folder."""
+"""What the cohort report shows, read from a cohort's folder."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from qsr_jax.ops.mask import tissue_mask
 from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.types import Volume
 
-ROUTINE, FAST, TRUE, NOISELESS = "routine", "fast", "truth", "noise-free"
+ROUTINE, FAST, TRUE, NOISE_FREE = "routine", "fast", "truth", "noise-free"
 TISSUES = {1: "CSF", 2: "GM", 3: "WM"}
 BRAIN_CODES = (1, 2, 3, 4)
 RANGES = {spec.name: spec.display_window for spec in MAPS.values()}
@@ -80,8 +80,8 @@ def read_protocols(settings: Mapping[str, Any]) -> tuple[Protocol, Protocol]:
 def methods_of(subject: SimulatedSubject) -> dict[str, np.ndarray]:
     """Maps (z, y, x, 3) on the routine grid, truth first."""
     found = {TRUE: subject.truth.maps}
-    if subject.truth.noiseless is not None:
-        found[NOISELESS] = subject.truth.noiseless
+    if subject.truth.noise_free is not None:
+        found[NOISE_FREE] = subject.truth.noise_free
     return found | {ROUTINE: subject.scans[ROUTINE].maps}
 
 
@@ -127,8 +127,8 @@ class Sums:
                     for code, label in TISSUES.items():
                         mean = float(maps[..., index][tissue == code].mean())
                         self.means.setdefault((label, name, method), []).append(mean)
-            if subject.truth.noiseless is not None:
-                rest = methods[ROUTINE][..., index] - subject.truth.noiseless[..., index]
+            if subject.truth.noise_free is not None:
+                rest = methods[ROUTINE][..., index] - subject.truth.noise_free[..., index]
                 for code, label in TISSUES.items():
                     here = rest[tissue == code]
                     spread = np.percentile(here, [15.87, 84.13])
@@ -162,7 +162,7 @@ def noise_map(subject: SimulatedSubject, index: int) -> dict[str, np.ndarray]:
     """Local standard deviation of routine minus noise-free maps in one slice, in their units."""
     fields = {}
     for channel, name in enumerate(MAPS):
-        rest = (subject.scans[ROUTINE].maps - subject.truth.noiseless)[index, ..., channel]
+        rest = (subject.scans[ROUTINE].maps - subject.truth.noise_free)[index, ..., channel]
         mean = ndimage.uniform_filter(rest, NOISE_WINDOW)
         square = ndimage.uniform_filter(rest * rest, NOISE_WINDOW)
         spread = np.sqrt(np.maximum(square - mean * mean, 0))

@@ -1,4 +1,4 @@
-"""The instrument page of a cohort: numbers and figures put into one self-contained HTML file."""
+"""The cohort report: numbers and figures put into one self-contained HTML file."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,8 @@ def context_of(
         "tissue": tissue,
         "calibration": calibration and [_calibration_row(row) for row in calibration["rows"]],
         "calibration_note": calibration
-        and f"{len(calibration['subjects'])} subjects; labels eroded by {calibration['erode_px']} px.",
+        and f"{len(calibration['subjects'])} subjects; labels eroded by "
+        f"{calibration['erode_px']} px.",
         "fields": list(_fields(examples[0])),
         "maps": [f"{spec.label} ({spec.unit})" for spec in MAPS.values()],
         "noise": _noise_rows(sums),
@@ -142,8 +143,8 @@ def _slices(subject: SimulatedSubject) -> list[dict[str, Any]]:
     """Pictures of a subject: a whole slice, and in patients the smallest lesion close up."""
     labels, maps = subject.truth.lesions, methods_of(subject)
     index = len(labels) // 2
-    sick = labels.reshape(len(labels), -1).max(axis=1) > 0
-    if sick.any():
+    lesioned = labels.reshape(len(labels), -1).max(axis=1) > 0
+    if lesioned.any():
         index = int(np.argmax((labels > 0).sum(axis=(1, 2))))
     text = f"{subject.name}, {subject.group}, slice {index + 1} of {len(labels)}."
     found = [
@@ -223,7 +224,7 @@ def _fields(subject: SimulatedSubject) -> list[dict[str, Any]]:
     """Noise of the routine maps and g-factors of both scans in the middle slice."""
     index = len(subject.truth.tissue) // 2
     found = []
-    if subject.truth.noiseless is not None:
+    if subject.truth.noise_free is not None:
         fields = {}
         for name, field in noise_map(subject, index).items():
             spec = MAPS[name]

@@ -86,13 +86,13 @@ def _page(card: Mapping[str, Any]) -> str:
         f"| {key} | {v['least']:.4g} | {v['median']:.4g} | {v['most']:.4g} |"
         for key, v in card["pairs"].items()
     ]
-    edges, shares = card["histogram"]["edges"], {}
+    edges, percentages = card["histogram"]["edges"], {}
     for side in ("lr", "hr"):
         counts = np.array(card["histogram"][side], float)
-        shares[side] = 100 * counts / max(counts.sum(), 1)
+        percentages[side] = 100 * counts / max(counts.sum(), 1)
     values = [
         f"| {low:g} to {high:g} | {lr:.1f} | {hr:.1f} |"
-        for low, high, lr, hr in zip(edges, edges[1:], *shares.values(), strict=False)
+        for low, high, lr, hr in zip(edges, edges[1:], *percentages.values(), strict=False)
     ]
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in card["verdicts"].items())
     findings = ", ".join(f"{rule} {count}" for rule, count in card["findings"].items()) or "none"

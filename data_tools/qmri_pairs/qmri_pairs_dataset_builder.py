@@ -249,8 +249,8 @@ def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dic
     for other in manifest.subjects:
         if not _on_one_grid(first, other):
             raise ManifestError(
-                f"subjects {first.subject} and {other.subject} differ in matrix, pixel size or grid "
-                "alignment; build one dataset for each"
+                f"subjects {first.subject} and {other.subject} differ in matrix, pixel size or "
+                "grid alignment; build one dataset for each"
             )
     return {
         "map": map_name,

@@ -59,7 +59,7 @@ def write_subjects(folder: Path) -> None:
 
 
 def records(folder: Path) -> Path:
-    """Builds records of two subjects (one trains, one tests) in ``folder``; returns the data_dir."""
+    """Builds records of two subjects, one of each split, in ``folder``; returns the data_dir."""
     write_subjects(folder / "dicom")
     manifest, data_dir = str(folder / "manifest.json"), folder / "records"
     split = ["--test-fraction", "0.5"]

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def bench(subjects: int, side: int, workers: int) -> dict[str, float | int | str]:
-    """Seconds for the metrics of ``subjects``, each of 24 slices of ``side`` squared and three maps.
+    """Seconds for the metrics of ``subjects``: each three maps, 24 slices of ``side`` squared.
 
     Args:
         subjects: how many.

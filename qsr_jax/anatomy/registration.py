@@ -7,7 +7,6 @@ dark, grey matter middling, white matter bright) on a 2 mm grid; Avants 2008
 
 import dataclasses
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from scipy import ndimage
 
 from qsr_jax.anatomy.optional_dependency import needs_atlas_extra
 from qsr_jax.anatomy.regions import WHITE
-from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.types import Geometry
 
 GRID_MM = 2.0
@@ -41,25 +39,7 @@ class AtlasTemplate:
     affine: np.ndarray
 
 
-def read_template(csf: Path, grey: Path, white: Path) -> AtlasTemplate:
-    """Reads three maps of tissue fractions in MNI space, such as FSL's MNI152 FAST maps.
-
-    Raises:
-        ValueError: not readable, on different grids, or not fractions from 0 to 1.
-    """
-    maps = [read_nifti(path) for path in (csf, grey, white)]
-    affine = maps[0][1]
-    for path, (array, mine) in zip((csf, grey, white), maps, strict=True):
-        if array.shape != maps[0][0].shape or not np.allclose(mine, affine, atol=1e-3):
-            raise ValueError(f"{path}: lies on another grid than {csf}")
-        if array.min() < -0.01 or array.max() > 1.01:
-            raise ValueError(
-                f"{path}: values {array.min():g}..{array.max():g}, expected fractions from 0 to 1"
-            )
-    return make_template(*(array for array, _ in maps), affine)
-
-
-def make_template(
+def make_atlas_template(
     csf: np.ndarray, grey: np.ndarray, white: np.ndarray, affine: np.ndarray
 ) -> AtlasTemplate:
     """The template of three maps of tissue fractions.
@@ -82,7 +62,7 @@ def mni_coordinates(
 
     Args:
         t1_ms: (z, y, x) T1 of the subject.
-        tissue: (z, y, x) codes of :func:`.classify.classify_tissue`; 0 outside.
+        tissue: (z, y, x) codes of :func:`qsr_jax.anatomy.segmentation.classify_tissue`; 0 outside.
         geometry: of both.
         template: what MNI space looks like.
 
@@ -112,9 +92,9 @@ def _grey_levels(t1_ms: np.ndarray, tissue: np.ndarray) -> np.ndarray:
     if not white.any():
         raise ValueError("no white matter; classify the tissues of this subject first")
     fluid = 1.0 / FLUID_T1_MS
-    share = (1.0 / np.maximum(t1_ms, 300.0) - fluid) / (1.0 / t1_ms[white].mean() - fluid)
+    relative = (1.0 / np.maximum(t1_ms, 300.0) - fluid) / (1.0 / t1_ms[white].mean() - fluid)
     dark, _, bright = GREY_LEVELS
-    levels = dark + (bright - dark) * np.clip(share, 0.0, 1.1)
+    levels = dark + (bright - dark) * np.clip(relative, 0.0, 1.1)
     return np.where(tissue > 0, levels, 0.0).astype(np.float32)
 
 

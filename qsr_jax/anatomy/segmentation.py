@@ -37,7 +37,7 @@ def classify_tissue(
     """Labels every voxel of the brain: 1 CSF, 2 grey, 3 white matter; 0 outside.
 
     Fluid is told by its T1 or T2. The rest is split by two Gaussians of one covariance through
-    ln T1, ln T2 and PD, fitted to this subject, so a shift of all values moves the border with them.
+    ln T1, ln T2 and PD, fitted to this subject, so a shift of all values moves the border, too.
 
     Args:
         t1_ms: (z, y, x).

@@ -39,9 +39,9 @@ def check_seal(step_folder: Path) -> None:
         sealed = {name: FileFacts(*row) for name, row in rows.items()}
         seal.check_names(sealed, _names(step_folder))
         seal.check_files(step_folder, sealed, list(sealed))
-    except (AttributeError, TypeError) as error:
+    except (OSError, AttributeError, TypeError) as error:
         raise DamageError(f"{step_folder / SEAL}: cannot be read ({error})") from error
-    except (SealError, OSError) as error:
+    except SealError as error:
         raise DamageError(f"{step_folder}/{error}") from error  # names the file first
 
 

@@ -1,7 +1,7 @@
 """Which labels the tables of an evaluation use, and where they come from.
 
-Simulated subjects bring their truth. For scanned subjects tissues are told from the maps, and regions
-by registration to MNI space; lesions are what somebody drew.
+Simulated subjects bring their truth. For scanned subjects tissues are told from the maps, and
+regions by registration to MNI space; lesions are what somebody drew.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from qsr_jax.anatomy.label_subject import SubjectLabels, find_anatomy
 from qsr_jax.anatomy.optional_dependency import needs_atlas_extra
 from qsr_jax.anatomy.region_sources import AtlasFiles, GeometricRegions, RegionSource
-from qsr_jax.anatomy.registration import AtlasTemplate, make_template, read_template
-from qsr_jax.data.nifti.atlas_files import atlas_labeller
+from qsr_jax.anatomy.registration import AtlasTemplate, make_atlas_template
+from qsr_jax.data.nifti.atlas_files import atlas_labeller, read_template
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import ROUTINE, Subject
 from qsr_jax.evaluation.measure.labels import Labels, found_labels, no_labels, true_labels
@@ -138,7 +138,7 @@ def names_of(subject: Subject) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class LabelOptions:
     """What the user said about labels.
 
     Attributes:
@@ -149,23 +149,23 @@ class Asked:
         erode_pixels: 0 or more.
     """
 
-    regions: str | None
-    atlas: str | None
-    rois: Path | None
-    erode_pixels: int
+    regions: str | None = None
+    atlas: str | None = None
+    rois: Path | None = None
+    erode_pixels: int = 0
 
 
-def make_plan(asked: Asked, subjects: Sequence[Subject]) -> LabelPlan:
+def make_plan(options: LabelOptions, subjects: Sequence[Subject]) -> LabelPlan:
     """The plan that was asked for.
 
     Args:
-        asked: what the user said.
+        options: what the user said.
         subjects: everybody who is measured.
 
     Raises:
         ValueError: something asked for is missing, or a drawing belongs to nobody.
     """
-    regions, atlas = asked.regions, asked.atlas
+    regions, atlas = options.regions, options.atlas
     unknown = [subject.subject for subject in subjects if subject.truth is None]
     if regions is None:
         regions = ATLAS if unknown and atlas is not None else TRUTH
@@ -181,8 +181,8 @@ def make_plan(asked: Asked, subjects: Sequence[Subject]) -> LabelPlan:
         for module in ("dipy", "sklearn"):
             needs_atlas_extra(module)
         source = read_source(atlas)
-    drawn = {} if asked.rois is None else find_drawings(asked.rois, subjects)
-    return LabelPlan(regions, source, drawn, asked.erode_pixels)
+    drawn = {} if options.rois is None else find_drawings(options.rois, subjects)
+    return LabelPlan(regions, source, drawn, options.erode_pixels)
 
 
 def read_source(atlas: str) -> AtlasSource:
@@ -215,10 +215,10 @@ def read_source(atlas: str) -> AtlasSource:
 def _mni_template() -> AtlasTemplate:
     """The tissues that nilearn's package carries."""
     # Imported here because nilearn takes seconds to import, and most evaluations do without.
-    from qsr_jax.data.nifti.mni_tissues import mni_tissues
+    from qsr_jax.phantom.mni_tissues import mni_tissues
 
     fractions, affine = mni_tissues()
-    return make_template(*fractions, affine)
+    return make_atlas_template(*fractions, affine)
 
 
 def _files_of(page: Path) -> dict[str, Path]:

@@ -16,7 +16,7 @@ class Body:
     """Where a subject's tissues lie, before they have values and lesions.
 
     Attributes:
-        log_odds: (6, planes, m, m) float32 of :data:`BODY_CLASSES` against what is silent.
+        log_odds: (6, planes, m, m) float32 of :data:`BODY_CLASSES` against signal voids.
         inside: (planes, m, m) bool, inside the skin.
         mni_mm: (planes, m, m, 3) template coordinates, RAS.
         nuclei: (z, 5, m, m) membership in :data:`qsr_jax.phantom.tissue_values.NUCLEI`.

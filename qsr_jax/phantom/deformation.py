@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 CONTROL_MM = 40.0
 DISPLACEMENT_MM = 2.5
 HEAD_SIZE, HEAD_SPREAD = 0.95, 0.04
-"""Size of subjects's heads against the template, which is larger than subjects are (Lancaster 2007,
+"""Size of heads against the template's, which is larger than those of subjects (Lancaster 2007,
 doi:10.1002/hbm.20345), and how far each axis departs from it."""
 
 TURN_DEG = 3.0
@@ -76,7 +76,7 @@ def draw_warp(rng: np.random.Generator, *, half_mm: float, strength: float = 1.0
     Args:
         rng: source of randomness.
         half_mm: the warp is defined on patient coordinates from -half_mm to half_mm.
-        strength: share of the usual departures from the mean head.
+        strength: fraction of the usual departures from the mean head.
 
     Raises:
         ValueError: the map folds over itself somewhere (see :func:`smallest_jacobian`).

@@ -1,8 +1,8 @@
-"""Subjects from label maps: heads that somebody segmented, in BrainWeb's or FreeSurfer's codes.
+"""Subjects from label maps: segmented heads, in BrainWeb's or FreeSurfer's codes.
 
-Every code becomes one of our tissues, one of the deep nuclei, or silence. Borders between labels
-are drawn as smooth surfaces, so that a voxel of the scan holds true partial volumes although the
-labels have none.
+Every code becomes one of our tissues, one of the deep nuclei, or a signal void. Borders between
+labels are drawn as smooth surfaces, so that a voxel of the scan holds true partial volumes although
+the labels have none.
 """
 
 import dataclasses
@@ -18,31 +18,33 @@ from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.mni_template import nuclei_membership
 from qsr_jax.phantom.tissue_values import NUCLEI
 
-SILENT = "silent"
+SIGNAL_VOID = "signal void"
+"""What gives no signal: air, cortical bone, flowing blood."""
 
 BRAINWEB: dict[int, str] = {
-    0: SILENT, 1: "csf", 2: "cortex", 3: "white", 4: "fat", 5: "muscle", 6: "skin", 7: SILENT,
-    8: SILENT, 9: "fat", 10: "skin", 11: "fat",
+    0: SIGNAL_VOID, 1: "csf", 2: "cortex", 3: "white", 4: "fat", 5: "muscle", 6: "skin",
+    7: SIGNAL_VOID, 8: SIGNAL_VOID, 9: "fat", 10: "skin", 11: "fat",
 }  # fmt: skip
 """BrainWeb's discrete anatomical models (Aubert-Broche 2006, doi:10.1109/TMI.2006.883453): skull
-(7) and vessels (8, flowing blood in a black-blood sequence) are silent, dura (10) is taken as
+(7) and vessels (8, flowing blood in a black-blood sequence) are signal voids, dura (10) is taken as
 connective tissue like skin, marrow (11) as fat."""
 
 
 def _freesurfer() -> dict[int, str]:
     both = {
         "white": (2, 7, 25, 28), "cortex": (3, 8, 18, 26), "csf": (4, 5, 31), "thalamus": (10,),
-        "caudate": (11,), "putamen": (12,), "pallidum": (13,), "hippocampus": (17,), SILENT: (30,),
+        "caudate": (11,), "putamen": (12,), "pallidum": (13,), "hippocampus": (17,),
+        SIGNAL_VOID: (30,),
     }  # fmt: skip
     right = {2: 41, 3: 42, 4: 43, 5: 44, 7: 46, 8: 47, 10: 49, 11: 50, 12: 51, 13: 52, 17: 53,
              18: 54, 25: 57, 26: 58, 28: 60, 30: 62, 31: 63}  # fmt: skip
-    table = {0: SILENT}
+    table = {0: SIGNAL_VOID}
     for tissue, codes in both.items():
         table |= dict.fromkeys((*codes, *(right[code] for code in codes)), tissue)
     table |= dict.fromkeys((14, 15, 24, 72, 136, 137, 163, 164, 506, 520), "csf")
     table |= dict.fromkeys((16, 77, 78, 79, 85, *range(251, 256), 512, 530), "white")
     table |= dict.fromkeys((80, 81, 82, *range(1000, 1036), *range(2000, 2036)), "cortex")
-    table |= dict.fromkeys((501, 502, 514, 515), SILENT)
+    table |= dict.fromkeys((501, 502, 514, 515), SIGNAL_VOID)
     return table | {507: "fat", 508: "muscle", 509: "muscle", 511: "skin", 516: "fat"}
 
 
@@ -58,10 +60,10 @@ TARGET_MM, BLUR_MM = 1.0, 0.6
 """Grid on which borders are smoothed, and by how much (sigma)."""
 
 SHARPNESS, FLOOR = 3.0, 1e-3
-"""Exponent that makes smoothed labels sharp again, and the least share of a class."""
+"""Exponent that makes smoothed labels sharp again, and the least fraction of a class."""
 
 BEND = 0.4
-"""Share of a template subject's deformation that is given to a labelled head: it is a subject
+"""Fraction of a template subject's deformation that is given to a labelled head: it is a subject
 already, but one head must make several."""
 
 
@@ -70,7 +72,7 @@ class LabelMap:
     """A segmented head.
 
     Attributes:
-        tissue: (i, j, k) uint8, 0 silent, else 1 + index in BODY_CLASSES.
+        tissue: (i, j, k) uint8, 0 signal void, else 1 + index in BODY_CLASSES.
         nuclei: (i, j, k) uint8, 0 none, else 1 + index in NUCLEI.
         affine: (4, 4) from index to RAS mm.
         to_mni: (4, 4) from RAS mm to MNI RAS mm, fitted to the brain's box.
@@ -103,16 +105,16 @@ class LabelMap:
         return Body(log_odds, inside, mni_mm, nuclei, traits, own_nuclei=own)
 
     def _log_odds(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        silent = np.log(_smooth(self.tissue == 0, index) + FLOOR)
-        odds = np.empty((len(BODY_CLASSES), *silent.shape), np.float32)
+        void = np.log(_smooth(self.tissue == 0, index) + FLOOR)
+        odds = np.empty((len(BODY_CLASSES), *void.shape), np.float32)
         for i in range(len(BODY_CLASSES)):
-            odds[i] = np.log(_smooth(self.tissue == i + 1, index) + FLOOR) - silent
+            odds[i] = np.log(_smooth(self.tissue == i + 1, index) + FLOOR) - void
         head = ndimage.binary_fill_holes(self.tissue > 0)
         return SHARPNESS * odds, _smooth(head, index) > 0.5
 
 
 def _smooth(inside: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Share of a class at points (..., 3); nothing lies beyond the map."""
+    """Fraction of a class at points (..., 3); nothing lies beyond the map."""
     soft = ndimage.gaussian_filter(inside.astype(np.float32), BLUR_MM / TARGET_MM, mode="nearest")
     return sample_linear(soft[..., None], index)[..., 0]
 
@@ -125,7 +127,7 @@ def label_map(
     Args:
         codes: (i, j, k) integers.
         affine: (4, 4) from index to RAS mm; any orientation, voxels of at most 2 mm.
-        table: code to tissue, nucleus or silence, see :data:`TABLES`.
+        table: code to tissue, nucleus or signal void, see :data:`TABLES`.
         where: what the codes belong to; opens the error messages.
 
     Raises:
@@ -155,7 +157,7 @@ def label_map(
 def _looked_up(codes: np.ndarray, table: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray]:
     """Tissue and nucleus numbers of every voxel; nuclei are grey matter."""
     grey = BODY_CLASSES.index("cortex") + 1
-    number = {name: i + 1 for i, name in enumerate(BODY_CLASSES)} | {SILENT: 0}
+    number = {name: i + 1 for i, name in enumerate(BODY_CLASSES)} | {SIGNAL_VOID: 0}
     tissue, nuclei = np.zeros((2, max(table) + 1), np.uint8)
     for code, name in table.items():
         tissue[code] = grey if name in NUCLEI else number[name]

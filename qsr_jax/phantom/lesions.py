@@ -17,7 +17,7 @@ RADIUS_MM = {
     "oedema": (8.0, 15.0),
     "tumour": (8.0, 14.0),
 }
-SHARE = {
+FREQUENCY = {
     "WMH": 0.45,
     "infarct": 0.15,
     "encephalomalacia": 0.15,
@@ -31,8 +31,8 @@ COUNT = (1, 3)
 """Fewest and most lesions of a patient."""
 
 ROUGHNESS, ROUGHNESS_MM, ROUGHEST = 0.25, 3.0, 2.0
-"""The radius varies by this share, correlated over this length, at most so many times. The smallest
-lesion therefore fills the middle of its 5 mm slice, and every lesion has an ROI."""
+"""The radius varies by this fraction, correlated over this length, at most so many times. The
+smallest lesion therefore fills the middle of its 5 mm slice, and every lesion has an ROI."""
 
 MARGIN_MM, OUTSIDE_MM = 3, -20.0
 """Room around a lesion in its box; depth given to everything outside all boxes."""
@@ -91,20 +91,20 @@ class LesionPlan:
     """What lesions patients get.
 
     Attributes:
-        share: kind to how often it is drawn; the numbers are made to sum to 1.
+        frequency: kind to how often it is drawn; the numbers are made to sum to 1.
         specks: lesions at the edge of resolution per patient.
         masks: shapes of real lesions, one mask for a patient, instead of drawn ones; specks are
             added all the same.
     """
 
-    share: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(SHARE))
+    frequency: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(FREQUENCY))
     specks: int = SPECKS
     masks: tuple[LesionMask, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses unknown kinds."""
-        unknown = set(self.share) - set(RADIUS_MM)
-        if unknown or not self.share:
+        unknown = set(self.frequency) - set(RADIUS_MM)
+        if unknown or not self.frequency:
             raise ValueError(
                 f"lesion kinds {sorted(unknown) or 'none'}: expected some of {', '.join(RADIUS_MM)}"
             )
@@ -136,9 +136,10 @@ def place_lesions(
     allowed[slices_at] = deep_white[slices_at]
     kinds = [SPECK] * plan.specks
     if taken is None:
-        names, share = list(plan.share), np.array(list(plan.share.values()), float)
+        names = list(plan.frequency)
+        weights = np.array(list(plan.frequency.values()), float)
         number = rng.integers(COUNT[0], COUNT[1] + 1)
-        kinds = [*map(str, rng.choice(names, number, p=share / share.sum())), *kinds]
+        kinds = [*map(str, rng.choice(names, number, p=weights / weights.sum())), *kinds]
     lesions: list[Lesion] = []
     for kind in kinds:
         radius = float(rng.uniform(*(SPECK_MM if kind == SPECK else RADIUS_MM[kind])))

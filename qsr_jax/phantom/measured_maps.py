@@ -31,7 +31,7 @@ T2_SCALE = 1.5
 CERTAIN = 12.0
 """Log-odds of the tissue that a place is taken for."""
 
-FINEST_SHARE = 2
+VOXELS_PER_PIXEL = 2
 """Measured voxels along the shortest acquired pixel."""
 
 
@@ -59,18 +59,18 @@ class MeasuredMaps:
         inverse = np.linalg.inv(self.affine)
         index = (ras @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.float32)
         known = (self.maps > 0).all(axis=-1)
-        share = sample_linear(known[..., None].astype(np.float32), index)[..., 0]
+        fraction = sample_linear(known[..., None].astype(np.float32), index)[..., 0]
         # Maps are filled outwards first: interpolation must not mix in what was not measured.
         _, nearest = ndimage.distance_transform_edt(~known, return_indices=True)
         maps = sample_linear(self.maps[tuple(nearest)], index)
         beyond = (index < -0.5) | (index > np.array(known.shape, np.float32) - 0.5)
-        share = np.where(beyond.any(axis=-1), 0.0, share).astype(np.float32)
+        fraction = np.where(beyond.any(axis=-1), 0.0, fraction).astype(np.float32)
         mni_mm = (ras - self.centre_mm + MNI_CENTRE_MM).astype(np.float32)
         middle = planes.middles
         nuclei = np.moveaxis(nuclei_membership(mni_mm[middle]), 0, 1)
         return Body(
-            log_odds=_log_odds(maps[..., 0], share, self._brain_at(index)),
-            inside=share > 0.5,
+            log_odds=_log_odds(maps[..., 0], fraction, self._brain_at(index)),
+            inside=fraction > 0.5,
             mni_mm=mni_mm,
             nuclei=nuclei,
             traits={},
@@ -81,9 +81,9 @@ class MeasuredMaps:
         return sample_linear(self.brain[..., None].astype(np.float32), index)[..., 0] > 0.5
 
 
-def _log_odds(t1_ms: np.ndarray, share: np.ndarray, brain: np.ndarray) -> np.ndarray:
+def _log_odds(t1_ms: np.ndarray, fraction: np.ndarray, brain: np.ndarray) -> np.ndarray:
     """Log-odds (6, ...) of BODY_CLASSES: one is certain; how much of the voxel is head, too."""
-    head = np.log(np.clip(share, 1e-5, 1.0)) - np.log(np.clip(1.0 - share, 1e-5, 1.0))
+    head = np.log(np.clip(fraction, 1e-5, 1.0)) - np.log(np.clip(1.0 - fraction, 1e-5, 1.0))
     kinds = {
         "white": brain & (t1_ms < WHITE_BELOW_MS),
         "cortex": brain & (t1_ms >= WHITE_BELOW_MS) & (t1_ms < GREY_BELOW_MS),
@@ -91,7 +91,7 @@ def _log_odds(t1_ms: np.ndarray, share: np.ndarray, brain: np.ndarray) -> np.nda
         "fat": ~brain & (t1_ms < LEAST_T1_MS),
         "muscle": ~brain & (t1_ms >= LEAST_T1_MS),
     }
-    odds = np.full((len(BODY_CLASSES), *share.shape), -2 * CERTAIN, np.float32)
+    odds = np.full((len(BODY_CLASSES), *fraction.shape), -2 * CERTAIN, np.float32)
     for name, here in kinds.items():
         odds[BODY_CLASSES.index(name)] = np.where(here, head, head - CERTAIN)
     return odds
@@ -143,7 +143,7 @@ def scaled_protocols(
         raise ValueError(
             f"the measured head is {extent[2]:g} mm high; a slice has {routine.slice_mm:g} mm"
         )
-    factor = min(fov_mm / (FINEST_SHARE * max(spacing)) / max(routine.matrix), 1.0)
+    factor = min(fov_mm / (VOXELS_PER_PIXEL * max(spacing)) / max(routine.matrix), 1.0)
     recon = _multiple(fast.recon * factor, 8)
     ratio = routine.recon // fast.recon
     return (

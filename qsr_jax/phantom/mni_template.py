@@ -29,7 +29,7 @@ FLOOR = 2e-3
 """Smallest fraction of the template, so that its logarithm exists."""
 
 NUCLEUS_EDGE = 0.06
-"""Softness of a nucleus's edge, as a share of its radius."""
+"""Softness of a nucleus's edge, as a fraction of its radius."""
 
 NUCLEI_BOX_MM = ((-45.0, 45.0), (-50.0, 45.0), (-40.0, 40.0))
 """Part of the template (RAS) that holds all nuclei."""
@@ -90,8 +90,9 @@ def nuclei_membership(mni_mm: np.ndarray) -> np.ndarray:
 def fold(rng: np.random.Generator, fractions: np.ndarray, *, atrophy: float) -> np.ndarray:
     """One subject's sharpened logits from the template's fractions of water, grey and white.
 
-    Random fields on water and white give everybody gyri of their own; they matter only where the
-    template is in doubt. The more atrophy, the more weight has water: sulci and ventricles widen.
+    Random fields on water and white give every subject gyri of their own; they matter only where
+    the template is in doubt. The more atrophy, the more weight has water, so that sulci and
+    ventricles widen.
 
     Args:
         rng: source of randomness.

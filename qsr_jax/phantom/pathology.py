@@ -1,4 +1,4 @@
-"""Makes a body sick: lesions placed, shaped, and given the values they measure."""
+"""The pathology of a subject: lesions placed, shaped, and given the values they measure."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ MASK_KINDS = ("mild MS plaque", "severe MS plaque")
 
 
 @dataclasses.dataclass(frozen=True)
-class Sickness:
+class Pathology:
     """Lesions of a subject.
 
     Attributes:
@@ -42,14 +42,16 @@ class Sickness:
     boxes: np.ndarray
 
     @classmethod
-    def none(cls, planes: Planes) -> "Sickness":
+    def none(cls, planes: Planes) -> "Pathology":
         """Of healthy subjects."""
         return cls(
             (), None, np.zeros((planes.geometry.shape[0], planes.size, planes.size), np.uint8)
         )
 
 
-def make_sick(rng: np.random.Generator, body: Body, planes: Planes, plan: LesionPlan) -> Sickness:
+def add_pathology(
+    rng: np.random.Generator, body: Body, planes: Planes, plan: LesionPlan
+) -> Pathology:
     """Lesions in the white matter of a body: from a mask if the plan has any, else drawn.
 
     Raises:
@@ -71,7 +73,7 @@ def make_sick(rng: np.random.Generator, body: Body, planes: Planes, plan: Lesion
         boxes = np.where(boxes > 0, boxes + np.uint8(len(real)), real_boxes)
     reach = 2 * (MARGIN + planes.per_slice // 2) + 1
     by_slice = [boxes[planes.around(i, reach)].max(axis=0) for i in range(len(middles))]
-    return Sickness((*real, *drawn), depth, np.stack(by_slice))
+    return Pathology((*real, *drawn), depth, np.stack(by_slice))
 
 
 def lesions_of_mask(

@@ -4,8 +4,8 @@ Layers are told by two distances: ``d`` outside the smooth wrap of the brain (th
 skull follows it) and ``p`` below the surface of the scalp. Above the ears the scalp runs parallel
 to the skull; below, it falls straight down from the widest level, and what lies between skull base
 and scalp is muscle mottled with fat and bone. Thicknesses are drawn for every subject within usual
-ranges of adults (skull 5 to 8 mm, scalp 4 to 9 mm). Cortical bone and air are silent: their T2 is
-far below any echo time here.
+ranges of adults (skull 5 to 8 mm, scalp 4 to 9 mm). Cortical bone and air are signal voids:
+their T2 is far below any echo time here.
 """
 
 import dataclasses
@@ -28,8 +28,9 @@ WRAP_MM, ROOM_MM = 12.0, 24.0
 GAP_MM = (0.5, 2.5)
 """Water between the wrap and the skull in the youngest and the oldest."""
 
-SKULL_MM, TABLE_SHARE = (5.0, 8.0), 0.3
-"""Least and greatest thickness of the skull; share of each of its two tables, marrow between."""
+SKULL_MM, TABLE_FRACTION = (5.0, 8.0), 0.3
+"""Least and greatest thickness of the skull; fraction of it that each of its two tables takes, with
+marrow between."""
 
 FAT_MM, SKIN_MM, TEMPLE_MM = (2.0, 5.5), (1.8, 2.6), (4.0, 9.0)
 """Subcutaneous fat, skin, and the temporal muscle at its thickest."""
@@ -140,8 +141,8 @@ def add_head(
         brain_logits: (3, planes, m, m) of CSF, grey and white among themselves.
 
     Returns:
-        (6, planes, m, m) float32 log-odds of CSF, grey, white, fat, muscle and skin against what is
-        silent; and (planes, m, m) bool, inside the skin.
+        (6, planes, m, m) float32 log-odds of CSF, grey, white, fat, muscle and skin against signal
+        voids; and (planes, m, m) bool, inside the skin.
     """
     uneven = [smooth_field(rng, planes, step_mm=UNEVEN_MM) for _ in range(2)]
     mottle = [smooth_field(rng, planes, step_mm=MOTTLE_MM) for _ in range(2)]
@@ -176,7 +177,7 @@ def _layers(
     gap, skull, fat, skin, _ = build
     skull = skull * (1 + UNEVEN * jnp.clip(uneven_skull, -2, 2))
     fat = fat * (1 + UNEVEN * jnp.clip(uneven_fat, -2, 2))
-    outer, table = gap + skull, TABLE_SHARE * skull
+    outer, table = gap + skull, TABLE_FRACTION * skull
     p = outer + temple + fat + skin - e  # below the skin's surface
     soft = d - outer  # outside the skull
 
@@ -191,9 +192,9 @@ def _layers(
         for field, shift in zip((mottle_fat, mottle_bone), MOTTLE_SHIFT_MM, strict=True)
     ]
     fatty = jnp.maximum(jnp.maximum(marrow, in_fat), in_muscle[0])
-    silent = jnp.maximum(jnp.maximum(bone, -p), in_muscle[1])
+    void = jnp.maximum(jnp.maximum(bone, -p), in_muscle[1])
 
     among = brain_logits - jax.nn.logsumexp(brain_logits, axis=0)
-    depths = jnp.clip(jnp.stack([brain, fatty, muscle, in_skin, silent]), _NOTHING, -_NOTHING)
+    depths = jnp.clip(jnp.stack([brain, fatty, muscle, in_skin, void]), _NOTHING, -_NOTHING)
     odds = SLOPE * (depths[:-1] - depths[-1])
     return jnp.concatenate([odds[:1] + among, odds[1:]]), p > 0

@@ -27,8 +27,8 @@ ECHO_RATIO_RANGE = (0.01, 0.999)
 GRID_SIZE, NEWTON_STEPS = 12, 3
 """Logarithmic steps of 36 %, then enough Gauss-Newton steps for 0.01 % from half a step away."""
 
-SIGNAL_SHARE = 0.15
-"""Share of the largest signal above which a voxel counts for the angle map."""
+SIGNAL_FRACTION = 0.15
+"""Fraction of the largest signal above which a voxel counts for the angle map."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,7 +220,7 @@ def second_pass(firsts: Sequence[FirstPass], protocol: Protocol) -> Fit:
     if not last.max() > 0.0:
         raise ValueError("the scan holds no signal: its longest delay is zero everywhere")
     pixel_mm = protocol.fov_mm / last.shape[-1]
-    has_signal = last > SIGNAL_SHARE * last.max()
+    has_signal = last > SIGNAL_FRACTION * last.max()
     raw_deg = np.stack([one.theta_deg for one in firsts])
     theta_deg = smooth_angles(raw_deg, has_signal, pixel_mm, protocol.angles)
     pairs = zip(firsts, theta_deg, strict=True)

@@ -19,7 +19,7 @@ class Scanner:
         phase_rad: largest weight of each term of the smooth image phase.
         slice_edge: weight of a slice's two outer planes against its inner ones: the slope of a
             selective pulse.
-        cross_talk: share of a slice's signal that comes from the two planes outside it. Warntjes
+        cross_talk: fraction of a slice's signal that comes from the two planes outside it. Warntjes
             2008 (doi:10.1002/mrm.21635): 7 % without a gap.
         b1_strength: factor on the transmit field's deviation from 1; 0 is a perfect field.
         motion_mm: standard deviation of the head's place along x and y in each delay.

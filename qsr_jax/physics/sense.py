@@ -66,7 +66,7 @@ def _normal_inverse(maps: jax.Array) -> tuple[jax.Array, jax.Array]:
     one, zero = jnp.ones_like(normal[0][0]), jnp.zeros_like(normal[0][0])
     rows = [normal[a] + [one if a == b else zero for b in range(r)] for a in range(r)]
     for a in range(r):
-        # The small number keeps silent, empty pixels finite
+        # The small number keeps pixels without any coil finite
         pivot = 1.0 / (rows[a][a] + 1e-12)
         rows[a] = [entry * pivot for entry in rows[a]]
         for b in range(r):

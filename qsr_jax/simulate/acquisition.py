@@ -78,12 +78,12 @@ def working_shape(widest: tuple[int, int]) -> tuple[int, int]:
 
 @functools.partial(jax.jit, static_argnames=("protocol", "td_ms"))
 def _excited(
-    share: jax.Array, values: jax.Array, b1: jax.Array, *, protocol: Protocol, td_ms: tuple
+    fraction: jax.Array, values: jax.Array, b1: jax.Array, *, protocol: Protocol, td_ms: tuple
 ) -> jax.Array:
     return jnp.stack(
         [
-            fraction * excited(one[0], one[2], b1, protocol, td_ms=td_ms)
-            for fraction, one in zip(share, values, strict=True)
+            part * excited(one[0], one[2], b1, protocol, td_ms=td_ms)
+            for part, one in zip(fraction, values, strict=True)
         ]
     )
 
@@ -113,7 +113,7 @@ def _mix(
 
 
 def object_images(
-    share: jax.Array,
+    fraction: jax.Array,
     values: jax.Array,
     b1: jax.Array,
     factors: jax.Array,
@@ -126,7 +126,7 @@ def object_images(
     """Signal at the anchor times, tissues mixed in it, low-passed: (delay, anchor, y, x) float32.
 
     Args:
-        share: (k, n, n) fraction of every class on the fine grid.
+        fraction: (k, n, n) volume fraction of every class on the fine grid.
         values: (k, 3, n, n) T1 (ms), T2 (ms), PD (%) of every class.
         b1: (n, n) transmit field.
         factors: (delay, k) what a class's signal is multiplied by in each delay (pulsation).
@@ -138,7 +138,7 @@ def object_images(
     Raises:
         ValueError: ``shape`` is finer than the truth.
     """
-    magnetisation = _excited(share, values, b1, protocol=protocol, td_ms=protocol.played_td_ms)
+    magnetisation = _excited(fraction, values, b1, protocol=protocol, td_ms=protocol.played_td_ms)
     decays = _decays(values[:, 1], anchors_ms=anchors_ms)
     return _mix(magnetisation, decays, factors, shape=shape, by_fov=by_fov)
 

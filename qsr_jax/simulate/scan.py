@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.phantom.phantom import CLASSES, Phantom, slice_b1, slice_shares, slice_values
+from qsr_jax.phantom.phantom import Phantom
+from qsr_jax.phantom.slices import slice_b1, slice_fractions, slice_values
+from qsr_jax.phantom.volume_fractions import CLASSES
 from qsr_jax.physics import sense
 from qsr_jax.physics.coils import sensitivities, smooth_phase
 from qsr_jax.physics.mdme_protocol import Protocol
@@ -18,23 +20,23 @@ from qsr_jax.types import Geometry
 
 
 @dataclasses.dataclass(frozen=True)
-class Scanned:
+class ScannedSlice:
     """One slice of one protocol.
 
     Attributes:
         images: (delay, echo, recon, recon) complex64.
-        clean: likewise without any noise, or None where nobody asked.
+        noise_free: likewise without any noise, or None where it was not asked for.
         g_factor: (y, x) float32 on the unfolded grid.
     """
 
     images: jax.Array
-    clean: jax.Array | None
+    noise_free: jax.Array | None
     g_factor: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
 class Generators:
-    """Randomness of one session, each kind from its own stream.
+    """Randomness of one scan, each kind from its own stream.
 
     Attributes:
         phase: of the images.
@@ -95,7 +97,7 @@ def widest_matrix(protocols: tuple[Protocol, ...]) -> tuple[int, int]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Session:
+class HeadScan:
     """What stays the same from slice to slice.
 
     Attributes:
@@ -103,14 +105,14 @@ class Session:
         grids: protocols and where their voxels lie.
         scanner: coils, slice profile, disturbances.
         noise: standard deviation of the real part of one k-space sample.
-        clean: names of the protocols to be scanned without noise as well.
+        noise_free: names of the protocols to be scanned without noise as well.
     """
 
     phantom: Phantom
     grids: Mapping[Protocol, Geometry]
     scanner: Scanner
     noise: float
-    clean: tuple[str, ...]
+    noise_free: tuple[str, ...]
 
     @property
     def protocols(self) -> tuple[Protocol, ...]:
@@ -126,7 +128,7 @@ class Session:
             groups.setdefault(key, []).append(p)
         return [tuple(group) for group in groups.values()]
 
-    def slices(self, rng: np.random.Generator) -> Iterator[dict[str, Scanned]]:
+    def slices(self, rng: np.random.Generator) -> Iterator[dict[str, ScannedSlice]]:
         """Scans slice after slice; protocol name to what was scanned."""
         random = Generators.spawn(rng, self.protocols)
         shape = acquisition.working_shape(widest_matrix(self.protocols))
@@ -146,7 +148,7 @@ class Session:
         shape: tuple[int, int],
         phase: np.ndarray,
         poses: Mapping[str, np.ndarray],
-    ) -> dict[str, Scanned]:
+    ) -> dict[str, ScannedSlice]:
         z_mm = float(self.phantom.planes.geometry.slice_positions_mm()[index, 2])
         fov_mm = self.protocols[0].fov_mm
         coils = sensitivities(shape, z_mm=z_mm, fov_mm=fov_mm, scanner=self.scanner)
@@ -165,12 +167,12 @@ class Session:
         return scanned
 
     def _tissue(self, index: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Shares, values and transmit field of a slice on the fine grid."""
+        """Volume fractions, values and transmit field of a slice on the fine grid."""
         size = self.scanner.truth_points(widest_matrix(self.protocols))
         profile = self.scanner.slice_weights(self.phantom.planes.per_slice)
-        share = slice_shares(self.phantom, index, size=size, weights=profile)
+        fraction = slice_fractions(self.phantom, index, size=size, weights=profile)
         b1 = 1.0 + self.scanner.b1_strength * (slice_b1(self.phantom, index, size=size) - 1.0)
-        return share, slice_values(self.phantom, index, size=size), b1
+        return fraction, slice_values(self.phantom, index, size=size), b1
 
     def _object(
         self,
@@ -198,19 +200,19 @@ class Session:
 
     def _receive(
         self, protocol: Protocol, kspace: jax.Array, reference: jax.Array, random: Generators
-    ) -> Scanned:
+    ) -> ScannedSlice:
         rng = random.noise[protocol.name]
         shape = acquisition.unfolded_shape(protocol)
         offset = acquisition.isocentre_offset(self.grids[protocol])
         noisy = reference + acquisition.complex_noise(rng, reference.shape, self.noise)
         maps = sense.coil_maps(noisy[:-1], noisy[-1], shape)
         received = kspace + acquisition.complex_noise(rng, kspace.shape, self.noise)
-        clean = None
-        if protocol.name in self.clean:
+        noise_free = None
+        if protocol.name in self.noise_free:
             exact = sense.coil_maps(reference[:-1], reference[-1], shape)
-            clean = acquisition.reconstruct(kspace, exact, protocol, offset=offset)
-        return Scanned(
+            noise_free = acquisition.reconstruct(kspace, exact, protocol, offset=offset)
+        return ScannedSlice(
             images=acquisition.reconstruct(received, maps, protocol, offset=offset),
-            clean=clean,
+            noise_free=noise_free,
             g_factor=np.asarray(sense.g_factor(maps, protocol.acceleration)),
         )

@@ -7,46 +7,47 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.phantom.phantom import Phantom, properties
+from qsr_jax.phantom.phantom import Phantom
+from qsr_jax.phantom.slices import properties
 from qsr_jax.physics.mdme_fit import FirstPass, clip_to_scanner, first_pass, second_pass
 from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.receive_field import correct_density
 from qsr_jax.physics.scanner import SCANNER, Scanner
 from qsr_jax.simulate.acquisition import receiver_noise
-from qsr_jax.simulate.scan import Session, check_scans
+from qsr_jax.simulate.scan import HeadScan, check_scans
 from qsr_jax.types import Geometry
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class SimulatedScans:
     """What is known of a subject after the scans; maps are T1 (ms), T2 (ms), PD (%).
 
     Attributes:
         truth: (z, y, x, 3) float32 on the truth grid, 0 in air. PD of a mixed voxel is the sum
-            over its tissues; rates 1/T1 and 1/T2 are averaged over its protons (share x PD), as
-            under fast exchange. A scan fits a mixture of exponentials there and differs.
+            over its tissues; rates 1/T1 and 1/T2 are averaged over its protons (volume fraction x
+            PD), as under fast exchange. A scan fits a mixture of exponentials there and differs.
         scans: protocol name to (z, y, x, 3) float32 on the grid of that protocol.
-        noiseless: (z, y, x, 3) float32, what the reference protocol reads without noise: the
-            second target beside the truth; None where nobody asked.
+        noise_free: (z, y, x, 3) float32, what the reference protocol reads without noise: the
+            second target beside the truth; None where it was not asked for.
         g_factor: protocol name to (z, y, x) float32 on the unfolded grid, the acquired matrix with
             its phase side a multiple of the acceleration.
     """
 
     truth: np.ndarray
     scans: dict[str, np.ndarray]
-    noiseless: np.ndarray | None
+    noise_free: np.ndarray | None
     g_factor: dict[str, np.ndarray]
 
 
 @jax.jit
-def mixed_truth(share: jax.Array, values: jax.Array) -> jax.Array:
-    """True maps (y, x, 3) of voxels that hold several tissues, see :class:`Study`.
+def mixed_truth(fraction: jax.Array, values: jax.Array) -> jax.Array:
+    """True maps (y, x, 3) of voxels that hold several tissues, see :class:`SimulatedScans`.
 
     Args:
-        share: (k, y, x) fraction of every class.
+        fraction: (k, y, x) volume fraction of every class.
         values: (k, 3, y, x) T1 (ms), T2 (ms), PD (%) of every class.
     """
-    protons = share * values[:, 2]
+    protons = fraction * values[:, 2]
     total = protons.sum(axis=0)
     rates = [(protons / values[:, i]).sum(axis=0) for i in range(2)]
     # Less than 1 % of water is air: the times of what is not there would be specks.
@@ -62,8 +63,8 @@ def scan(
     snr: float,
     reference: Protocol,
     scanner: Scanner = SCANNER,
-    noiseless: bool = False,
-) -> Study:
+    noise_free: bool = False,
+) -> SimulatedScans:
     """Scans a subject with every protocol, as noisy as the physics says, and fits the maps.
 
     Phase, motion, pulsation and every protocol's noise have generators of their own, so none moves
@@ -73,10 +74,11 @@ def scan(
         rng: source of phase, motion, pulsation and noise.
         phantom: the subject.
         grids: protocols and where their voxels lie.
-        snr: of white matter in ``reference``, see :func:`qsr_jax.simulate.acquisition.receiver_noise`.
+        snr: of white matter in ``reference``, see
+            :func:`qsr_jax.simulate.acquisition.receiver_noise`.
         reference: the protocol that ``snr`` is stated for, and that is scanned without noise.
         scanner: coils, slice profile, disturbances.
-        noiseless: whether to scan and fit ``reference`` without noise as well.
+        noise_free: whether to scan and fit ``reference`` without noise as well.
 
     Raises:
         ValueError: the scanner cannot scan a protocol, protocols differ in slices, ``snr`` is not
@@ -84,27 +86,27 @@ def scan(
     """
     protocols = tuple(grids)
     check_scans(protocols, scanner)
-    clean = (reference.name,) if noiseless else ()
-    session = Session(phantom, grids, scanner, receiver_noise(snr, reference), clean)
+    exact = (reference.name,) if noise_free else ()
+    head_scan = HeadScan(phantom, grids, scanner, receiver_noise(snr, reference), exact)
     firsts = {protocol.name: [] for protocol in protocols}
     g_factor = {protocol.name: [] for protocol in protocols}
-    cleans = []
-    for scanned in session.slices(rng):
+    noise_free_passes = []
+    for scanned in head_scan.slices(rng):
         for protocol in protocols:
             one = scanned[protocol.name]
             firsts[protocol.name].append(first_pass(one.images, protocol))
             g_factor[protocol.name].append(one.g_factor)
-        if noiseless:
-            cleans.append(first_pass(scanned[reference.name].clean, reference))
+        if noise_free:
+            noise_free_passes.append(first_pass(scanned[reference.name].noise_free, reference))
     scans = {p.name: _maps(firsts.pop(p.name), p) for p in protocols}
     truth = [
-        mixed_truth(share, properties(phantom, index))
-        for index, share in enumerate(phantom.fractions)
+        mixed_truth(fraction, properties(phantom, index))
+        for index, fraction in enumerate(phantom.fractions)
     ]
-    return Study(
+    return SimulatedScans(
         truth=np.stack(truth),
         scans=scans,
-        noiseless=_maps(cleans, reference) if noiseless else None,
+        noise_free=_maps(noise_free_passes, reference) if noise_free else None,
         g_factor={name: np.stack(parts) for name, parts in g_factor.items()},
     )
 

@@ -9,7 +9,8 @@ from qsr_jax.anatomy.atlas import Atlas, AtlasRegions
 from qsr_jax.anatomy.label_subject import brain_in_head, find_anatomy
 from qsr_jax.anatomy.region_sources import AtlasFiles
 from qsr_jax.anatomy.regions import GREY, REGION_NAMES, WHITE
-from qsr_jax.anatomy.registration import AtlasTemplate, mni_coordinates, read_template
+from qsr_jax.anatomy.registration import AtlasTemplate, mni_coordinates
+from qsr_jax.data.nifti.atlas_files import read_template
 from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.types import Geometry, Volume
 

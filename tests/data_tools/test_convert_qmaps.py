@@ -6,8 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from data_tools.anatomy_files import read_volume
 from data_tools.convert_qmaps import main, read_maps
+from qsr_jax.data.nifti.files import read_volume
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_a_subject_is_read_whole(tiny_cohort):
     subject = read_subject(tiny_cohort / "cohort/sub-001")
     assert set(subject.g_factors) == {"routine", "fast"}
     assert all(np.all(factor >= 0.99) for factor in subject.g_factors.values())
-    assert subject.truth.noiseless is not None
+    assert subject.truth.noise_free is not None
 
 
 def test_flat_names_every_setting():

@@ -225,7 +225,7 @@ def test_truth_says_what_was_drawn(cohort):
     assert "punctate" in about["lesion_kinds"].values()
     grid = read_series(cohort / "sub-002/routine_t1").volume.geometry
     truth = read_truth(cohort / "sub-002/truth", grid)
-    assert truth.noiseless.shape == truth.maps.shape
+    assert truth.noise_free.shape == truth.maps.shape
     assert truth.regions_from == about["regions_from"]
     settings = json.loads((cohort / "cohort.json").read_text())
     assert settings["protocols"]["fast"]["matrix"] == [48, 32]

@@ -7,10 +7,12 @@ import pytest
 
 from qsr_jax.phantom.anatomy import BODY_CLASSES
 from qsr_jax.phantom.grid import Planes
-from qsr_jax.phantom.label_maps import BRAINWEB, FREESURFER, SILENT, TABLES, label_map
+from qsr_jax.phantom.label_maps import BRAINWEB, FREESURFER, SIGNAL_VOID, TABLES, label_map
 from qsr_jax.phantom.measured_maps import measured_maps, scaled_protocols
-from qsr_jax.phantom.phantom import CLASSES, draw_phantom, properties
+from qsr_jax.phantom.phantom import draw_phantom
+from qsr_jax.phantom.slices import properties
 from qsr_jax.phantom.tissue_values import NUCLEI
+from qsr_jax.phantom.volume_fractions import CLASSES
 from qsr_jax.physics.mdme_protocol import FAST, PROTOCOLS, ROUTINE
 
 SHAPE = (80, 96, 70)
@@ -40,12 +42,12 @@ def ball(planes):
 
 
 def test_a_labelled_head_has_its_tissues(ball, planes):
-    """A middle row crosses skin, silence, water, grey, white and the mirrored order."""
+    """A middle row crosses skin, bone, water, grey, white and the mirrored order."""
     middle = ball.log_odds[:, planes.middles][:, 3, planes.size // 2]
     best = np.where(middle.max(axis=0) > 0, middle.argmax(axis=0) + 1, 0)
     runs = best[np.flatnonzero(np.diff(best, prepend=-1))]
-    names = [SILENT if code == 0 else BODY_CLASSES[code - 1] for code in runs]
-    half = [SILENT, "skin", SILENT, "csf", "cortex", "white"]
+    names = [SIGNAL_VOID if code == 0 else BODY_CLASSES[code - 1] for code in runs]
+    half = [SIGNAL_VOID, "skin", SIGNAL_VOID, "csf", "cortex", "white"]
     assert names[:6] == half
     assert names[-6:] == half[::-1]
     assert ball.own_nuclei
@@ -70,7 +72,7 @@ def test_orientation_comes_from_the_affine(ball, planes, axes, flip):
 
 
 def test_borders_are_partial_volumes(ball, tiny_grids, planes):
-    """Labels of 2 mm give shares between 0 and 1 on the truth grid, and regions of their own."""
+    """Labels of 2 mm give fractions between 0 and 1 on the truth grid, and regions of their own."""
     head = label_map(ball_codes(), AFFINE, FREESURFER, where="ball")
     subject = draw_phantom(np.random.default_rng(1), head, planes.geometry, patient=False)
     white = subject.fractions[:, CLASSES.index("white")]
@@ -80,8 +82,8 @@ def test_borders_are_partial_volumes(ball, tiny_grids, planes):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_code_means_something(name):
-    assert set(TABLES[name].values()) <= {SILENT, *BODY_CLASSES, *NUCLEI}
-    assert TABLES[name][0] == SILENT
+    assert set(TABLES[name].values()) <= {SIGNAL_VOID, *BODY_CLASSES, *NUCLEI}
+    assert TABLES[name][0] == SIGNAL_VOID
 
 
 def test_brainweb_has_twelve_codes():

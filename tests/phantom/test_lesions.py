@@ -7,11 +7,14 @@ from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.lesions import SPECK, SPECKS, LesionMask, LesionPlan, place_lesions
 from qsr_jax.phantom.pathology import lesions_of_mask
-from qsr_jax.phantom.phantom import CLASSES, LESION_EDGE_MM, draw_phantom
+from qsr_jax.phantom.phantom import draw_phantom
+from qsr_jax.phantom.volume_fractions import CLASSES, LESION_EDGE_MM
 from qsr_jax.physics.mdme_protocol import PROTOCOLS
 
 
-@pytest.mark.parametrize("plan", [{"share": {"migraine": 1.0}}, {"share": {}}, {"specks": -1}])
+@pytest.mark.parametrize(
+    "plan", [{"frequency": {"migraine": 1.0}}, {"frequency": {}}, {"specks": -1}]
+)
 def test_impossible_plans_are_refused(plan):
     with pytest.raises(ValueError, match="lesion"):
         LesionPlan(**plan)
@@ -31,25 +34,25 @@ def test_every_patient_has_specks_and_they_are_small(toy_subjects):
 
 
 def test_a_speck_keeps_its_water(toy_subjects):
-    """The lesion's share summed over its slice is its area whatever the grid.
+    """The lesion's volume fraction summed over its slice is its area whatever the grid.
 
     A disc with a logistic edge of width w holds pi (r^2 + pi^2 w^2 / 3); up to a fifth is lost
     where the slice profile sees past its ends.
     """
     patient = toy_subjects["patient"]
-    share = patient.fractions[:, CLASSES.index("lesion")]
+    fraction = patient.fractions[:, CLASSES.index("lesion")]
     pixel = patient.planes.geometry.spacing_mm[1]
     for number, lesion in enumerate(patient.lesions, start=1):
         if lesion.kind == SPECK:
             index = int(np.argmax((patient.lesion_labels == number).sum(axis=(1, 2))))
             boxes = patient.planes.nearest(patient.lesion_boxes[index]) == number
-            found = share[index][boxes].sum() * pixel**2
+            found = fraction[index][boxes].sum() * pixel**2
             area = np.pi * (lesion.radius_mm**2 + np.pi**2 * LESION_EDGE_MM**2 / 3)
             assert 0.8 * area < found < 1.01 * area
 
 
 def test_a_plan_decides_the_kinds(rng):
-    plan = LesionPlan(share={"oedema": 1.0}, specks=0)
+    plan = LesionPlan(frequency={"oedema": 1.0}, specks=0)
     white = np.ones((60, 150, 150), bool)
     for _ in range(5):
         lesions = place_lesions(rng, white, slices_at=np.arange(12, 48, 5), plan=plan)

@@ -1,4 +1,4 @@
-"""Subjects are one-to-one images of the template, whole, different, and sick only when patients."""
+"""Subjects are one-to-one images of the template, whole, different; only patients have lesions."""
 
 import dataclasses
 
@@ -10,8 +10,10 @@ from qsr_jax.phantom.deformation import Warp, check_warp, draw_warp, smallest_ja
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.lesions import LesionPlan, draw_shapes, place_lesions
 from qsr_jax.phantom.mni_template import nuclei_membership
-from qsr_jax.phantom.phantom import CLASSES, draw_phantom, properties, tissue_codes
+from qsr_jax.phantom.phantom import draw_phantom
+from qsr_jax.phantom.slices import properties
 from qsr_jax.phantom.tissue_values import LESIONS, NUCLEI, TISSUES, draw_subject, draw_value
+from qsr_jax.phantom.volume_fractions import CLASSES, tissue_codes
 from qsr_jax.physics.mdme_protocol import PROTOCOLS
 
 
@@ -109,8 +111,8 @@ def test_properties_follow_the_subject_s_tissues(toy_subjects):
         for name in ("csf", "white", "fat", "muscle", "skin"):
             expected = np.broadcast_to(smooth.values[name][:, None, None], values.shape[1:])
             np.testing.assert_allclose(values[CLASSES.index(name)], expected, rtol=1e-4)
-        shares = np.asarray(smooth.planes.enlarge(nuclei))
-        expected = cortex[:, None, None] + np.einsum("kyx,kc->cyx", shares, deep)
+        memberships = np.asarray(smooth.planes.enlarge(nuclei))
+        expected = cortex[:, None, None] + np.einsum("kyx,kc->cyx", memberships, deep)
         np.testing.assert_allclose(values[CLASSES.index("cortex")], expected, rtol=1e-4)
     found = smooth.nuclei.max(axis=(0, 2, 3)) > 0.5
     assert found[[NUCLEI.index(name) for name in ("thalamus", "putamen", "caudate")]].all()

@@ -7,16 +7,10 @@ import pytest
 
 from qsr_jax.ops.mask import tissue_mask
 from qsr_jax.phantom.grid import box_profile
-from qsr_jax.phantom.phantom import (
-    BONE,
-    CLASSES,
-    draw_phantom,
-    properties,
-    slice_b1,
-    slice_shares,
-    slice_values,
-)
+from qsr_jax.phantom.phantom import BONE, draw_phantom
 from qsr_jax.phantom.skull_and_scalp import GAP_MM, SKULL_MM, draw_build, head_shape
+from qsr_jax.phantom.slices import properties, slice_b1, slice_fractions, slice_values
+from qsr_jax.phantom.volume_fractions import CLASSES
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.simulate.simulate import scan
 
@@ -76,10 +70,10 @@ def test_atrophy_widens_the_water(toy_template, tiny_grids, monkeypatch):
 def test_shares_on_any_grid_agree_with_the_truth_grid(toy_subjects):
     subject = toy_subjects["patient"]
     profile = box_profile(subject.planes)
-    fine = np.asarray(slice_shares(subject, 2, size=256, weights=profile))
+    fine = np.asarray(slice_fractions(subject, 2, size=256, weights=profile))
     coarse = fine.reshape(len(CLASSES), 128, 2, 128, 2).mean(axis=(2, 4))
     np.testing.assert_allclose(coarse, subject.fractions[2], atol=2e-3)
-    same = np.asarray(slice_shares(subject, 2, size=128, weights=profile))
+    same = np.asarray(slice_fractions(subject, 2, size=128, weights=profile))
     np.testing.assert_allclose(same, subject.fractions[2], atol=1e-5)
     values = np.asarray(slice_values(subject, 2, size=128))
     np.testing.assert_allclose(values, np.asarray(properties(subject, 2)), rtol=1e-5)
@@ -89,10 +83,10 @@ def test_shares_on_any_grid_agree_with_the_truth_grid(toy_subjects):
 def test_weights_act_on_planes(toy_subjects):
     subject = toy_subjects["healthy"]
     parts = [
-        np.asarray(slice_shares(subject, 0, size=64, weights=np.eye(7)[plane]))
+        np.asarray(slice_fractions(subject, 0, size=64, weights=np.eye(7)[plane]))
         for plane in range(7)
     ]
-    mixed = np.asarray(slice_shares(subject, 0, size=64, weights=np.arange(7) / 21))
+    mixed = np.asarray(slice_fractions(subject, 0, size=64, weights=np.arange(7) / 21))
     expected = sum(weight * part for weight, part in zip(np.arange(7) / 21, parts, strict=True))
     np.testing.assert_allclose(mixed, expected, atol=1e-6)
     assert np.abs(parts[0] - parts[6]).max() > 0.1
@@ -101,7 +95,7 @@ def test_weights_act_on_planes(toy_subjects):
 @pytest.mark.parametrize("count", [2, 4, 13])
 def test_profiles_that_no_planes_carry_are_refused(toy_subjects, count):
     with pytest.raises(ValueError, match=f"odd number of 1 mm planes, at most 11; got {count}"):
-        slice_shares(toy_subjects["healthy"], 0, size=64, weights=np.ones(count) / count)
+        slice_fractions(toy_subjects["healthy"], 0, size=64, weights=np.ones(count) / count)
 
 
 def test_the_brain_is_told_from_the_scalp(toy_template):
@@ -109,8 +103,8 @@ def test_the_brain_is_told_from_the_scalp(toy_template):
     routine, fast = (dataclasses.replace(p, slices=3) for p in PROTOCOLS["paper"])
     grid, _ = geometries(routine, fast, "corner")
     subject = draw_phantom(np.random.default_rng(8), toy_template, grid, patient=False)
-    study = scan(np.random.default_rng(3), subject, {routine: grid}, snr=45.0, reference=routine)
-    found = tissue_mask(*np.moveaxis(study.scans["routine"], -1, 0))
+    scans = scan(np.random.default_rng(3), subject, {routine: grid}, snr=45.0, reference=routine)
+    found = tissue_mask(*np.moveaxis(scans.scans["routine"], -1, 0))
     brain = (subject.tissue >= 1) & (subject.tissue <= 4)
     assert 2 * (found & brain).sum() / (found.sum() + brain.sum()) > 0.95
     scalp = np.isin(subject.tissue, [CODE["fat"], CODE["skin"]])

@@ -88,9 +88,9 @@ def test_spread_is_near_the_noise_floor(tissue, rng):
     """With the angle map smoothed over 10 mm, T1 is nearly as sharp as with B1 known."""
     (t1_ms, t2_ms, pd), _, (_, t1_floor, t2_floor) = BOUNDS[tissue]
     protocol = dataclasses.replace(PROTOCOL["A"], fov_mm=96 * 1.7)
-    clean = images_of(np.full((96, 96), t1_ms), t2_ms, pd, 1.0, protocol)
-    noise = rng.standard_normal((2, *clean.shape)) * SIGMA
-    fitted = fit((clean + noise[0] + 1j * noise[1]).astype("c8"), protocol)
+    noise_free = images_of(np.full((96, 96), t1_ms), t2_ms, pd, 1.0, protocol)
+    noise = rng.standard_normal((2, *noise_free.shape)) * SIGMA
+    fitted = fit((noise_free + noise[0] + 1j * noise[1]).astype("c8"), protocol)
     inner = np.s_[0, 8:-8, 8:-8]
     for found, true, floor in ((fitted.t1_ms, t1_ms, t1_floor), (fitted.t2_ms, t2_ms, t2_floor)):
         spread = 100 * found[inner].std() / true

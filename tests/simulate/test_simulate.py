@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qsr_jax.maps import MAPS, check
-from qsr_jax.phantom.phantom import tissue_codes
+from qsr_jax.phantom.volume_fractions import tissue_codes
 from qsr_jax.physics.mdme_protocol import PROTOCOLS
 from qsr_jax.physics.scanner import SCANNER, Scanner
 from qsr_jax.simulate.acquisition import object_images
@@ -20,40 +20,40 @@ def scan_at(snr, subject, grids):
 
 
 @pytest.fixture(scope="module")
-def study(toy_subjects, tiny_grids):
+def scans(toy_subjects, tiny_grids):
     return scan(
         np.random.default_rng(3),
         toy_subjects["healthy"],
         tiny_grids,
         snr=1e4,
         reference=TINY_ROUTINE,
-        noiseless=True,
+        noise_free=True,
     )
 
 
-def test_maps_are_maps(study, tiny_grids):
-    assert set(study.scans) == {"routine", "fast"}
+def test_maps_are_maps(scans, tiny_grids):
+    assert set(scans.scans) == {"routine", "fast"}
     for protocol, grid in tiny_grids.items():
-        maps = study.scans[protocol.name]
+        maps = scans.scans[protocol.name]
         assert maps.shape == (*grid.shape, 3)
         for index, spec in enumerate(MAPS.values()):
             check(maps[..., index], spec, where=protocol.name)
             assert maps[..., index].max() <= spec.scanner_max
-    assert study.truth.shape == study.scans["routine"].shape
+    assert scans.truth.shape == scans.scans["routine"].shape
 
 
-def test_routine_measures_the_truth_in_pure_white_matter(study, toy_subjects):
+def test_routine_measures_the_truth_in_pure_white_matter(scans, toy_subjects):
     white = toy_subjects["healthy"].fractions[:, 2] > 0.999
-    found, true = study.scans["routine"][white], study.truth[white]
+    found, true = scans.scans["routine"][white], scans.truth[white]
     t1, t2, pd = np.median(found / true, axis=0)
     np.testing.assert_allclose((t1, t2), 1.0, atol=0.01)
     # The coarse reference scan of so small a matrix misjudges the coils near the rim
     assert pd == pytest.approx(1.0, abs=0.025)
 
 
-def test_fast_is_blurrier(study, toy_subjects):
+def test_fast_is_blurrier(scans, toy_subjects):
     brain = tissue_codes(toy_subjects["healthy"].fractions) > 0
-    routine, fast = (study.scans[name][..., 2] for name in ("routine", "fast"))
+    routine, fast = (scans.scans[name][..., 2] for name in ("routine", "fast"))
     coarse = routine.reshape(len(routine), 64, 2, 64, 2).mean(axis=(2, 4))
     inner = brain[:, ::2, ::2]
     edges = [np.abs(np.diff(image, axis=2))[inner[:, :, 1:]].mean() for image in (coarse, fast)]
@@ -82,39 +82,39 @@ def test_mixing_happens_in_signal_not_in_maps():
     values = np.broadcast_to(values, (2, 3, n, n))
 
     def images_of(csf, white):
-        share = np.broadcast_to(np.float32([csf, white])[:, None, None], (2, n, n))
+        fraction = np.broadcast_to(np.float32([csf, white])[:, None, None], (2, n, n))
         plain = np.ones((n, n), "f4"), np.ones((4, 2), "f4")
         options = {"anchors_ms": (18.3, 91.4), "shape": (n, n), "by_fov": (0.0, 0.0)}
-        return np.asarray(object_images(share, values, *plain, TINY_ROUTINE, **options))
+        return np.asarray(object_images(fraction, values, *plain, TINY_ROUTINE, **options))
 
     mixed = images_of(0.5, 0.5)
     pure = 0.5 * images_of(1.0, 0.0) + 0.5 * images_of(0.0, 1.0)
     np.testing.assert_allclose(mixed, pure, atol=1e-6)
-    share = np.array([0.5, 0.5], np.float32).reshape(2, 1, 1)
-    t1_ms, t2_ms, pd = np.asarray(mixed_truth(share, values[..., :1, :1]))[0, 0]
+    fraction = np.array([0.5, 0.5], np.float32).reshape(2, 1, 1)
+    t1_ms, t2_ms, pd = np.asarray(mixed_truth(fraction, values[..., :1, :1]))[0, 0]
     assert pd == pytest.approx(83.0)
     assert t1_ms == pytest.approx(83.0 / (50 / 4200 + 33 / 760), rel=1e-5)
     assert t2_ms == pytest.approx(83.0 / (50 / 1500 + 33 / 67), rel=1e-5)
 
 
-def test_the_same_subject_and_seed_give_the_same_bytes(study, toy_subjects, tiny_grids):
+def test_the_same_subject_and_seed_give_the_same_bytes(scans, toy_subjects, tiny_grids):
     again = scan_at(1e4, toy_subjects["healthy"], tiny_grids)
-    for name, maps in study.scans.items():
+    for name, maps in scans.scans.items():
         np.testing.assert_array_equal(again.scans[name], maps)
 
 
-def test_noiseless_scan_is_the_limit_of_less_noise(study, toy_subjects):
-    assert study.noiseless.shape == study.truth.shape
+def test_noise_free_scan_is_the_limit_of_less_noise(scans, toy_subjects):
+    assert scans.noise_free.shape == scans.truth.shape
     white = toy_subjects["healthy"].fractions[:, 2] > 0.999
-    ratio = study.scans["routine"][white] / study.noiseless[white]
+    ratio = scans.scans["routine"][white] / scans.noise_free[white]
     np.testing.assert_allclose(np.median(ratio, axis=0), 1.0, atol=2e-3)
     assert np.abs(ratio - 1).mean() < 0.01
 
 
-def test_g_factors_are_those_of_two_and_threefold_acceleration(study):
-    means = [study.g_factor[name][:, 20:-20, 12:-12].mean() for name in ("routine", "fast")]
-    assert study.g_factor["routine"].shape == (6, 80, 64)
-    assert study.g_factor["fast"].shape == (6, 48, 33)
+def test_g_factors_are_those_of_two_and_threefold_acceleration(scans):
+    means = [scans.g_factor[name][:, 20:-20, 12:-12].mean() for name in ("routine", "fast")]
+    assert scans.g_factor["routine"].shape == (6, 80, 64)
+    assert scans.g_factor["fast"].shape == (6, 48, 33)
     assert 1.0 < means[0] < 1.2 < means[1] < 2.0
 
 
@@ -131,7 +131,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_every_knob_turns_something(change, study, toy_subjects, tiny_grids):
+def test_every_knob_turns_something(change, scans, toy_subjects, tiny_grids):
     turned = scan(
         np.random.default_rng(3),
         toy_subjects["healthy"],
@@ -141,9 +141,9 @@ def test_every_knob_turns_something(change, study, toy_subjects, tiny_grids):
         scanner=dataclasses.replace(SCANNER, **change),
     )
     brain = toy_subjects["healthy"].fractions[:, :4].sum(axis=1) > 0.5
-    difference = turned.scans["routine"][brain] / study.scans["routine"][brain] - 1
+    difference = turned.scans["routine"][brain] / scans.scans["routine"][brain] - 1
     assert 1e-4 < np.abs(difference[:, 0]).mean() < 0.5
-    assert turned.noiseless is None
+    assert turned.noise_free is None
 
 
 def test_a_scan_with_times_of_its_own_measures_the_same_head(toy_subjects, tiny_grids):

@@ -8,8 +8,8 @@ from qsr_jax.data.dicom.frames import Frame
 from qsr_jax.data.dicom.header import FLOAT_BITS, Header
 from qsr_jax.data.dicom.syntaxes import CODECS, NATIVE, known_name
 
-SATURATED_SHARE = 0.01
-"""Largest share of a slice's voxels that may hold the largest number its bits can."""
+SATURATED_FRACTION = 0.01
+"""Largest fraction of a slice's voxels that may hold the largest number its bits can."""
 
 
 def stored_pixels(header: Header, worker: DecodeWorker) -> np.ndarray:
@@ -61,11 +61,11 @@ def check_range(frame: Frame, stored: np.ndarray, mapped: tuple[float, float] | 
         return
     largest = (1 << int(frame.number("BitsStored")) - int(frame.number("PixelRepresentation"))) - 1
     if high == largest:
-        share = np.count_nonzero(stored == largest) / stored.size
-        if share > SATURATED_SHARE:
+        fraction = np.count_nonzero(stored == largest) / stored.size
+        if fraction > SATURATED_FRACTION:
             why = "values were cut off when the file was written"
-            got = f"{share:.1%} of {frame.label} at {largest}, the largest number it can hold"
-            frame.refuse(keyword, why, got=got, expected=f"at most {SATURATED_SHARE:.0%}")
+            got = f"{fraction:.1%} of {frame.label} at {largest}, the largest number it can hold"
+            frame.refuse(keyword, why, got=got, expected=f"at most {SATURATED_FRACTION:.0%}")
 
 
 def padding_of(frame: Frame, stored: np.ndarray) -> np.ndarray | None:

@@ -1,12 +1,14 @@
-"""Reads the two atlases of the paper and their label tables from files."""
+"""Atlases on file: the two of the paper with their label tables, and the template of MNI space."""
 
 import functools
 from pathlib import Path
 
 import numpy as np
 
-from data_tools.anatomy_files import digest, read_volume
 from qsr_jax.anatomy.atlas import AAL_PARTS, JHU_PARTS, Atlas, AtlasRegions, make_atlas
+from qsr_jax.anatomy.registration import AtlasTemplate, make_atlas_template
+from qsr_jax.data.nifti.files import read_nifti, read_volume
+from qsr_jax.files.digest import file_sha256
 
 
 @functools.lru_cache(maxsize=2)
@@ -22,7 +24,7 @@ def atlas_labeller(aal: tuple[Path, Path], jhu: tuple[Path, Path]) -> tuple[Atla
         OSError: a file cannot be read.
     """
     grey, white = _read(*aal, AAL_PARTS), _read(*jhu, JHU_PARTS)
-    files = ", ".join(f"{volume.name} ({digest(volume)})" for volume, _ in (aal, jhu))
+    files = ", ".join(f"{volume.name} ({file_sha256(volume)[:16]})" for volume, _ in (aal, jhu))
     return AtlasRegions(grey, white), f"atlases {files}"
 
 
@@ -45,3 +47,22 @@ def read_names(table: Path) -> dict[int, str]:
             raise ValueError(f"{table}: {' '.join(row)!r} is no row of code and name")
         names[int(row[0])] = row[1]
     return names
+
+
+def read_template(csf: Path, grey: Path, white: Path) -> AtlasTemplate:
+    """Reads three maps of tissue fractions in MNI space, such as FSL's MNI152 FAST maps.
+
+    Raises:
+        ValueError: not readable, on different grids, or not fractions from 0 to 1.
+    """
+    maps = [read_nifti(path) for path in (csf, grey, white)]
+    affine = maps[0][1]
+    for path, (array, mine) in zip((csf, grey, white), maps, strict=True):
+        if array.shape != maps[0][0].shape or not np.allclose(mine, affine, atol=1e-3):
+            raise ValueError(f"{path}: lies on another grid than {csf}")
+        if array.min() < -0.01 or array.max() > 1.01:
+            raise ValueError(
+                f"{path}: values {array.min():g}..{array.max():g}, expected fractions from 0 to 1"
+            )
+    csf_part, grey_part, white_part = (array for array, _ in maps)
+    return make_atlas_template(csf_part, grey_part, white_part, affine)

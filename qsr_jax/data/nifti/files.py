@@ -4,6 +4,7 @@ NIfTI counts voxels (x, y, z) and points to RAS; the house counts (z, y, x) and 
 turns happen here and nowhere else.
 """
 
+import lzma
 import math
 from pathlib import Path
 
@@ -111,15 +112,33 @@ def read_any(path: Path, *, content: bytes | None = None) -> tuple[np.ndarray, n
         ValueError: not a NIfTI file, not of three axes, or nothing says where it lies.
     """
     try:
-        image = _loaded(path) if content is None else nibabel.Nifti1Image.from_bytes(content)
-        array = np.asarray(image.dataobj)
+        image = nibabel.load(path) if content is None else nibabel.Nifti1Image.from_bytes(content)
+        array = np.asarray(image.dataobj) if isinstance(image, nibabel.Nifti1Pair) else None
     except FileNotFoundError:
         raise
     except (nibabel.filebasedimages.ImageFileError, nibabel.wrapstruct.WrapStructError, EOFError,
             OSError, ValueError) as error:  # fmt: skip
         raise _unreadable(path, error) from error
+    if array is None or not isinstance(image, nibabel.Nifti1Pair):
+        raise ValueError(f"{path}: {type(image).__name__}, expected NIfTI")
     if array.ndim != 3:
         raise ValueError(f"{path}: {array.ndim} axes, expected 3 (x, y, z)")
     if image.header["sform_code"] <= 0 and image.header["qform_code"] <= 0:
         raise ValueError(f"{path}: sform_code and qform_code are 0: nothing says where it lies")
     return array, image.affine
+
+
+def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A NIfTI volume (x, y, z) and the (4, 4) matrix from its index to RAS mm; reads .nii.xz too.
+
+    Raises:
+        ValueError: not a NIfTI file of three axes.
+        OSError: it cannot be read.
+    """
+    if path.name.endswith(".xz"):
+        try:
+            content = lzma.decompress(path.read_bytes())
+        except lzma.LZMAError as error:
+            raise ValueError(f"{path}: not a readable .xz file ({error})") from None
+        return read_any(path, content=content)
+    return read_any(path)

@@ -30,7 +30,7 @@ MOST_SLICES = 8
 UPSAMPLING = 100
 """Shifts are found to a hundredth of a coarse pixel."""
 LEAST_TISSUE = 0.05
-"""Slices with a smaller share of tissue say nothing about a shift."""
+"""Slices with a smaller fraction of tissue say nothing about a shift."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Limits:
 SHIFT_LIMITS = Limits((0.0, 0.05), (0.0, 0.15), "do the images lie where their headers say?")
 """Coarse pixels; 0.05 cost a T1 phantom 1.6 ms on average, 0.25 (another grid) 8 ms."""
 ORDER_LIMITS = Limits((0.98, 1.0), (0.95, 1.0), "are the maps swapped?")
-"""Share of tissue where T1 exceeds T2; over 0.99 in brains, the rest is noise at the rim."""
+"""Fraction of tissue where T1 exceeds T2; over 0.99 in brains, the rest is noise at the rim."""
 RATIO_LIMITS = Limits((0.8, 1.25), (0.5, 2.0), "is one of the two in another unit?")
 """Median of the fast map over median of the routine map."""
 RANGE_LIMITS = {
@@ -93,9 +93,9 @@ def judge_shift(shift_px: float) -> list[QualityIssue]:
     return _found(SHIFT, SHIFT_LIMITS, shift_px, text)
 
 
-def judge_order(share: float) -> list[QualityIssue]:
-    """Findings on the share of tissue where T1 exceeds T2."""
-    return _found(ORDER, ORDER_LIMITS, share, f"T1 exceeds T2 in {share:.1%} of the tissue")
+def judge_order(fraction: float) -> list[QualityIssue]:
+    """Findings on the fraction of tissue where T1 exceeds T2."""
+    return _found(ORDER, ORDER_LIMITS, fraction, f"T1 exceeds T2 in {fraction:.1%} of the tissue")
 
 
 def judge_medians(name: str, fast: float, routine: float) -> list[QualityIssue]:
@@ -154,7 +154,7 @@ def shifts_of(
 
 
 def _soft(mask: np.ndarray) -> np.ndarray:
-    """A mask (y, x) of shares of a pixel, rounded and with soft edges."""
+    """A mask (y, x) of fractions of a pixel, rounded and with soft edges."""
     return ndimage.gaussian_filter((mask > 0.5).astype(np.float32), SOFT_EDGE_PX)
 
 

@@ -1,7 +1,8 @@
 """From the readable series of one subject to three pairs, judged, or the reason why not.
 
 Fast and routine are told apart by their matrix. What the values say is judged by
-:mod:`qsr_jax.data.studies.pair_quality`; a person may overrule a refusal, by name, and the manifest keeps that.
+:mod:`qsr_jax.data.studies.pair_quality`; a person may overrule a refusal, by name, and the manifest
+keeps that.
 """
 
 import dataclasses
@@ -33,7 +34,7 @@ class PairedMaps:
         series: map, then "fast" or "routine", to the series.
         grid_alignment: how the routine grid lies on the fast one.
         qc: map to numbers.
-        findings: map to what the rules found; a refusal here is one that a subject overruled.
+        findings: map to what the rules found; a refusal here is one that a person overruled.
     """
 
     series: Mapping[str, Mapping[str, Series]]
@@ -50,7 +51,8 @@ def pair_subject(
     Args:
         series: what can be read of the subject.
         scale: routine matrix over fast matrix.
-        accepted: rules of :data:`qsr_jax.data.studies.pair_quality.OVERRULED` that a subject overruled.
+        accepted: rules of :data:`qsr_jax.data.studies.pair_quality.OVERRULED` that a person
+            overruled.
 
     Raises:
         PairError: a map or a side is missing, two series compete, geometry disagrees, or values
@@ -136,7 +138,7 @@ def _numbers(
     medians: Mapping[str, float],
     shifts: np.ndarray,
     shift_px: float,
-    share: float,
+    fraction: float,
 ) -> dict[str, float]:
     """What a subject looks at to trust a pair; shifts in fast pixels, medians in the map's unit."""
     row, column = grid_shift(fast.volume.geometry, routine.volume.geometry)
@@ -150,7 +152,7 @@ def _numbers(
         "image_row_shift_px": image_row,
         "image_column_shift_px": image_column,
         "image_shift_px": shift_px,
-        "t1_above_t2": share,
+        "t1_above_t2": fraction,
     }
     return {key: float(f"{value:.6g}") for key, value in numbers.items()}
 

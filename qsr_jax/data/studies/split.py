@@ -19,19 +19,19 @@ def split_subjects(
     Args:
         seed: of the permutation.
         groups: identifier to "healthy" or "patient", in any order.
-        test_fraction: share of all subjects that test.
-        validation_fraction: share of all subjects set aside for choices made while training.
+        test_fraction: fraction of all subjects that test.
+        validation_fraction: fraction of all subjects set aside for choices made while training.
 
     Returns:
         Identifier to split, in the seeded order.
 
     Raises:
-        ValueError: the fractions are not shares.
+        ValueError: the fractions do not lie in 0..1.
     """
     if min(test_fraction, validation_fraction) < 0 or test_fraction + validation_fraction > 1:
         raise ValueError(
             f"test and validation fraction are {test_fraction} and {validation_fraction}; "
-            "expected shares that add up to at most 1"
+            "expected fractions that add up to at most 1"
         )
     order = _seeded_order(seed, groups)
     healthy = [name for name in order if groups[name] == HEALTHY]
@@ -53,13 +53,13 @@ def fold_subjects(
     """Deals subjects to ``folds`` splits, so that every healthy subject tests in exactly one.
 
     Patients test in all of them. Validation takes the subjects who test in the next fold, and those
-    after them, as many as its share of all subjects says.
+    after them, as many as its fraction of all subjects says.
 
     Args:
         seed: of the permutation; the order is that of :func:`split_subjects`.
         groups: identifier to "healthy" or "patient", in any order.
         folds: 0 for none, else 2 or more.
-        validation_fraction: share of all subjects set aside for choices made while training.
+        validation_fraction: fraction of all subjects set aside for choices made while training.
 
     Returns:
         Identifier to its split in fold 1, 2, ..., in the seeded order.

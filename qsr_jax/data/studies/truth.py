@@ -14,7 +14,7 @@ from qsr_jax.types import Geometry
 
 TRUTH_JSON = "truth.json"
 MAP_FILES = {spec.name: f"{spec.file_stem}.nii.gz" for spec in MAPS.values()}
-NOISELESS_FILES = {name: f"noiseless_{file}" for name, file in MAP_FILES.items()}
+NOISE_FREE_FILES = {name: f"noiseless_{file}" for name, file in MAP_FILES.items()}
 GRID_TOLERANCE_MM = 1e-3
 
 
@@ -34,7 +34,7 @@ class Truth:
         region_names: label to name.
         lesions: (z, y, x) uint8 number of the lesion, 0 elsewhere.
         lesion_kinds: number of the lesion to its kind.
-        noiseless: (z, y, x, 3) float32, what the routine scan would measure without noise; None
+        noise_free: (z, y, x, 3) float32, what the routine scan would measure without noise; None
             where it was not simulated.
         regions_from: what told the regions, or "" where nobody wrote it down.
     """
@@ -45,7 +45,7 @@ class Truth:
     region_names: Mapping[int, str]
     lesions: np.ndarray
     lesion_kinds: Mapping[int, str]
-    noiseless: np.ndarray | None = None
+    noise_free: np.ndarray | None = None
     regions_from: str = ""
 
 
@@ -65,9 +65,9 @@ def read_truth(folder: Path, geometry: Geometry) -> Truth:
     Raises:
         TruthError: a file is missing, damaged, or lies on another grid.
     """
-    noiseless = None
-    if any((folder / file).exists() for file in NOISELESS_FILES.values()):
-        noiseless = _read_maps(folder, NOISELESS_FILES, geometry)
+    noise_free = None
+    if any((folder / file).exists() for file in NOISE_FREE_FILES.values()):
+        noise_free = _read_maps(folder, NOISE_FREE_FILES, geometry)
     return Truth(
         maps=_read_maps(folder, MAP_FILES, geometry),
         tissue=_read(folder / "tissue.nii.gz", geometry),
@@ -75,7 +75,7 @@ def read_truth(folder: Path, geometry: Geometry) -> Truth:
         region_names=_labels(folder, "region_names"),
         lesions=_read(folder / "lesions.nii.gz", geometry),
         lesion_kinds=_labels(folder, "lesion_kinds"),
-        noiseless=noiseless,
+        noise_free=noise_free,
         regions_from=_optional(folder, "regions_from"),
     )
 
