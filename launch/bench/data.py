@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from data_tools.cohort_settings import load_template
 from launch.bench import material
 from launch.bench.dicom_reading import ingest_rate
 from qsr_jax.data.records.batches import batch_ids, batches
-from qsr_jax.data.records.open import Records, open_records
+from qsr_jax.data.records.joint import JointRecords, open_joint
 from qsr_jax.phantom.phantom import draw_phantom
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.simulate.simulate import scan
+from qsr_jax.training.experiment import Experiment
 from qsr_jax.types import CORNER
 
 Timed = Callable[[Callable[[], object], int], dict]
@@ -24,7 +24,7 @@ SNR = 45.0
 ARRAYS = ("lr", "hr", "mask")
 
 
-def simulate(_: ConfigDict, repeats: int, timed: Timed) -> Iterator[dict]:
+def simulate(_: Experiment, repeats: int, timed: Timed) -> Iterator[dict]:
     """One subject drawn and scanned with both protocols of the paper, without writing DICOM."""
     routine, fast = PROTOCOLS["paper"]
     grids = dict(zip((routine, fast), geometries(routine, fast, CORNER), strict=True))
@@ -54,14 +54,14 @@ def ingest(folder: Path, repeats: int) -> Iterator[dict]:
 
 
 def reading(
-    config: ConfigDict, repeats: int, data_dir: Path, scratch: Path, timed: Timed
+    experiment: Experiment, repeats: int, data_dir: Path, scratch: Path, timed: Timed
 ) -> Iterator[dict]:
     """Pairs per second through the reader that training uses, and as bare arrays in one file."""
-    records = open_records(data_dir, config.map, "train")
-    size, seed = config.data.batch_size, config.seed
+    records = open_joint(data_dir, experiment.names, "train", context=experiment.task.context)
+    size, seed = experiment.data.batch_size, experiment.seed
     per_pass = max(1, len(records) // size)
     stream = batches(
-        records, batch_size=size, seed=seed, start_step=0, num_threads=config.data.threads
+        records, batch_size=size, seed=seed, start_step=0, num_threads=experiment.data.threads
     )
     bare = _bare_batches(records, scratch, size=size, seed=seed)
     rows = {}
@@ -75,7 +75,7 @@ def reading(
     speeds = {name: per_pass * size / row["median_s"] for name, row in rows.items()}
     yield {
         "what": "input",
-        "threads": config.data.threads,
+        "threads": experiment.data.threads,
         "pairs": per_pass * size,
         "pairs_per_s": speeds["records"],
         "bare_arrays_pairs_per_s": speeds["bare arrays"],
@@ -83,7 +83,7 @@ def reading(
     } | rows["records"]
 
 
-def _bare_batches(records: Records, scratch: Path, *, size: int, seed: int) -> Iterator[list]:
+def _bare_batches(records: JointRecords, scratch: Path, *, size: int, seed: int) -> Iterator[list]:
     """The same batches from memory-mapped stacks: what no format could beat on this machine."""
     for name in ARRAYS:
         np.save(scratch / f"{name}.npy", np.stack([records[i][name] for i in range(len(records))]))

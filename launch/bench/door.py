@@ -1,12 +1,12 @@
 """Measures training steps, reading and prediction; one JSON object per line on standard output.
 
 step:    one compiled training step at the config's size, per stage (random records), with the
-         config's precision, residence and steps per dispatch.
+         config's precision and residence.
 memory:  what the compiler says that step needs on one device; nothing is run.
 save:    one checkpoint: how long training waits, and until it is whole and sealed.
 input:   records read in batches: from --data_dir, or from a small data set made on the spot; beside
          the same bytes as bare arrays.
-predict: one 256 x 256 slice with the config's generator; then one whole brain (24 slices, three
+predict: one 256 x 256 slice through the config's network; then one whole brain (24 slices, all
          maps) from DICOM to DICOM, in a fresh folder.
 ingest:  DICOM studies read by the strict reader, beside a loop that checks nothing.
 simulate: one subject drawn and scanned with both protocols.
@@ -26,16 +26,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from launch.bench import data, material, training
+from launch.bench import data, material, prediction, training
+from launch.config.build import experiment_of
 from launch.config.page import add_config_argument, parse_with_config
 from qsr_jax.cli import program
-from qsr_jax.data.dicom import read_series, write_derived
-from qsr_jax.maps import MAPS
-from qsr_jax.models import GENERATORS
-from qsr_jax.predictors.network import compile_upsampler
-from qsr_jax.types import CORNER, Prediction
+from qsr_jax.training.experiment import Experiment
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,74 +49,50 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments, config = parse_with_config(parser, argv)
         if arguments.data_dir is not None and arguments.what != "input":
             parser.error("--data_dir belongs to --what input")
-        for row in BENCHES[arguments.what](config, arguments.repeats, arguments.data_dir):
+        experiment = experiment_of(config)
+        for row in BENCHES[arguments.what](experiment, arguments.repeats, arguments.data_dir):
             print(json.dumps(_hardware() | row), flush=True)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
 
 
-def bench_step(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+def bench_step(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
     """One call of the compiled step, per stage."""
-    yield from training.step(config, repeats, _timed)
+    yield from training.step(experiment, repeats, _timed)
 
 
-def bench_memory(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+def bench_memory(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
     """What the compiler says a step needs."""
-    yield from training.memory(config, repeats, _timed)
+    yield from training.memory(experiment, repeats, _timed)
 
 
-def bench_save(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+def bench_save(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
     """One checkpoint of the training state."""
-    yield from training.save(config, repeats, _timed)
+    yield from training.save(experiment, repeats, _timed)
 
 
-def bench_input(config: ConfigDict, repeats: int, data_dir: Path | None) -> Iterator[dict]:
+def bench_input(experiment: Experiment, repeats: int, data_dir: Path | None) -> Iterator[dict]:
     """Pairs per second through the reader that training uses, and of bare arrays."""
     with tempfile.TemporaryDirectory() as folder:
         if data_dir is None:
             data_dir = material.records(Path(folder))
-        yield from data.reading(config, repeats, data_dir, Path(folder), _timed)
+        yield from data.reading(experiment, repeats, data_dir, Path(folder), _timed)
 
 
-def bench_ingest(_: ConfigDict, repeats: int, __: Path | None) -> Iterator[dict]:
+def bench_ingest(_: Experiment, repeats: int, __: Path | None) -> Iterator[dict]:
     """Studies per minute from DICOM, beside a loop that checks nothing."""
     with tempfile.TemporaryDirectory() as folder:
         yield from data.ingest(Path(folder), repeats)
 
 
-def bench_simulate(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
+def bench_simulate(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
     """One simulated subject, both scans."""
-    yield from data.simulate(config, repeats, _timed)
+    yield from data.simulate(experiment, repeats, _timed)
 
 
-def bench_predict(config: ConfigDict, repeats: int, _: Path | None) -> Iterator[dict]:
-    """One slice through the generator; one brain from DICOM to DICOM."""
-    generator = GENERATORS[config.generator.name](
-        features=config.generator.features,
-        blocks=config.generator.blocks,
-        norm_momentum=config.generator.norm_momentum,
-        scale=material.SCALE,
-    )
-    image = np.full((1, material.SIDE, material.SIDE, 1), 1000.0, np.float32)
-    variables = jax.jit(lambda key: generator.init(key, image, train=False))(jax.random.key(0))
-    upsamplers = {
-        name: compile_upsampler(generator, variables, spec) for name, spec in MAPS.items()
-    }
-    yield {"what": "predict", "of": "slice"} | _timed(lambda: upsamplers["t1"](image), repeats)
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "study"
-        for name in MAPS:
-            material.write_scan(source / name, name, material.FAST)
-        rounds = iter(range(repeats + 1))
-
-        def brain() -> None:
-            target = Path(folder) / f"out{next(rounds)}"
-            for name, upsample in upsamplers.items():
-                _dicom_to_dicom(source / name, target / name, upsample)
-
-        yield {"what": "predict", "of": "brain", "maps": 3, "slices": material.SLICES} | _timed(
-            brain, repeats
-        )
+def bench_predict(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
+    """One slice through the network; one brain from DICOM to DICOM."""
+    yield from prediction.of_experiment(experiment, repeats, _timed)
 
 
 BENCHES = {
@@ -160,15 +132,3 @@ def _hardware() -> dict[str, Any]:
         "devices": jax.device_count(),
         "jax": jax.__version__,
     }
-
-
-def _dicom_to_dicom(source: Path, target: Path, upsample: Callable) -> None:
-    """Reads, predicts and writes one series as ``launch.predict`` does."""
-    series = read_series(source)
-    prediction = Prediction(
-        mean=np.concatenate([np.asarray(upsample(image[None])) for image in series.volume.maps]),
-        std=None,
-        names=series.volume.names,
-        geometry=series.volume.geometry.refined(material.SCALE, CORNER),
-    )
-    write_derived(prediction, series, target, derivation="benchmark", software="benchmark")

@@ -17,13 +17,13 @@ SCALE, SIDE, SLICES = 2, 256, 24
 FAST, ROUTINE = "fast", "routine"
 
 
-def batch(size: int) -> dict[str, np.ndarray]:
-    """Random records, see :data:`qsr_jax.types.Batch`."""
+def batch(size: int, *, maps: int = 1, context: int = 1) -> dict[str, np.ndarray]:
+    """Random records of so many maps, see :data:`qsr_jax.types.Batch`."""
     rng = np.random.default_rng(0)
     fine = SIDE * SCALE
     return {
-        "lr": rng.integers(0, 16000, (size, SIDE, SIDE, 1), np.uint16),
-        "hr": rng.integers(0, 16000, (size, fine, fine, 1), np.uint16),
+        "lr": rng.integers(0, 16000, (size, SIDE, SIDE, maps * context), np.uint16),
+        "hr": rng.integers(0, 16000, (size, fine, fine, maps), np.uint16),
         "mask": np.ones((size, fine, fine, 1), np.uint8),
         "sample_id": np.arange(size, dtype=np.int32),
     }

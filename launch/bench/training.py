@@ -1,5 +1,7 @@
 """Benchmarks of training: one call of the compiled step, its memory, and saving its state."""
 
+import dataclasses
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -8,35 +10,142 @@ from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from launch.bench import material
-from launch.config.build import build_networks, features_parameters, steps_by_stage
-from launch.config.compute import YES, computing_of
-from qsr_jax.checkpoint import REQUIRED, Checkpoints
-from qsr_jax.maps import spec_of
-from qsr_jax.training.device_records import FEATURES, RECORDS, routine_features, with_features
-from qsr_jax.training.dispatch import one_by_one, together
-from qsr_jax.training.parallel import replicate, split_over_devices
-from qsr_jax.training.state import GanState, Networks, init_state
-from qsr_jax.training.steps import Step
+from qsr_jax.checkpoint import FORMAT_VERSION, REQUIRED, Checkpoints
+from qsr_jax.objectives import FEATURES_HR, Objective, Srgan
+from qsr_jax.tasks import JointMaps, build_task
+from qsr_jax.training.assemble import compute_options_of, frozen_parameters, objective_of
+from qsr_jax.training.device_records import FEATURES, RECORDS, from_resident, routine_features
+from qsr_jax.training.experiment import Experiment
+from qsr_jax.training.optimizers import make_optimizers
+from qsr_jax.training.options import YES
+from qsr_jax.training.parallel import AXIS, compile_step, replicate, split_over_devices
+from qsr_jax.training.plan import sample_example
+from qsr_jax.training.state import Optimizers, TrainState, init_state
+from qsr_jax.training.step import Step, make_step
 
-Timed = Callable[[Callable[[], object], int], dict]
-STAGES = {"warm-up": 1, "adversarial": 0}
-"""Stage and the warm-up steps that make the first step belong to it."""
+Timed = Callable[[Callable[[], object], int], dict[str, Any]]
 
 
-def step(config: ConfigDict, repeats: int, timed: Timed) -> Iterator[dict]:
-    """Warm-up step and adversarial step on random records of the paper's size.
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """A training on made-up records."""
+
+    experiment: Experiment
+
+    @functools.cached_property
+    def task(self) -> JointMaps:
+        """As on records of the paper's grids."""
+        options = self.experiment.task
+        return build_task(
+            options.name,
+            names=self.experiment.names,
+            scale=material.SCALE,
+            context=options.context,
+            margin=options.margin,
+            log_maps=options.log_maps,
+            crop=self.experiment.data.crop,
+            flip=self.experiment.data.flip,
+            seed=self.experiment.seed,
+        )
+
+    @functools.cached_property
+    def stages(self) -> dict[str, Objective]:
+        """By name; one, or with a discriminator the warm-up and the adversarial stage."""
+        objective = objective_of(self.experiment, self.task)
+        if not isinstance(objective, Srgan):
+            return {self.experiment.objective.name: objective}
+        warm_up = dataclasses.replace(objective, adversarial=False)
+        return {"warm-up": warm_up, "adversarial": objective}
+
+    @functools.cached_property
+    def optimizers(self) -> Optimizers:
+        """One for every role."""
+        *_, last = self.stages.values()
+        roles = jax.eval_shape(lambda: last.init(jax.random.key(0), sample_example(self.task)))
+        options = self.experiment.optimizer
+        return make_optimizers(tuple(roles), options, total_steps=1000, warmup_steps=0)
+
+    def state(self) -> TrainState:
+        """A fresh state on all devices."""
+        *_, last = self.stages.values()
+        averaged = self.experiment.average.decay > 0.0
+        make = jax.jit(
+            lambda: init_state(
+                jax.random.key(0),
+                last,
+                sample_example(self.task),
+                self.optimizers,
+                averaged=averaged,
+            )
+        )
+        return replicate(make())
+
+    def step(self, objective: Objective) -> Step:
+        """The compiled step of a stage."""
+        step = make_step(
+            self.task,
+            objective,
+            self.optimizers,
+            batch_size=self.experiment.data.batch_size,
+            average_decay=self.experiment.average.decay,
+            axis_name=AXIS,
+            options=compute_options_of(self.experiment),
+        )
+        return compile_step(from_resident(step) if self.resident else step)
+
+    @property
+    def resident(self) -> bool:
+        """Whether the records lie on the device."""
+        return self.experiment.data.resident == YES
+
+    def frozen_and_batch(self) -> tuple[Any, Any]:
+        """What the compiled step gets beside the state, as training would pass it."""
+        size, count = self.experiment.data.batch_size, len(self.task.names)
+        frozen = frozen_parameters(self.experiment)
+        if not self.resident:
+            records = material.batch(size, maps=count, context=self.task.context)
+            return replicate(frozen), split_over_devices(records)
+        records = material.batch(size, maps=count)
+        kept = {name: records[name] for name in ("lr", "hr", "mask")}
+        vgg = self.experiment.vgg
+        if vgg is not None and vgg.cached:
+            *_, last = self.stages.values()
+            kept[FEATURES_HR] = routine_features(
+                last.features, frozen, kept, task=self.task, matmul="default", batch_size=1
+            )
+        batch = split_over_devices({"sample_id": records["sample_id"]})
+        return {FEATURES: replicate(frozen), RECORDS: replicate(kept)}, batch
+
+    def setting(self, stage: str) -> dict[str, Any]:
+        """What a row was measured with."""
+        experiment = self.experiment
+        return {
+            "what": "step",
+            "stage": stage,
+            "map": experiment.map,
+            "model": experiment.model["name"],
+            "batch": experiment.data.batch_size,
+            "coarse_side": experiment.data.crop or material.SIDE,
+            "precision": experiment.precision.compute,
+            "resident": self.resident,
+            "cached": experiment.vgg is not None and experiment.vgg.cached,
+            "accumulate": experiment.memory.accumulate,
+            "remat": experiment.memory.remat,
+        }
+
+
+def step(experiment: Experiment, repeats: int, timed: Timed) -> Iterator[dict[str, Any]]:
+    """A step of every stage on random records of the paper's size.
 
     With ``data.resident=yes`` the records lie on the device; else every call brings them. The loss
     after the last call is a row's last word: it must not depend on the number of devices.
     """
-    networks, size = build_networks(config, scale=material.SCALE), config.data.batch_size
-    count = config.compile.steps_per_dispatch
-    frozen, batch = _frozen_and_batch(config, networks)
-    for stage in STAGES:
-        compiled, state = _stage(config, networks, stage), _state(config, networks)
+    bench = Bench(experiment)
+    frozen, batch = bench.frozen_and_batch()
+    for stage, objective in bench.stages.items():
+        compiled, state = bench.step(objective), bench.state()
         metrics: dict[str, Any] = {}
 
         def once(compiled: Step = compiled) -> Any:
@@ -44,22 +153,21 @@ def step(config: ConfigDict, repeats: int, timed: Timed) -> Iterator[dict]:
             state, metrics = compiled(state, frozen, batch)
             return metrics
 
-        row = _setting(config, stage) | timed(once, repeats)
-        last = one_by_one(jax.device_get(metrics), count)[-1]
-        rate = {"images_per_s": count * size / row["median_s"]}
-        yield row | rate | {"steps": int(state.step), "loss_after": float(last["total"])}
+        row = bench.setting(stage) | timed(once, repeats)
+        rate = {"images_per_s": experiment.data.batch_size / row["median_s"]}
+        yield row | rate | {"steps": int(state.step), "loss_after": float(metrics["total"])}
 
 
-def memory(config: ConfigDict, _: int, __: Timed) -> Iterator[dict]:
+def memory(experiment: Experiment, _: int, __: Timed) -> Iterator[dict[str, Any]]:
     """What the compiler says each stage's step needs on one device; nothing is run."""
-    networks = build_networks(config, scale=material.SCALE)
-    frozen, batch = _frozen_and_batch(config, networks)
-    state = _state(config, networks)
-    for stage in STAGES:
+    bench = Bench(experiment)
+    frozen, batch = bench.frozen_and_batch()
+    state = bench.state()
+    for stage, objective in bench.stages.items():
         start = time.perf_counter()
-        program = _stage(config, networks, stage).lower(state, frozen, batch).compile()
-        needs, mib = program.memory_analysis(), 2**20
-        yield _setting(config, stage) | {
+        lowered = bench.step(objective).lower(state, frozen, batch)  # type: ignore[attr-defined]
+        needs, mib = lowered.compile().memory_analysis(), 2**20
+        yield bench.setting(stage) | {
             "what": "memory",
             "compile_s": time.perf_counter() - start,
             "arguments_mib": needs.argument_size_in_bytes / mib,
@@ -69,13 +177,13 @@ def memory(config: ConfigDict, _: int, __: Timed) -> Iterator[dict]:
         }
 
 
-def save(config: ConfigDict, repeats: int, _: Timed) -> Iterator[dict]:
+def save(experiment: Experiment, repeats: int, _: Timed) -> Iterator[dict[str, Any]]:
     """A checkpoint: how long the training waits, and until it is whole on disk and sealed."""
-    state = _state(config, build_networks(config, scale=material.SCALE))
-    document = dict.fromkeys(REQUIRED, "benchmark") | {"map": config.map}
+    state = Bench(experiment).state()
+    document = dict.fromkeys(REQUIRED, "benchmark") | {"version": FORMAT_VERSION}
     waits, wholes = [], []
     with tempfile.TemporaryDirectory() as folder:
-        checkpoints = Checkpoints(Path(folder), keep=config.cadence.keep)
+        checkpoints = Checkpoints(Path(folder), keep=experiment.cadence.keep)
         for number in range(1, repeats + 2):
             start = time.perf_counter()
             checkpoints.save(number, state, state.served, document)
@@ -93,57 +201,3 @@ def save(config: ConfigDict, repeats: int, _: Timed) -> Iterator[dict]:
         "quartiles_s": [float(q) for q in np.percentile(wholes[1:], [25, 75])],
         "repeats": repeats,
     }
-
-
-def _setting(config: ConfigDict, stage: str) -> dict[str, Any]:
-    return {
-        "what": "step",
-        "stage": stage,
-        "batch": config.data.batch_size,
-        "coarse_side": config.data.crop or material.SIDE,
-        "precision": config.precision.compute,
-        "resident": config.data.resident == YES,
-        "cached": config.vgg.cached,
-        "accumulate": config.memory.accumulate,
-        "remat": config.memory.remat,
-        "steps_per_dispatch": config.compile.steps_per_dispatch,
-    }
-
-
-def _stage(config: ConfigDict, networks: Networks, stage: str) -> Step:
-    config.schedule.frozen_norm_steps, config.schedule.warmup_steps = 0, STAGES[stage]
-    resident = config.data.resident == YES
-    return steps_by_stage(config, networks, spec_of(config.map), 1, resident=resident)(0)
-
-
-def _state(config: ConfigDict, networks: Networks) -> GanState:
-    make = jax.jit(
-        lambda: init_state(
-            jax.random.key(0),
-            networks,
-            lr_shape=(material.SIDE, material.SIDE),
-            averaged=config.average.decay > 0.0,
-        )
-    )
-    return replicate(make())
-
-
-def _frozen_and_batch(config: ConfigDict, networks: Networks) -> tuple[Any, Any]:
-    """What the compiled step gets beside the state, as training would pass it."""
-    records = material.batch(config.data.batch_size)
-    features, batch = features_parameters(config), records
-    frozen = replicate(features)
-    if config.data.resident == YES:
-        kept = replicate({name: records[name] for name in ("lr", "hr", "mask")})
-        if config.vgg.cached:
-            maps = routine_features(
-                networks,
-                features,
-                kept["hr"],
-                spec=spec_of(config.map),
-                computing=computing_of(config),
-                batch_size=1,
-            )
-            kept = with_features(kept, replicate(maps))
-        frozen, batch = {FEATURES: frozen, RECORDS: kept}, {"sample_id": records["sample_id"]}
-    return frozen, together([split_over_devices(batch)] * config.compile.steps_per_dispatch)

@@ -27,8 +27,8 @@ def shrunk(command: str) -> list[str]:
         words = [w for w in words if not w.startswith("--config.vgg.")]
         words += ["--config.vgg.weights=random", "--config.vgg.layer=conv1_1"]
         words += ["--config.schedule.epochs=0.0", "--config.schedule.steps=2"]
-        words += ["--config.data.batch_size=4", "--config.generator.features=8"]
-        words += ["--config.generator.blocks=1", "--config.discriminator.features=(4,4)"]
+        words += ["--config.data.batch_size=4", "--config.model.features=8"]
+        words += ["--config.model.blocks=1", "--config.discriminator.features=(4,4)"]
     return words
 
 

@@ -49,7 +49,7 @@ START_S, STOP_S, PEER_S = 300.0, 30.0, 60.0
 CONFIGS = (
     {},
     {"schedule.warmup_steps": 60, "data.crop": 0, "data.batch_size": 2},
-    {"schedule.frozen_norm_steps": 30, "generator.features": 6, "average.decay": 0.0},
+    {"schedule.frozen_norm_steps": 30, "model.features": 6, "average.decay": 0.0},
 )
 
 
