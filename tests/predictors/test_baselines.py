@@ -115,6 +115,22 @@ def test_a_map_without_a_line_is_refused(case):
         predictor(case.fast)
 
 
+def test_a_spread_is_scaled_by_the_size_of_the_slope(case):
+    """Also where the line falls: a spread is never negative."""
+    bicubic = interpolator(**GRID, method="cubic")
+
+    def predictor(volume):
+        made = bicubic(volume)
+        return dataclasses.replace(made, std=np.full_like(made.mean, 2.0))
+
+    slopes = {"t1": 1.5, "t2": -0.5, "pd": 1.0}
+    lines = {name: Line(slope, 3.0, 100, 1) for name, slope in slopes.items()}
+    made = calibrated(predictor, lines)(case.fast)
+    expected = [2.0 * abs(slopes[name]) for name in made.names]
+    np.testing.assert_allclose(made.std[0, 0, 0], expected, rtol=1e-6)
+    assert calibrated(bicubic, lines)(case.fast).std is None
+
+
 class TestRepeat:
     """A subject whose routine series were copied as a second scan."""
 
