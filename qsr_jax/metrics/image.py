@@ -56,7 +56,7 @@ class Metric:
         unit: "map" for the unit of the map, else the unit itself ("" for none).
         better: "low", "high", "zero" or "one".
         ranged: whether it needs a ``data_range``.
-        label: how people write it, convention included.
+        label: how it is written, convention included.
         at_equality: its value where test and reference are equal.
         symmetric: whether neither of the two is first.
     """

@@ -70,6 +70,12 @@ def load_model(path: Path) -> NiqeModel:
 
     Raises:
         NiqeError: the file holds no mean (1, 36) and covariance (36, 36).
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "m.npz", mean=np.zeros((1, 36)), covariance=np.eye(36))
+    ...     load_model(Path(folder) / "m.npz").block
+    96
     """
     try:
         raw = path.read_bytes()
@@ -150,6 +156,13 @@ def load_fitted(path: Path) -> NiqeModel:
 
     Raises:
         NiqeError: not such a file.
+
+    >>> import tempfile
+    >>> model = NiqeModel(np.zeros(36), np.eye(36), 32, "nothing", "")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(model, Path(folder) / "model.npz")
+    ...     load_fitted(Path(folder) / "model.npz").block
+    32
     """
     model = load_model(path)
     with np.load(path) as arrays:

@@ -109,10 +109,10 @@ def resolution_mm(
     first = np.where(below.any(-1), below.argmax(-1), len(frequency_per_mm))
     after = np.clip(first, 1, len(frequency_per_mm) - 1)
     high, low = (np.take_along_axis(curve, i[..., None], -1)[..., 0] for i in (after - 1, after))
-    share = np.clip((high - threshold) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+    part = np.clip((high - threshold) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
     f_high, f_low = frequency_per_mm[after - 1], frequency_per_mm[after]
     period = 1.0 / np.where(
-        first == len(frequency_per_mm), frequency_per_mm[-1], f_high + share * (f_low - f_high)
+        first == len(frequency_per_mm), frequency_per_mm[-1], f_high + part * (f_low - f_high)
     )
     return np.where((first == 0) | np.isnan(curve).any(-1), np.nan, period)
 

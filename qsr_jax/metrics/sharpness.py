@@ -90,7 +90,7 @@ def noise_level(image: jax.Array, mask: jax.Array) -> jax.Array:
 
     Median size of the finest diagonal wavelet coefficients over 0.6745 (Donoho and Johnstone
     1994, doi:10.1093/biomet/81.3.425). White noise is assumed: noise that the scanner interpolated
-    to a finer matrix is underestimated, by the same share for all methods on that grid.
+    to a finer matrix is underestimated, by the same factor for all methods on that grid.
 
     Returns:
         (n, c); NaN where no 4 x 4 pixels lie inside the mask.

@@ -28,11 +28,6 @@ class Window:
     sample: bool
 
     @property
-    def radius(self) -> int:
-        """Pixels on each side of the centre."""
-        return len(self.weights) // 2
-
-    @property
     def covariance_factor(self) -> float:
         """N / (N - 1) for sample covariances of the N pixels of a window, else 1."""
         pixels = len(self.weights) ** 2

@@ -27,6 +27,12 @@ def in_double(
         What takes the arrays (any real dtype) and ``many``, whether they hold more than one
         comparison, and gives float64 arrays by name. Divisions by zero give infinity or NaN in
         silence: who asked for that estimate refuses it.
+
+    >>> squares = in_double(lambda xp, x: {"sum": xp.sum(x**2, -1)})
+    >>> squares([3.0, 4.0], many=False)["sum"].tolist()
+    25.0
+    >>> squares([[3.0, 4.0], [0.0, 1.0]], many=True)["sum"].tolist()
+    [25.0, 1.0]
     """
     compiled = jax.jit(functools.partial(formulas, jnp))
 

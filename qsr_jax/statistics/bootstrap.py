@@ -126,7 +126,7 @@ def bootstrap(pairs: Pairs, counts: np.ndarray, *, method: str) -> dict[str, Int
         raise ValueError(
             f"bootstrap: counts {counts.shape}, expected (resamples, {pairs.n}) of draw_subjects"
         )
-    # One product for all: a sample that drew everybody once then ties with the whole exactly.
+    # One product for all: a sample with each subject once then ties with the whole exactly.
     weights = np.concatenate([np.ones((1, pairs.n)), 1.0 - np.eye(pairs.n), counts])
     every, found = pairs.weighted(weights)._asdict(), {}
     for name in BOOTSTRAPPED:

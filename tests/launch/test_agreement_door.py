@@ -230,6 +230,15 @@ def test_help(capsys):
     assert "default: 2000" in capsys.readouterr().out
 
 
+def test_a_table_with_names_of_its_own(table, tmp_path, folder):
+    text = table.read_text(encoding="utf-8").replace("subject,region,", "participant,place,", 1)
+    (tmp_path / "own.csv").write_text(text, encoding="utf-8")
+    names = ["--column", "subject=participant", "--column", "region=place", "--margin-raw", "t1=40"]
+    run(tmp_path / "own.csv", tmp_path / "out", *names)
+    ours, theirs = ((f / "agreement.csv").read_bytes() for f in (tmp_path / "out", folder))
+    assert ours == theirs
+
+
 def test_a_notebook_gets_what_the_door_writes(folder, table, capsys):
     """The same numbers, typed, from a file or from memory, and nothing is written unless asked."""
     document = json.loads((folder / "agreement.json").read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
 from qsr_jax import statistics
 from qsr_jax.evaluation.agreement_report.tables import leaves, unit_of
@@ -246,3 +247,35 @@ def test_holm_and_benjamini_hochberg_by_hand():
     np.testing.assert_allclose(corrected.holm, [0.04, 0.03, 0.04])
     np.testing.assert_allclose(corrected.benjamini_hochberg, [0.03, 0.03, 0.03])
     assert statistics.adjust([0.9, 0.8]).holm.max() == 1.0
+
+
+POOLED = {
+    "concordance": (statistics.concordance, "value", "interval", np.arctanh, np.tanh),
+    "icc_agreement": (statistics.icc_agreement, "value", "interval", np.arctanh, np.tanh),
+    "icc_consistency": (statistics.icc_consistency, "value", "interval", np.arctanh, np.tanh),
+    "proportional_bias": (
+        statistics.proportional_bias, "slope", "slope_interval", np.asarray, np.asarray,
+    ),
+    "regression": (statistics.regress, "slope", "slope_interval", np.asarray, np.asarray),
+}  # fmt: skip
+"""Statistic, its number, its interval, the scale on which the jackknife is made, and back."""
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_intervals_of_pooled_tissues_leave_out_whole_subjects(cohort, name):
+    """The jackknife written out: every subject removed with both tissues, Student's interval."""
+    statistic, number, interval, there, back = POOLED[name]
+    x, y = (np.stack(v[:2], -1) for v in cohort)
+    result = statistic(x, y)
+    assert (result.n, result.points) == (SUBJECTS, 2 * SUBJECTS)
+    left = [getattr(statistic(*(np.delete(v, i, 0) for v in (x, y))), number)
+            for i in range(SUBJECTS)]  # fmt: skip
+    spread = there(np.array(left)) - there(np.array(left)).mean()
+    se = np.sqrt((SUBJECTS - 1) / SUBJECTS * (spread**2).sum())
+    half = stats.t.ppf(0.975, SUBJECTS - 1) * se
+    value = there(getattr(result, number))
+    found = getattr(result, interval)
+    expected = float(back(value - half)), float(back(value + half))
+    assert (found.low, found.high) == pytest.approx(expected)
+    if name == "proportional_bias":
+        assert result.p == pytest.approx(2 * stats.t.sf(abs(value) / se, SUBJECTS - 1))
