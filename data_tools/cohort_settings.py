@@ -15,8 +15,7 @@ from qsr_jax.files.digest import file_sha256, json_sha256
 from qsr_jax.phantom.anatomy import Anatomy
 from qsr_jax.phantom.lesions import FREQUENCY, LesionPlan
 from qsr_jax.phantom.measured_maps import scaled_protocols
-from qsr_jax.phantom.mni_template import Template, make_template
-from qsr_jax.phantom.mni_tissues import mni_volumes
+from qsr_jax.phantom.mni_tissues import load_template
 from qsr_jax.phantom.phantom import Labeller
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, Protocol
 from qsr_jax.physics.scanner import Scanner
@@ -185,10 +184,3 @@ def _anatomy(head: Path | None, labels: str | None) -> Anatomy:
     if labels is None:
         return anatomy_files.read_measured(head)
     return anatomy_files.read_label_map(head, labels)
-
-
-@functools.cache
-def load_template() -> Template:
-    """The MNI152 tissue templates that nilearn's package carries, 1 mm."""
-    volumes, affine = mni_volumes()
-    return make_template(*volumes, affine)

@@ -10,13 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from qsr_jax.cli import program
-from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule, load_rows
-from qsr_jax.data.studies.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest, ManifestError
-from qsr_jax.data.studies.pair_tree import PARTICIPANTS, pair_studies
-from qsr_jax.data.studies.pseudonyms import load_salt, read_groups
-from qsr_jax.files.staged import WriteError
-
-SCALE = 2
+from qsr_jax.data.studies.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest
+from qsr_jax.data.studies.pair_folder import pair_folder, write_manifest
+from qsr_jax.data.studies.pair_tree import PARTICIPANTS
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,7 +20,8 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     try:
         manifest = _pair(args)
-        _write(manifest, args.out)
+        if not write_manifest(manifest, args.out):
+            print(f"{args.out} exists and is the same")
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     _report(manifest, args.out)
@@ -98,53 +95,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _pair(args: argparse.Namespace) -> Manifest:
-    kind = BIDS if args.dicom is None else DICOM
-    root = (args.bids if args.dicom is None else args.dicom).resolve()
-    if not root.is_dir():
-        raise ManifestError(f"{root}: no such folder")
-    table = args.participants
-    if table is None and (root / PARTICIPANTS).is_file():
-        table = root / PARTICIPANTS
-    salt_file = args.salt_file or args.out.with_name(f"{args.out.name}.salt")
-    if salt_file.resolve().is_relative_to(root):
-        raise ManifestError(f"{salt_file}: the secret must not lie inside the tree; move --out")
-    return pair_studies(
-        root,
-        kind=kind,
-        scale=SCALE,
+    root = args.bids if args.dicom is None else args.dicom
+    return pair_folder(
+        root.resolve(),
+        args.out,
+        kind=BIDS if args.dicom is None else DICOM,
         seed=args.seed,
         test_fraction=args.test_fraction,
         validation_fraction=args.validation_fraction,
         folds=args.folds,
-        groups=None if table is None else read_groups(table),
+        participants=args.participants,
+        salt_file=args.salt_file,
+        rules=args.protocols,
         accepted=args.accept,
-        protocols=() if args.protocols is None else added_rows(args.protocols),
-        salt=load_salt(salt_file),
         progress=lambda subjects: tqdm(subjects, desc="pairing", unit="subject", mininterval=1),
     )
-
-
-def added_rows(path: Path) -> tuple[SeriesRule, ...]:
-    """The rows of a file, without the built-in ones."""
-    return tuple(row for row in load_rows(path) if row not in PROTOCOLS)
-
-
-def _write(manifest: Manifest, out: Path) -> None:
-    """Writes the manifest whole; an equal one is left alone, a different one is not replaced."""
-    text = manifest.to_json(folder=out.parent)
-    if out.exists():
-        if out.read_text() == text:
-            print(f"{out} exists and is the same")
-            return
-        raise FileExistsError(f"{out} exists and differs; remove it or choose another --out")
-    part = out.with_name(f".{out.name}.incomplete")
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text)
-        part.rename(out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise WriteError(f"{out}: could not be written ({error.strerror})") from error
 
 
 if __name__ == "__main__":

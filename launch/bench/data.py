@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.cohort_settings import load_template
 from launch.bench import material
 from launch.bench.dicom_reading import ingest_rate
 from qsr_jax.data.records.batches import batch_ids, batches
 from qsr_jax.data.records.joint import JointRecords, open_joint
+from qsr_jax.phantom.mni_tissues import load_template
 from qsr_jax.phantom.phantom import draw_phantom
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.simulate.simulate import scan

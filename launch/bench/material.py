@@ -1,13 +1,13 @@
 """Made-up scans, batches and records of the paper's size, for benchmarks to measure on."""
 
-import contextlib
-import io
 from pathlib import Path
 
 import numpy as np
 
-from data_tools import build_dataset, pair_studies
 from qsr_jax.data.dicom import Acquisition, make_uid, write_acquired
+from qsr_jax.data.records.build import build_records
+from qsr_jax.data.studies.manifest import DICOM
+from qsr_jax.data.studies.pair_folder import pair_folder, write_manifest
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.types import CORNER, Geometry, Volume
 
@@ -61,11 +61,9 @@ def write_subjects(folder: Path) -> None:
 def records(folder: Path) -> Path:
     """Builds records of two subjects, one of each split, in ``folder``; returns the data_dir."""
     write_subjects(folder / "dicom")
-    manifest, data_dir = str(folder / "manifest.json"), folder / "records"
-    split = ["--test-fraction", "0.5"]
-    with contextlib.redirect_stdout(io.StringIO()):  # standard output belongs to the results
-        pair_studies.main(["--dicom", str(folder / "dicom"), "--out", manifest, *split])
-        build_dataset.main(["--manifest", manifest, "--data_dir", str(data_dir)])
+    out, data_dir = folder / "manifest.json", folder / "records"
+    write_manifest(pair_folder(folder / "dicom", out, kind=DICOM, seed=0, test_fraction=0.5), out)
+    build_records(out, data_dir)
     return data_dir
 
 

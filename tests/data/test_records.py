@@ -17,7 +17,8 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 from dicom_factory import CANARY
 
 from data_tools import build_dataset
-from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Builder, dataset_metadata
+from data_tools.qmri_pairs.qmri_pairs_dataset_builder import Builder
+from qsr_jax.data.records.builder import dataset_metadata
 from qsr_jax.data.records.open import DatasetError, dataset_folder, half_written, open_records
 from qsr_jax.data.studies.case import read_listed, read_mask
 from qsr_jax.data.studies.manifest import Manifest, ManifestError
@@ -121,7 +122,7 @@ def test_another_manifest_is_refused(copied, manifest_path, tree, tmp_path):
 KILLED = """
 import os, signal, sys
 from data_tools import build_dataset
-from data_tools.qmri_pairs.card import Tally
+from qsr_jax.data.records.card import Tally
 whole, count = Tally.add, iter(range(100))
 
 def killed(self, split, record):
