@@ -8,8 +8,8 @@ import pytest
 
 from launch import predict
 from launch.bench.material import write_scan
-from qsr_jax.data.dicom import read_series
-from qsr_jax.predictors import MismatchError
+from qsr_jax.data.dicom import read_series, read_spread
+from qsr_jax.predictors import MismatchError, load
 from qsr_jax.types import CORNER, Prediction
 
 
@@ -21,6 +21,7 @@ class Doubler:
     description: str = "srgan T1, 10 training steps"
     weights_sha256: str = "a" * 64
     notes: tuple = ()
+    offset: float = 0.0
 
     @property
     def names(self):
@@ -31,7 +32,7 @@ class Doubler:
             raise MismatchError("another map")
 
     def __call__(self, volume):
-        mean = np.repeat(np.repeat(volume.maps, 2, 1), 2, 2)
+        mean = np.repeat(np.repeat(volume.maps, 2, 1), 2, 2) + np.float32(self.offset)
         return Prediction(mean, None, volume.names, volume.geometry.refined(2, CORNER))
 
 
@@ -78,3 +79,25 @@ def test_one_format_at_a_time(monkeypatch, scan, tmp_path, capsys):
         run(monkeypatch, scan, tmp_path / "d", "--nifti", "01", "--parametric-map")
     assert caught.value.code == 2
     assert re.search("not allowed with argument", capsys.readouterr().err)
+
+
+def test_workdirs_of_the_same_map_become_an_ensemble(monkeypatch, scan, tmp_path, capsys):
+    """Two trainings 8 ms apart: their mean, and 4 ms as the standard deviation (ddof 0)."""
+    models = {"a": Doubler("t1"), "b": Doubler("t1", weights_sha256="b" * 64, offset=8.0)}
+    monkeypatch.setattr(load, "load_predictor", lambda path, *, which: models[path.name])
+    words = ["--workdir", "a", "--workdir", "b", "--input", str(scan / "fast_t1"), "--output"]
+    with pytest.raises(SystemExit, match=r"two of the same map; .*--ensemble"):
+        predict.main([*words, str(tmp_path / "d")])
+    predict.main([*words, str(tmp_path / "d"), "--ensemble", "--std"])
+    assert capsys.readouterr().out.count("wrote ") == 2
+    source = read_series(scan / "fast_t1").volume.maps
+    mean = read_series(tmp_path / "d" / "t1").volume.maps
+    np.testing.assert_allclose(mean[:, ::2, ::2], source + 4, atol=0.051)
+    std = read_spread(tmp_path / "d" / "t1_std").volume.maps
+    np.testing.assert_allclose(std, 4.0, atol=0.002)
+
+
+def test_a_spread_that_nobody_knows_is_told(monkeypatch, scan, tmp_path):
+    with pytest.raises(SystemExit, match=r"srgan T1.*knows no standard deviation.*--ensemble"):
+        run(monkeypatch, scan, tmp_path / "d", "--std")
+    assert not (tmp_path / "d").exists()
