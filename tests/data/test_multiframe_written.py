@@ -1,6 +1,5 @@
 """Predictions for multi-frame scans in every format: values, places, and what they refer to."""
 
-import dataclasses
 import shutil
 import subprocess
 
@@ -10,6 +9,7 @@ import pytest
 from dicom_factory import SLICES, save
 from multiframe_factory import ENHANCED, LEGACY, PARAMETRIC, SHUFFLED, groups, make_frames
 from multiframe_factory import real_world as mapping_of
+from small_predictors import Doubler
 from test_dicom_multiframe import floats, mapped_per_frame, rescale_per_frame, rescale_shared
 from test_written_maps import by_highdicom, same_voxels
 
@@ -17,7 +17,6 @@ from launch import predict
 from qsr_jax.data.dicom import read_folder, read_series, write_derived, write_parametric_map
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.maps import MAPS
-from qsr_jax.types import CORNER, Prediction
 
 SOURCES = {
     "enhanced": (ENHANCED, rescale_per_frame),
@@ -26,22 +25,6 @@ SOURCES = {
     "parametric map, integers": (PARAMETRIC, mapped_per_frame),
 }
 WORDS = {"derivation": "model; not for diagnostic use", "software": "qsr_jax"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Doubler:
-    """Stands for a trained model of T1: repeats pixels."""
-
-    names: tuple = ("t1",)
-    description: str = "srgan T1, 10 training steps"
-    weights_sha256: str = "a" * 64
-
-    def check(self, volume):
-        assert volume.names == ("t1",)
-
-    def __call__(self, volume):
-        mean = np.repeat(np.repeat(volume.maps, 2, 1), 2, 2)
-        return Prediction(mean, None, volume.names, volume.geometry.refined(2, CORNER))
 
 
 @pytest.fixture(params=SOURCES, ids=str)

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pydicom
@@ -174,6 +177,30 @@ def test_stands_beside_the_map_in_a_bids_data_set(tmp_path):
         bare = dataclasses.replace(item, prediction=prediction_of(source))
         write_bids_derivative([bare], tmp_path / "c", std=True, **words)
     assert not (tmp_path / "c").exists()
+
+
+def test_dciodvfy_finds_no_error(write, tmp_path):
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy is absent; Debian package dicom3tools brings it")
+    write_spread(write, tmp_path)
+    path = str(tmp_path / "d" / "001.dcm")
+    ran = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
+    assert "Error" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
+    assert ran.returncode == 0
+
+
+def test_bids_validator_finds_no_error(tmp_path):
+    tool = shutil.which("bids-validator-deno", path=f"{sys.prefix}/bin")
+    if tool is None:
+        pytest.skip("bids-validator-deno is absent; pip install bids-validator-deno brings it")
+    source = source_of(tmp_path / "s", "t1", fast_geometry())
+    item = Derived(with_std(source, 30.0), source.volume.geometry, "srgan", "srgan, sha256 abc")
+    write_bids_derivative([item], tmp_path / "b", subject="01", version="0.1", std=True)
+    command = [tool, "--json", str(tmp_path / "b")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    issues = json.loads(ran.stdout)["issues"]["issues"]
+    errors = [issue for issue in issues if issue["severity"] == "error"]
+    assert not errors, errors
 
 
 @pytest.mark.parametrize("write_maps", [dicom.write_derived, dicom.write_parametric_map])

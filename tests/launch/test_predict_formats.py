@@ -1,39 +1,15 @@
 """The formats that predict can write: classic series, Parametric Maps, a BIDS derivative."""
 
-import dataclasses
 import re
 
 import numpy as np
 import pytest
+from small_predictors import Doubler
 
 from launch import predict
 from launch.bench.material import write_scan
 from qsr_jax.data.dicom import read_series, read_spread
-from qsr_jax.predictors import MismatchError, load
-from qsr_jax.types import CORNER, Prediction
-
-
-@dataclasses.dataclass(frozen=True)
-class Doubler:
-    """Stands for a trained model: repeats pixels."""
-
-    map_name: str
-    description: str = "srgan T1, 10 training steps"
-    weights_sha256: str = "a" * 64
-    notes: tuple = ()
-    offset: float = 0.0
-
-    @property
-    def names(self):
-        return (self.map_name,)
-
-    def check(self, volume):
-        if volume.names != (self.map_name,):
-            raise MismatchError("another map")
-
-    def __call__(self, volume):
-        mean = np.repeat(np.repeat(volume.maps, 2, 1), 2, 2) + np.float32(self.offset)
-        return Prediction(mean, None, volume.names, volume.geometry.refined(2, CORNER))
+from qsr_jax.predictors import load
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +21,7 @@ def scan(tmp_path_factory):
 
 
 def run(monkeypatch, scan, out, *flags):
-    models = [Doubler("t1"), Doubler("pd")]
+    models = [Doubler(names=("t1",)), Doubler(names=("pd",))]
     monkeypatch.setattr(predict, "load_predictors", lambda _, **options: models)
     predict.main(["--workdir", "a", "--workdir", "b", "--input", str(scan), "--output", str(out),
                   *flags])  # fmt: skip
@@ -83,7 +59,7 @@ def test_one_format_at_a_time(monkeypatch, scan, tmp_path, capsys):
 
 def test_workdirs_of_the_same_map_become_an_ensemble(monkeypatch, scan, tmp_path, capsys):
     """Two trainings 8 ms apart: their mean, and 4 ms as the standard deviation (ddof 0)."""
-    models = {"a": Doubler("t1"), "b": Doubler("t1", weights_sha256="b" * 64, offset=8.0)}
+    models = {"a": Doubler(), "b": Doubler(weights_sha256="b" * 64, offset=8.0)}
     monkeypatch.setattr(load, "load_predictor", lambda path, *, which: models[path.name])
     words = ["--workdir", "a", "--workdir", "b", "--input", str(scan / "fast_t1"), "--output"]
     with pytest.raises(SystemExit, match=r"two of the same map; .*--ensemble"):
