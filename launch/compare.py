@@ -5,15 +5,13 @@ geometry must agree. Nothing is scaled, clipped or registered.
 """
 
 import argparse
-import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from qsr_jax.cli import program
-from qsr_jax.evaluation.compare_volumes import PAPER_RANGE, VolumeComparison, compare
+from qsr_jax.evaluation.compare_volumes import PAPER_RANGE, as_json, compare
+from qsr_jax.evaluation.report.terminal import comparison
 from qsr_jax.maps import MAPS
 
 
@@ -56,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
-    print(json.dumps(as_json(result), indent=2) if arguments.json else table(result))
+    print(json.dumps(as_json(result), indent=2) if arguments.json else comparison(result))
 
 
 def _range(text: str) -> float | str:
@@ -67,46 +65,6 @@ def _range(text: str) -> float | str:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}; expected a number or {PAPER_RANGE}") from None
-
-
-def as_json(result: VolumeComparison) -> dict[str, Any]:
-    """The comparison as JSON: NaN becomes null, an infinite PSNR "inf"."""
-    document = dataclasses.asdict(result)
-    for row, entry in zip(result.rows, document["rows"], strict=True):
-        entry["per_slice"] = [_plain(v) for v in row.per_slice]
-        entry["summary"] = {key: _plain(v) for key, v in row.summary().items()}
-    return document
-
-
-def _plain(value: float) -> float | str | None:
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else str(value)
-
-
-def table(result: VolumeComparison) -> str:
-    """The comparison for a terminal."""
-    unit = f" {result.unit}".rstrip()
-    heading = [
-        f"test       {result.test}",
-        f"reference  {result.reference}",
-        f"map {result.map or 'not known'}, mask: {result.mask}, L = {result.data_range:g}{unit}, "
-        f"{result.shape[0]} slices of {result.shape[1]} x {result.shape[2]}",
-    ]
-    lines = [("", "unit", "slices", "mean", "SD", "smallest", "largest")]
-    for row in result.rows:
-        numbers = row.summary()
-        shown = (f"{numbers[key]:.5g}" for key in ("mean", "sd", "min", "max"))
-        lines.append((row.label, row.unit, str(numbers["n"]), *shown))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    body = (
-        "  ".join(
-            [line[0].ljust(widths[0])]
-            + [cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True)]
-        )
-        for line in lines
-    )
-    return "\n".join([*heading, "", *body])
 
 
 if __name__ == "__main__":

@@ -5,167 +5,186 @@ model are left out of the report. Several trainings (folds, seeds) of one questi
 with their spread: give one --run for each.
 """
 
-import datetime
-import importlib.metadata
+import argparse
 import os
-import platform
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
-
-from launch.evaluation_flags import given_runs, make_parser, wanted_baselines
-from qsr_jax import __version__
+from qsr_jax.checkpoint import BEST, LATEST
+from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import SPLITS
-from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.label_plan import Asked, make_plan
-from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED
-from qsr_jax.evaluation.measure_cohort import Options, measure_subjects, tested_subjects
-from qsr_jax.evaluation.report.opening import number
-from qsr_jax.evaluation.report.page import About, Model, Training, check_target, write_report
-from qsr_jax.evaluation.tables.rows import Tables, VerdictRow
-from qsr_jax.evaluation.trainings import Run, load_runs
-from qsr_jax.evaluation.value_cache import ValueCache
-from qsr_jax.metrics.niqe import NiqeModel, load_model
-
-PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy")
+from qsr_jax.evaluation.evaluate import evaluate
+from qsr_jax.evaluation.label_plan import GEOMETRY, REGIONS, LabelOptions
+from qsr_jax.evaluation.values import BICUBIC
+from qsr_jax.predictors.baselines import BASELINES
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.evaluate --help``."""
-    arguments = make_parser(__doc__).parse_args(argv)
+    arguments = _parser().parse_args(argv)
+    labels = LabelOptions(
+        regions=arguments.regions,
+        atlas=arguments.atlas,
+        rois=arguments.rois,
+        erode_pixels=arguments.erode_pixels,
+    )
     try:
-        tables = evaluate(
-            given_runs(arguments),
-            arguments.out,
+        found = evaluate(
+            _runs(arguments),
+            out=arguments.out,
             split=arguments.split,
             trained_on=arguments.trained_on,
-            which=arguments.checkpoint,
-            names=wanted_baselines(arguments.baselines),
-            natural=None if arguments.niqe is None else load_model(arguments.niqe),
-            cache=ValueCache(arguments.cache),
+            checkpoint=arguments.checkpoint,
+            baselines=[*filter(None, map(str.strip, arguments.baselines.split(",")))],
+            niqe_model=arguments.niqe,
+            labels=labels,
+            cache=arguments.cache,
             workers=arguments.workers,
-            asked=Asked(arguments.regions, arguments.atlas, arguments.rois, arguments.erode_pixels),
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
-    print(summary(tables.verdict))
-    print(f"report: {arguments.out / 'index.html'}")
+    print(found)
+    print(f"report: {found.page}")
 
 
-def evaluate(
-    given: Sequence[tuple[Path, Sequence[Path]]],
-    out: Path,
-    *,
-    split: str,
-    trained_on: Path | None,
-    which: str,
-    names: Sequence[str],
-    natural: NiqeModel | None,
-    cache: ValueCache,
-    workers: int,
-    asked: Asked,
-) -> Tables:
-    """Measures everybody of a split and writes the report.
-
-    Raises:
-        ValueError: nobody in the split, two models of one map, subjects whom a model may know,
-            ``out`` holds something else, or what the manifest, the scans or the models have to
-            complain about.
-    """
-    check_target(out)
-    runs = load_runs(given, split=split, trained_on=trained_on, which=which)
-    subjects = [one.subject for one in tested_subjects(runs)]
-    plan = make_plan(asked, subjects)
-    options = Options(split=split, baselines=tuple(names), natural=natural, labels=plan)
-    values, shown = measure_subjects(runs, options, cache, workers=workers)
-    folds = {run.name: run.where for run in runs}
-    about = describe(
-        runs, subjects={v.subject for v in values}, split=split, labels=plan.said(subjects)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program("launch.evaluate"), description=__doc__)
+    _add_trainings(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the report; an older report is replaced"
     )
-    return write_report(out, cohort=Cohort(values), shown=shown, about=about, folds=folds)
-
-
-def describe(runs: Sequence[Run], *, subjects: set[str], split: str, labels: str) -> About:
-    """What the report's header says."""
-    first = runs[0].manifest
-    measured = [subject for run in runs for subject in run.subjects]
-    simulated = sum(subject.truth is not None for subject in measured)
-    kinds = {0: "scanned subjects", len(measured): "simulated subjects"}
-    everybody = {name: first.subjects_of(split=name) for name in SPLITS}
-    return About(
-        data=kinds.get(simulated, f"subjects, {simulated} of {len(measured)} simulated"),
-        fingerprint=first.fingerprint,
-        split=split,
-        subjects={s: dict(Counter(p.group for p in group)) for s, group in everybody.items()},
-        refused=len(first.refused),
-        slices={s: sum(p.fast_shape[0] for p in group) for s, group in everybody.items()},
-        measured=len(subjects),
-        labels=labels,
-        trainings=[_training(run) for run in runs],
-        versions={"qsr_jax": __version__}
-        | {package: importlib.metadata.version(package) for package in PACKAGES},
-        hardware=_hardware(),
-        date=datetime.date.today().isoformat(),
+    parser.add_argument(
+        "--split", choices=SPLITS, default="test", help="whom to measure (default: %(default)s)"
     )
-
-
-def _training(run: Run) -> Training:
-    models = [
-        Model(name, m.description, m.weights_sha256, tuple(m.notes))
-        for m in run.models
-        for name in m.names
-    ]
-    return Training(
-        run.name,
-        run.where.fold,
-        run.where.seed,
-        run.manifest.fingerprint,
-        len(run.subjects),
-        models,
+    parser.add_argument(
+        "--baselines",
+        default=",".join(BASELINES),
+        metavar="NAMES",
+        help=f"what to measure beside the models, of {', '.join(BASELINES)}; {BICUBIC} is always "
+        "there (default: all)",
     )
+    parser.add_argument(
+        "--niqe",
+        type=Path,
+        metavar="FILE",
+        help="model of natural images (.mat or .npz) for the paper's NIQE; without it a model "
+        "fitted on routine maps of training subjects is used",
+    )
+    _add_labels(parser)
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps finished subjects for the next time (default: none)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="subjects measured at a time, about 2 GB each (default: %(default)s)",
+    )
+    return parser
 
 
-def _hardware() -> str:
-    cores = f"{os.cpu_count()} CPU cores ({platform.machine()})"
-    if jax.default_backend() == "cpu":
-        return cores
-    return f"{jax.device_count()} x {jax.devices()[0].device_kind}, {cores}"
-
-
-def summary(rows: Sequence[VerdictRow]) -> str:
-    """The outcome for a terminal, the paper's numbers in brackets."""
-    head = ("map", "n", "PSNR brain (dB)", "", "gain", "bias (%)", "R²", "slope", "beats bicubic")
-    lines = [head, ("", "", BICUBIC, TRAINED, "dB", *3 * ("trained [paper]",), "PSNR, bias")]
-    for row in rows:
-        pairs = [("–", "")] * 3
-        if row.bias_percent:
-            pairs = [
-                (number(row.bias_percent[TRAINED], 2), number(row.paper.bias_percent, 2)),
-                (number(row.r_squared[TRAINED], 3), number(row.paper.r_squared, 2)),
-                (number(row.slope[TRAINED], 3), number(row.paper.slope, 3)),
-            ]
-        lines.append(
-            (
-                row.row,
-                str(row.n),
-                number(row.psnr[BICUBIC].mean, 2),
-                number(row.psnr[TRAINED].mean, 2),
-                number(row.gain_db, 2, signed=True),
-                *(f"{ours} [{paper}]" if paper else ours for ours, paper in pairs),
-                ", ".join(_yes(flag) for flag in (row.nearer_psnr, row.nearer_bias)),
-            )
-        )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    """What lies where."""
+    labels = parser.add_argument_group("tissues, regions and lesions")
+    labels.add_argument(
+        "--regions",
+        choices=REGIONS,
+        help="where the labels of the tables come from (default: the truth of simulated subjects; "
+        "the atlas for subjects without truth if --atlas is given)",
+    )
+    labels.add_argument(
+        "--atlas",
+        metavar="FILE",
+        help="TOML page that names the atlas files aal, aal_names, jhu, jhu_names and, if not "
+        f"nilearn's MNI152, csf, grey, white; or {GEOMETRY!r} for ellipsoids that need no files. "
+        "On simulated subjects what is found so is compared with the truth. Takes about half a "
+        'minute of CPU time per subject and pip install "qsr_jax[atlas]" (default: none)',
+    )
+    labels.add_argument(
+        "--rois",
+        type=Path,
+        metavar="DIR",
+        help="folder of lesions drawn on the routine scans: SUBJECT.nii.gz or SUBJECT.dcm "
+        "(DICOM-SEG), SUBJECT being a pseudonym or the name of the subject's folder (default: the "
+        "lesions of the truth)",
+    )
+    labels.add_argument(
+        "--erode-pixels",
+        type=_from_zero,
+        default=0,
+        metavar="N",
+        help="leave out voxels this near to the border of their tissue or region: they may hold "
+        "another one, too (default: %(default)s)",
     )
 
 
-def _yes(flag: bool | None) -> str:
-    return {True: "yes", False: "NO", None: "–"}[flag]
+def _add_trainings(parser: argparse.ArgumentParser) -> None:
+    """One training, or several."""
+    parser.add_argument(
+        "--checkpoint",
+        choices=(LATEST, BEST),
+        default=LATEST,
+        help="of each model the last one saved, or the one that did best on validation subjects "
+        "(default: %(default)s)",
+    )
+    one = parser.add_argument_group("one training")
+    one.add_argument("--manifest", type=Path, help="made by data_tools.pair_studies")
+    one.add_argument(
+        "--workdir",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of a trained model; repeat it for several maps",
+    )
+    one.add_argument(
+        "--trained-on",
+        type=Path,
+        metavar="MANIFEST",
+        help="the manifest the models were trained with, if --manifest holds new subjects; nobody "
+        "they learned from may be among them",
+    )
+    several = parser.add_argument_group("several trainings")
+    several.add_argument(
+        "--run",
+        type=Path,
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a manifest and the workdirs trained on it, or a folder with manifest.json, t1, t2, "
+        "pd; repeat it for every fold and seed. Each subject is measured by the trainings that "
+        "test on them and counts once, with the mean of these",
+    )
+
+
+def _from_zero(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 0 on")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1 on")
+    return int(text)
+
+
+def _runs(arguments: argparse.Namespace) -> list[list[Path]]:
+    """Manifest and workdirs of every training that was asked for."""
+    single = arguments.manifest is not None or arguments.workdir or arguments.trained_on
+    if arguments.run and single:
+        raise ValueError("--run stands for --manifest, --workdir and --trained-on; give one kind")
+    if arguments.run:
+        return list(arguments.run)
+    if arguments.manifest is None or not arguments.workdir:
+        raise ValueError("nothing to measure: give --manifest and --workdir, or --run")
+    return [[arguments.manifest, *arguments.workdir]]
 
 
 if __name__ == "__main__":

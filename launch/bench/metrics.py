@@ -21,9 +21,10 @@ from tqdm import tqdm
 from qsr_jax.cli import program
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import ROUTINE
-from qsr_jax.evaluation.measure.image_quality import TRAINED, image_rows
-from qsr_jax.evaluation.measure.niqe import fit_models, naturalness_values
-from qsr_jax.evaluation.measure.noise_and_resolution import detail_rows
+from qsr_jax.evaluation.measure.image_quality import image_fields
+from qsr_jax.evaluation.measure.niqe import fit_models, niqe_values
+from qsr_jax.evaluation.measure.noise_and_resolution import resolution_fields
+from qsr_jax.evaluation.values import TRAINED
 from qsr_jax.maps import MAPS
 from qsr_jax.types import CORNER, Geometry, Prediction, Volume
 
@@ -63,9 +64,9 @@ def bench(subjects: int, side: int, workers: int) -> dict[str, float | int | str
 
     def one(_: int) -> int:
         names = tuple(MAPS)
-        rows = [*image_rows(case, names, sources)]
-        rows += detail_rows(case, names, sources, wanted={TRAINED})
-        rows += naturalness_values(case, {TRAINED: made}, None, models, split="test", run="1")
+        rows = [*image_fields(case, names, sources)]
+        rows += resolution_fields(case, names, sources, wanted={TRAINED})
+        rows += niqe_values(case, {TRAINED: made}, None, models, split="test", run="1")
         return len(rows)
 
     one(0)  # compiles

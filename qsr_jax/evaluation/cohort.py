@@ -1,13 +1,23 @@
 """The values of all subjects, found by what they measure."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from qsr_jax.data.studies.manifest import HEALTHY
-from qsr_jax.evaluation.measure.subject import BICUBIC, NEEDS_BOTH, TRAINED, Value
+from qsr_jax.evaluation.values import NEEDS_BOTH, TRAINED, Value
 
-__all__ = ["BICUBIC", "TRAINED", "Cohort"]
+RowT = TypeVar("RowT")
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldSeed:
+    """Which subjects a training left out ("3/5", or a number), and its seed if known."""
+
+    fold: str
+    seed: int | None
 
 
 class Cohort:
@@ -21,10 +31,20 @@ class Cohort:
         methods: compared with routine in everybody, in order: baselines, trained, truth.
         group: subject to group, in order.
         runs: the trainings, in order.
+        folds: run to its fold and seed; empty where there is one training.
     """
 
-    def __init__(self, values: Sequence[Value]) -> None:
+    def __init__(
+        self, values: Sequence[Value], *, folds: Mapping[str, FoldSeed] | None = None
+    ) -> None:
+        """Sorts the values in.
+
+        Raises:
+            ValueError: no values of bicubic or of the trained model, or two of the same number.
+        """
         self.values = tuple(values)
+        self.folds = dict(folds or {})
+        self._rows: dict[Callable[..., Any], list[Any]] = {}
         images = [v for v in values if v.kind == "image"]
         self.maps = tuple(dict.fromkeys(v.map for v in images))
         self.group = {v.subject: v.group for v in values}
@@ -51,6 +71,17 @@ class Cohort:
             for method in found
         }
         self.methods = tuple(m for m in found if everybody[m])
+
+    def rows(self, compute: "Callable[[Cohort], Iterable[RowT]]") -> list[RowT]:
+        """The rows of a table, computed once and remembered.
+
+        Args:
+            compute: makes the rows from this cohort; a function of a file of
+                :mod:`qsr_jax.evaluation.sections`.
+        """
+        if compute not in self._rows:
+            self._rows[compute] = list(compute(self))
+        return self._rows[compute]
 
     def places(self, kind: str, group: str | None) -> tuple[str, ...]:
         """Places of a kind in a group, in order of appearance; None stands for everybody."""
@@ -81,7 +112,8 @@ class Cohort:
         """Mean values of the healthy subjects who have every place.
 
         Returns:
-            (subjects,) for one place, (subjects, places) for more; the same subjects for every method.
+            (subjects,) for one place, (subjects, places) for more; all methods have the same
+            subjects.
         """
         columns = [self._index[kind, place, name, "mean", method] for place in places]
         subjects = self.healthy(kind, places, name)

@@ -85,14 +85,29 @@ class VolumeComparison:
     rows: tuple[MetricRow, ...]
 
 
+def as_json(result: VolumeComparison) -> dict[str, object]:
+    """The comparison as JSON: NaN becomes null, an infinite PSNR "inf"."""
+    document = dataclasses.asdict(result)
+    for row, entry in zip(result.rows, document["rows"], strict=True):
+        entry["per_slice"] = [_plain(v) for v in row.per_slice]
+        entry["summary"] = {key: _plain(v) for key, v in row.summary().items()}
+    return document
+
+
+def _plain(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
+
+
 def compare(
     test: Path,
     reference: Path,
     *,
-    mask: Path | None,
-    data_range: float | str | None,
-    map_name: str | None,
-    niqe_model: Path | None,
+    mask: Path | None = None,
+    data_range: float | str | None = None,
+    map_name: str | None = None,
+    niqe_model: Path | None = None,
 ) -> VolumeComparison:
     """Reads two volumes and measures the first against the second.
 

@@ -12,19 +12,12 @@ from qsr_jax.data.studies.case import Case, load_case
 from qsr_jax.data.studies.manifest import Subject
 from qsr_jax.evaluation.label_plan import LabelPlan
 from qsr_jax.evaluation.measure.example_slices import Example, Shown, example_slice
-from qsr_jax.evaluation.measure.niqe import fit_models, naturalness_values
+from qsr_jax.evaluation.measure.niqe import fit_models, niqe_values
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT, as_prediction, read_repeat
-from qsr_jax.evaluation.measure.subject import (
-    BICUBIC,
-    SLICES,
-    TRAINED,
-    Value,
-    compare_labels,
-    measure,
-    slice_index,
-)
+from qsr_jax.evaluation.measure.subject import compare_labels, measure
 from qsr_jax.evaluation.trainings import TRAIN, Run, identity
 from qsr_jax.evaluation.value_cache import ValueCache, key_of
+from qsr_jax.evaluation.values import BICUBIC, SLICES, TRAINED, Value, slice_index
 from qsr_jax.metrics.niqe import NiqeModel
 from qsr_jax.predictors.baselines import CALIBRATED, Line, baselines, fit_calibration
 from qsr_jax.predictors.interpolation import interpolator
@@ -35,7 +28,7 @@ TRAINING_SUBJECTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class MeasureOptions:
     """What to measure.
 
     Attributes:
@@ -83,7 +76,7 @@ def tested_subjects(runs: Sequence[Run]) -> list[Tested]:
 
 
 def measure_subjects(
-    runs: Sequence[Run], options: Options, cache: ValueCache, *, workers: int
+    runs: Sequence[Run], options: MeasureOptions, cache: ValueCache, *, workers: int
 ) -> tuple[list[Value], Shown]:
     """Everybody's values, and a slice of the first subject of each group and of the worst.
 
@@ -96,7 +89,7 @@ def measure_subjects(
     tested = tested_subjects(runs)
     keys = [_key(one, options) for one in tested]
     known = {key: found for key in keys if (found := cache.get(key)) is not None}
-    album = Album(first_of_groups(tested))
+    picker = SlicePicker(first_of_groups(tested))
     with ThreadPoolExecutor(workers) as pool:
         whole = len(known) == len(tested)
         material = Material({}, {}) if whole else prepare(runs, options, pool)
@@ -104,14 +97,14 @@ def measure_subjects(
         def values_of(one: Tested, key: str) -> list[Value]:
             if key in known:
                 return known[key]
-            values = measure_subject(one, options, material, album)
+            values = measure_subject(one, options, material, picker)
             cache.put(key, values)
             return values
 
         found = pool.map(values_of, tested, keys)
         bar = tqdm(found, total=len(tested), desc="evaluate", unit="subject", mininterval=1.0)
         values = [value for mine in bar for value in mine]
-    return values, complete(album, tested, values)
+    return values, complete(picker, tested, values)
 
 
 def first_of_groups(tested: Sequence[Tested]) -> frozenset[str]:
@@ -122,7 +115,7 @@ def first_of_groups(tested: Sequence[Tested]) -> frozenset[str]:
     return frozenset(firsts.values())
 
 
-def _key(one: Tested, options: Options) -> str:
+def _key(one: Tested, options: MeasureOptions) -> str:
     return key_of(
         subject=[one.subject.subject, *identity(one.subject)],
         runs=[
@@ -136,7 +129,7 @@ def _key(one: Tested, options: Options) -> str:
     )
 
 
-def prepare(runs: Sequence[Run], options: Options, pool: Executor) -> Material:
+def prepare(runs: Sequence[Run], options: MeasureOptions, pool: Executor) -> Material:
     """Reads a few training subjects and fits what needs them."""
     niqe: Mapping[str, NiqeModel] = {}
     lines: dict[str, Mapping[str, Line] | None] = {}
@@ -170,7 +163,7 @@ def _lines(run: Run, cases: Sequence[Case]) -> dict[str, Line]:
 
 
 def measure_subject(
-    one: Tested, options: Options, material: Material, album: "Album"
+    one: Tested, options: MeasureOptions, material: Material, picker: "SlicePicker"
 ) -> list[Value]:
     """All values of one subject; what no training changes is measured with the first alone."""
     case = load_case(one.runs[0].manifest, one.subject)
@@ -192,15 +185,15 @@ def measure_subject(
         values += measure(
             case, made, split=options.split, run=run.name, scans=not first, labels=labels
         )
-        values += naturalness_values(
+        values += niqe_values(
             case, made, options.natural, material.niqe, split=options.split, run=run.name
         )
         first = first or made
-    album.look(case, first, values)
+    picker.look(case, first, values)
     return values
 
 
-class Album:
+class SlicePicker:
     """Slices that may be shown: of the first subject of each group, and the worst so far."""
 
     def __init__(self, firsts: Collection[str]) -> None:
@@ -237,7 +230,7 @@ def worst_slices(values: Sequence[Value]) -> dict[str, tuple[float, int]]:
     return worst
 
 
-def complete(album: Album, tested: Sequence[Tested], values: Sequence[Value]) -> Shown:
+def complete(picker: SlicePicker, tested: Sequence[Tested], values: Sequence[Value]) -> Shown:
     """The slices of the report; subjects whose values were kept from before are predicted again."""
     by_subject: dict[str, list[Value]] = {}
     for v in values:
@@ -250,7 +243,7 @@ def complete(album: Album, tested: Sequence[Tested], values: Sequence[Value]) ->
     firsts = first_of_groups(tested)
 
     def slice_of(subject: str, index: int | None) -> Example:
-        return album.get(subject, index) or _look_again(subjects[subject], index)
+        return picker.get(subject, index) or _look_again(subjects[subject], index)
 
     return Shown(
         examples=tuple(slice_of(subject, None) for subject in subjects if subject in firsts),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from qsr_jax.checkpoint import load_document
 from qsr_jax.data.studies.manifest import ROUTINE, Manifest, Subject
-from qsr_jax.evaluation.sections.folds_and_seeds import FoldSeed
+from qsr_jax.evaluation.cohort import FoldSeed
 from qsr_jax.maps import MAPS
 from qsr_jax.predictors import TrainedPredictor, load_predictors, merge_maps
 from qsr_jax.types import Predictor

@@ -1,7 +1,7 @@
 """Finished subjects, kept: an evaluation that was interrupted does not measure them again.
 
-A subject's values are kept under a key of everything they depend on: the subject's scans, the weights
-and manifests of all their trainings, the methods, and the code of this package.
+A subject's values are kept under a key of everything they depend on: the subject's scans, the
+weights and manifests of all their trainings, the methods, and the code of this package.
 """
 
 import dataclasses
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import qsr_jax
-from qsr_jax.evaluation.measure.subject import Value
+from qsr_jax.evaluation.values import Value
 
-FORMAT = "qsr_jax-values 1"
+FORMAT = "qsr_jax-values 2"
 
 
 @cache

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from evaluation_subjects import NAMES, make_case, make_predictions
 
-from qsr_jax.evaluation.measure.calibration import MIN_VOXELS, bin_name, calibration_rows
+from qsr_jax.evaluation.measure.calibration import MIN_VOXELS, bin_name, calibration_fields
 from qsr_jax.evaluation.measure.image_quality import brain_box
 from qsr_jax.evaluation.measure.synthetic_contrast import (
     DATA_RANGE_PERCENT,
     SHOWN,
+    contrast_fields,
     weighted_images,
-    weighted_rows,
 )
 from qsr_jax.metrics.image import METRICS
 
@@ -20,7 +20,7 @@ def test_an_injected_slope_is_the_calibration_curve(rng):
     reference = rng.uniform(300.0, 4300.0, (4, 64, 64, 1)).astype(np.float32)
     sources = {"routine": reference, "test": 0.8 * reference + 200.0}
     mask = np.ones(reference.shape[:3], bool)
-    rows = list(calibration_rows(sources, ("t1",), mask, reference="routine"))
+    rows = list(calibration_fields(sources, ("t1",), mask, reference="routine"))
     assert {row["method"] for row in rows} == {"test"}
     assert len(rows) >= 10
     for row in rows:
@@ -37,7 +37,8 @@ def test_bins_are_blind_outside_the_mask_and_silent_when_nearly_empty(rng):
     mask = np.ones(reference.shape[:3], bool)
     mask[0, 19] = False
     test[0, 19] = np.nan
-    (row,) = calibration_rows({"routine": reference, "x": test}, ("t2",), mask, reference="routine")
+    sources = {"routine": reference, "x": test}
+    (row,) = calibration_fields(sources, ("t2",), mask, reference="routine")
     assert (row["place"], row["value"], row["count"]) == (bin_name(80, 90), 2.0, 375)
 
 
@@ -46,7 +47,7 @@ def test_weighted_images_are_compared_inside_the_brain(rng):
     maps = make_predictions(rng, case)["trained"].mean
     mask = case.routine.mask
     rows = list(
-        weighted_rows(
+        contrast_fields(
             {"routine": case.routine.maps, "trained": maps}, NAMES, mask,
             reference="routine", box=brain_box(mask),
         )
@@ -64,7 +65,7 @@ def test_two_maps_make_no_weighted_images(rng):
     maps = {"routine": case.routine.maps[..., :2]}
     mask = case.routine.mask
     box = brain_box(mask)
-    assert not list(weighted_rows(maps, ("t1", "t2"), mask, reference="routine", box=box))
+    assert not list(contrast_fields(maps, ("t1", "t2"), mask, reference="routine", box=box))
 
 
 def test_the_box_holds_the_brain_and_has_few_shapes(rng):

@@ -17,9 +17,9 @@ from qsr_jax.anatomy.registration import AtlasTemplate
 from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.data.studies.manifest import Pair, Subject
 from qsr_jax.evaluation import label_plan as plans
-from qsr_jax.evaluation.label_plan import Asked, LabelPlan, make_plan, names_of
+from qsr_jax.evaluation.label_plan import LabelOptions, LabelPlan, make_plan, names_of
 
-NOTHING = Asked(regions=None, atlas=None, rois=None, erode_pixels=0)
+NOTHING = LabelOptions(regions=None, atlas=None, rois=None, erode_pixels=0)
 SOURCE = plans.AtlasSource(
     AtlasTemplate(np.zeros((2, 2, 2)), np.eye(4)),
     GeometricRegions(),

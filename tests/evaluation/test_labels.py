@@ -7,15 +7,12 @@ from qsr_jax.anatomy.label_subject import SubjectLabels
 from qsr_jax.anatomy.region_sources import NUCLEI, GeometricRegions
 from qsr_jax.anatomy.regions import GREY, REGION_NAMES, WHITE, label_regions
 from qsr_jax.data.studies.truth import Truth
+from qsr_jax.evaluation.measure.label_agreement import CENTROID, DICE, SHIFT, agreement_fields
 from qsr_jax.evaluation.measure.labels import (
-    CENTROID,
-    DICE,
     LESION,
-    SHIFT,
     Labels,
-    comparison_rows,
     found_labels,
-    label_rows,
+    label_fields,
     no_labels,
     true_labels,
 )
@@ -50,7 +47,7 @@ def of(rows, place, quantity, name=""):
 def test_the_same_labels_agree():
     labels = make_labels()
     maps = np.random.default_rng(0).uniform(500, 1500, (*SHAPE, 1))
-    rows = list(comparison_rows(labels, labels, maps, ("t1",), GEOMETRY))
+    rows = list(agreement_fields(labels, labels, maps, ("t1",), GEOMETRY))
     assert {row["place"] for row in rows} == {"GM", "WM", "insula"}
     for place in ("GM", "WM", "insula"):
         assert of(rows, place, DICE) == 1.0
@@ -62,7 +59,7 @@ def test_the_same_labels_agree():
 def test_moved_labels_are_that_far_apart(moved):
     true, found = make_labels(), make_labels(moved=moved)
     maps = np.where(true.tissue == GREY, 1200.0, 800.0)[..., None]
-    rows = list(comparison_rows(found, true, maps, ("t1",), GEOMETRY))
+    rows = list(agreement_fields(found, true, maps, ("t1",), GEOMETRY))
     assert of(rows, "insula", CENTROID) == pytest.approx(2.0 * moved)
     assert of(rows, "insula", DICE) == pytest.approx(1.0 - moved / 8.0)
     mean = (1200.0 * (8 - moved) + 800.0 * moved) / 8.0
@@ -72,7 +69,7 @@ def test_moved_labels_are_that_far_apart(moved):
 def test_a_place_that_only_one_opinion_knows_is_left_out():
     true, found = make_labels(), make_labels()
     found.regions[:] = 0
-    rows = comparison_rows(found, true, np.ones((*SHAPE, 1)), ("t1",), GEOMETRY)
+    rows = agreement_fields(found, true, np.ones((*SHAPE, 1)), ("t1",), GEOMETRY)
     assert {row["place"] for row in rows} == {"GM", "WM"}
 
 
@@ -85,7 +82,7 @@ def test_lesions_are_neither_grey_nor_white_matter():
     assert (labels.tissue[drawn > 0] == LESION).all() and not labels.regions[drawn > 0].any()
     assert (labels.tissue == GREY).sum() == (true.tissue == GREY).sum() - (drawn > 0).sum()
     maps = np.where(drawn > 0, 1400.0, 1000.0)[..., None]
-    rows = {(r["kind"], r["place"]): r for r in label_rows({"trained": maps}, ("t1",), labels)}
+    rows = {(r["kind"], r["place"]): r for r in label_fields({"trained": maps}, ("t1",), labels)}
     assert rows["lesion", "2 drawn"]["value"] == 1400.0
     assert rows["lesion", "2 drawn"]["convention"] == "by hand"
     assert rows["tissue", "GM"]["value"] == rows["region", "insula"]["value"] == 1000.0
@@ -103,7 +100,7 @@ def test_borders_can_be_left_out():
 
 def test_nothing_labelled_gives_no_rows():
     maps = {"trained": np.ones((*SHAPE, 1))}
-    assert not list(label_rows(maps, ("t1",), no_labels(SHAPE)))
+    assert not list(label_fields(maps, ("t1",), no_labels(SHAPE)))
 
 
 def test_our_geometry_is_read_in_lps_and_knows_nothing_outside_the_template(rng):

@@ -10,10 +10,10 @@ from scipy import ndimage
 from qsr_jax.data.studies.truth import Truth
 from qsr_jax.evaluation.measure import lesion_contrast
 from qsr_jax.evaluation.measure.lesion_contrast import (
+    contrast_fields,
     contrasts,
+    control_sites,
     lesion_sites,
-    reading_rows,
-    sham_sites,
 )
 
 SPACING = (5.0, 1.0, 1.0)
@@ -55,7 +55,7 @@ def test_blurring_loses_the_small_lesion_and_keeps_the_large_one(rng):
         noise = 30.0 * rng.standard_normal(truth.maps.shape)
         blurred = ndimage.gaussian_filter(truth.maps, (0, 2.5, 2.5, 0)) + noise
         sources = {"sharp": truth.maps + noise, "blurred": blurred}
-        rows = list(reading_rows(sources, ("t1",), truth, SPACING))
+        rows = list(contrast_fields(sources, ("t1",), truth, SPACING))
         for row in rows:
             if (row["kind"], row["quantity"]) == (lesion_contrast.LESION_KIND, lesion_contrast.CNR):
                 found[radius_mm, row["method"]] = row["value"] >= lesion_contrast.READ_AT
@@ -64,35 +64,35 @@ def test_blurring_loses_the_small_lesion_and_keeps_the_large_one(rng):
     }  # fmt: skip
 
 
-def test_sham_places_lie_in_white_matter_away_from_lesions_and_stay_put():
+def test_control_sites_lie_in_white_matter_away_from_lesions_and_stay_put():
     truth = make_truth(radius_mm=5)
-    sites = sham_sites(truth, SPACING)
-    assert 20 <= len(sites) <= lesion_contrast.SHAM_PLACES
+    sites = control_sites(truth, SPACING)
+    assert 20 <= len(sites) <= lesion_contrast.CONTROL_SITES
     for site in sites:
         assert (truth.tissue[site.inside] == 3).all()
         assert (truth.lesions[site.ring] == 0).all()
-    again = sham_sites(truth, SPACING)
+    again = control_sites(truth, SPACING)
     assert all((a.inside[1] == b.inside[1]).all() for a, b in zip(sites, again, strict=True))
 
 
 def test_what_a_network_invents_is_counted(rng):
-    """Quiet maps read nothing at the sham places; spots planted at half of them are found there."""
+    """Quiet maps read nothing at the control sites; spots planted at half of them are found."""
     truth = make_truth(radius_mm=5)
     quiet = np.full((*truth.tissue.shape, 1), 800.0) + 20.0 * rng.standard_normal(
         (*truth.tissue.shape, 1)
     )
     spotted = quiet.copy()
-    for site in sham_sites(truth, SPACING)[::4]:
+    for site in control_sites(truth, SPACING)[::4]:
         spotted[site.inside] += 200.0
-    rows = list(reading_rows({"quiet": quiet, "spotted": spotted}, ("t1",), truth, SPACING))
+    rows = list(contrast_fields({"quiet": quiet, "spotted": spotted}, ("t1",), truth, SPACING))
     share = {
         r["method"]: r["value"] for r in rows
-        if (r["kind"], r["quantity"]) == (lesion_contrast.SHAM_KIND, lesion_contrast.READ)
+        if (r["kind"], r["quantity"]) == (lesion_contrast.CONTROL_KIND, lesion_contrast.READ)
     }  # fmt: skip
     assert share["quiet"] == 0.0
     assert share["spotted"] >= 20.0
-    assert {r["count"] for r in rows if r["kind"] == lesion_contrast.SHAM_KIND} == {
-        len(sham_sites(truth, SPACING))
+    assert {r["count"] for r in rows if r["kind"] == lesion_contrast.CONTROL_KIND} == {
+        len(control_sites(truth, SPACING))
     }
 
 
@@ -100,8 +100,8 @@ def test_methods_do_not_move_each_others_numbers(rng):
     case = make_case(rng, subject="a", group="patient", lesions=2)
     spacing = case.routine.geometry.spacing_mm
     sources = {"a": case.routine.maps, "b": case.truth.maps}
-    both = list(reading_rows(sources, case.routine.names, case.truth, spacing))
-    alone = list(reading_rows({"a": sources["a"]}, case.routine.names, case.truth, spacing))
+    both = list(contrast_fields(sources, case.routine.names, case.truth, spacing))
+    alone = list(contrast_fields({"a": sources["a"]}, case.routine.names, case.truth, spacing))
     assert [row for row in both if row["method"] == "a"] == alone
     assert all(np.isfinite(row["value"]) for row in both)  # the truth has no noise at all
 
@@ -110,5 +110,5 @@ def test_no_white_matter_no_ring():
     truth = make_truth(radius_mm=4)
     bare = dataclasses.replace(truth, tissue=np.where(truth.lesions > 0, 4, 0).astype(np.uint8))
     assert not lesion_sites(bare, SPACING)
-    assert not sham_sites(bare, SPACING)
-    assert not list(reading_rows({"a": truth.maps}, ("t1",), bare, SPACING))
+    assert not control_sites(bare, SPACING)
+    assert not list(contrast_fields({"a": truth.maps}, ("t1",), bare, SPACING))

@@ -11,10 +11,10 @@ from evaluation_subjects import NAMES, make_case, make_predictions
 import launch.evaluate as door
 import qsr_jax.evaluation.measure_cohort as subjects_module
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.measure import niqe as naturalness
-from qsr_jax.evaluation.measure.niqe import FITTED, fit_models, naturalness_values
+from qsr_jax.evaluation.measure import niqe as measured
+from qsr_jax.evaluation.measure.niqe import FITTED, fit_models, niqe_values
 from qsr_jax.evaluation.measure.subject import measure
-from qsr_jax.evaluation.tables.extras import naturalness_rows
+from qsr_jax.evaluation.sections.niqe import niqe_rows
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.niqe import load_model, niqe, to_grey
 
@@ -30,7 +30,7 @@ def subjects():
 def models(subjects):
     """Small subjects, small blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(naturalness, "FITTED_BLOCK", 16)
+        patch.setattr(measured, "FITTED_BLOCK", 16)
         return fit_models([case.routine for case in subjects[:2]])
 
 
@@ -41,7 +41,7 @@ def niqe_of(values):
 def test_routine_is_the_most_natural(subjects, models, rng):
     case = subjects[2]
     made = make_predictions(rng, case)
-    values = list(naturalness_values(case, made, None, models, split="test", run="1"))
+    values = list(niqe_values(case, made, None, models, split="test", run="1"))
     found = niqe_of(values)
     assert {name for name, _ in found} == set(NAMES)
     for name in NAMES:
@@ -54,8 +54,8 @@ def test_a_row_stands_beside_the_papers(subjects, models, rng):
     made = [make_predictions(rng, case) for case in subjects]
     values = [v for c, m in zip(subjects, made, strict=True) for v in measure(c, m, split="test")]
     for case, predictions in zip(subjects, made, strict=True):
-        values += naturalness_values(case, predictions, None, models, split="test", run="1")
-    rows = list(naturalness_rows(Cohort(values)))
+        values += niqe_values(case, predictions, None, models, split="test", run="1")
+    rows = list(niqe_rows(Cohort(values)))
     assert [row.map for row in rows] == list(NAMES)
     assert all(row.n == 3 and row.by_method["trained"].n == 3 for row in rows)
     assert rows[0].paper[1].mean == 13.36
@@ -64,7 +64,7 @@ def test_a_row_stands_beside_the_papers(subjects, models, rng):
 def test_the_scans_are_measured_once(subjects, models, rng):
     """A second training brings its own maps only."""
     made = {"trained": make_predictions(rng, subjects[2])["trained"]}
-    values = naturalness_values(subjects[2], made, None, models, split="test", run="2")
+    values = niqe_values(subjects[2], made, None, models, split="test", run="2")
     assert {v.method for v in values} == {"trained"}
 
 
@@ -73,7 +73,7 @@ def test_too_little_to_fit_on_leaves_it_out(subjects):
     small = make_case(np.random.default_rng(0), subject="a", size=64)
     assert fit_models([small.routine]) == {}
     made = make_predictions(np.random.default_rng(0), small)
-    assert not list(naturalness_values(small, made, None, {}, split="test", run="1"))
+    assert not list(niqe_values(small, made, None, {}, split="test", run="1"))
 
 
 @pytest.mark.parametrize("which", ["made here", "the published model"])
@@ -95,7 +95,7 @@ def test_a_model_of_natural_images_goes_through_the_door(
     )
     out = tmp_path / "report"
     door.main([*arguments(out, "t1"), "--niqe", str(path), "--baselines", "", "--workers", "1"])
-    (row,) = json.loads((out / "tables.json").read_text())["tables"]["naturalness"]
+    (row,) = json.loads((out / "tables.json").read_text())["tables"]["niqe"]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert f"sha256 {digest[:8]}" in row["convention"]
     assert "natural images" in row["convention"] and "96 pixel blocks, frame" in row["convention"]

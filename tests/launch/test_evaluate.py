@@ -1,4 +1,4 @@
-"""The door: from a manifest and workdirs to a report, with the readers replaced by small subjects."""
+"""The door: from a manifest and workdirs to a report; small subjects in place of the readers."""
 
 import csv
 import dataclasses
@@ -11,7 +11,8 @@ from evaluation_house import arguments, make_manifest, make_subject, manifest_of
 
 import launch.evaluate as door
 import qsr_jax.evaluation.trainings as runs
-from qsr_jax.evaluation.sections.folds_and_seeds import FoldSeed
+from qsr_jax.evaluation.cohort import FoldSeed
+from qsr_jax.evaluation.report.about import describe
 from qsr_jax.predictors.baselines import BASELINES
 
 
@@ -65,9 +66,8 @@ def test_scanned_subjects_are_not_called_simulated(house):
     manifest = house.manifests["manifest.json"]
     scanned = tuple(dataclasses.replace(p, truth=None) for p in manifest.subjects_of(split="test"))
     run = runs.Run("1", Path("m"), manifest, scanned, (), FoldSeed("1", None))
-    assert (
-        door.describe([run], subjects=set(), split="test", labels="none").data == "scanned subjects"
-    )
+    about = describe([run], subjects=set(), split="test", labels="none")
+    assert about.data == "scanned subjects"
 
 
 def test_chosen_baselines_only_and_always_bicubic(tmp_path, house):
@@ -75,7 +75,7 @@ def test_chosen_baselines_only_and_always_bicubic(tmp_path, house):
     door.main([*arguments(out, "t2"), "--baselines", "lanczos"])
     row = json.loads((out / "tables.json").read_text())["tables"]["verdict"][0]
     assert list(row["psnr"]) == ["bicubic", "lanczos", "trained", "truth"]
-    with pytest.raises(SystemExit, match="error: --baselines cubic: not known"):
+    with pytest.raises(SystemExit, match="error: baselines cubic: not known"):
         door.main([*arguments(out, "t2"), "--baselines", "cubic"])
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from qsr_jax.evaluation.values import Fields
 from qsr_jax.maps import spec_of
 
 MIN_VOXELS = 200
@@ -24,13 +25,13 @@ def bin_name(low: float, high: float) -> str:
     return f"{low:g} to {high:g}"
 
 
-def calibration_rows(
+def calibration_fields(
     sources: Mapping[str, np.ndarray],
     names: tuple[str, ...],
     mask: np.ndarray,
     *,
     reference: str,
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     """Mean of test minus reference in every bin of the reference's values, one subject.
 
     Args:

@@ -7,7 +7,8 @@ import numpy as np
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST
-from qsr_jax.evaluation.measure.subject import NEEDS_BOTH, channel, covered_maps, references
+from qsr_jax.evaluation.measure.subject import channel, covered_maps, references
+from qsr_jax.evaluation.values import NEEDS_BOTH
 from qsr_jax.types import Prediction
 
 

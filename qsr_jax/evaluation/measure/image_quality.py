@@ -9,12 +9,10 @@ import numpy as np
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
+from qsr_jax.evaluation.values import NEEDS_BOTH, SLICES, Fields
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.image import BRAIN, METRICS, PAPER, Convention, whole_windows
 from qsr_jax.metrics.ssim import Prepared, prepare, ssim_against
-
-BICUBIC, TRAINED, TRUTH = "bicubic", "trained", "truth"
-NEEDS_BOTH = (BICUBIC, TRAINED)
 
 SUMS = ("mae", "rmse", "bias", "psnr")
 """Metrics that are made of sums over voxels and computed in one pass."""
@@ -29,18 +27,10 @@ AT_ONCE = 2
 """Slices that go through the metrics together: what is made of so few stays in a core's cache,
 which makes SSIM three times as fast on a CPU as with 24."""
 
-SLICES = "slice"
-"""Kind of a value about one slice; its place is "slice 7", counted from 1."""
 
-
-def slice_index(place: str) -> int:
-    """The index from 0 of the place "slice 7"."""
-    return int(place.removeprefix("slice ")) - 1
-
-
-def image_rows(
+def image_fields(
     case: Case, names: tuple[str, ...], sources: Mapping[str, np.ndarray]
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     """Metrics against routine: per slice, then the mean over slices that hold a whole window.
 
     The fast map has no pixel where a routine pixel is, and is measured by its interpolations. The
@@ -138,7 +128,7 @@ def _metric_rows(
     convention: Convention,
     mask: np.ndarray,
     usable: np.ndarray,
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     """Means over usable slices, and of two methods in the brain some numbers of every slice."""
     for quantity, per_slice in found.items():
         unit = METRICS[quantity].unit
@@ -160,8 +150,8 @@ def _metric_rows(
 
 
 def _slice_rows(
-    row: dict, values: np.ndarray, mask: np.ndarray, usable: np.ndarray
-) -> Iterator[dict]:
+    row: Fields, values: np.ndarray, mask: np.ndarray, usable: np.ndarray
+) -> Iterator[Fields]:
     """One value per slice, of the methods that are compared slice by slice."""
     if row["method"] in NEEDS_BOTH:
         for index in np.flatnonzero(usable).tolist():

@@ -6,9 +6,9 @@ ring is what lies 2 to 6 mm from the place in the same slices and is white matte
 lesions (any brain tissue outside all lesions where that is too little). Three standard deviations
 is the lower end of what Rose found an eye to need (doi:10.1364/JOSA.38.000196: 3 to 5).
 
-*Sham places* are discs in white matter where nobody marked a lesion. What reads as present there
-is the method's, or the scan's, invention; without their share a share of lesions found means
-nothing.
+*Control sites* are discs in white matter where nobody marked a lesion. What reads as present there
+is the method's, or the scan's, invention; without their percentage a percentage of lesions found
+means nothing.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from qsr_jax.anatomy.regions import GREY, WHITE
 from qsr_jax.evaluation.measure.labels import Labels
+from qsr_jax.evaluation.values import Fields
 from qsr_jax.maps import spec_of
 
 READ_AT = 3.0
@@ -28,17 +29,17 @@ RING_MM = (2.0, 6.0)
 """Distance of the ring from the place."""
 
 LEAST_SPREAD = 1e-3
-"""Smallest SD of a ring as a share of its mean."""
+"""Smallest SD of a ring over its mean."""
 
 MIN_RING = 30
 """Voxels of white matter that make a ring."""
 
-SHAM_PLACES, SHAM_RADIUS_MM, SHAM_MARGIN_MM = 24, 2.5, 1.5
+CONTROL_SITES, CONTROL_RADIUS_MM, CONTROL_MARGIN_MM = 24, 2.5, 1.5
 """Discs per subject, their radius, and the white matter wanted around them."""
 
-LESION_KIND, SHAM_KIND = "reading", "sham reading"
+LESION_KIND, CONTROL_KIND = "lesion contrast", "control site"
 CONTRAST, CNR, READ = "contrast", "contrast to noise", "read as present"
-SHAM_PLACE = "white matter without lesion"
+CONTROL_PLACE = "white matter without lesion"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,12 +115,12 @@ def _window(inside: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple
     )
 
 
-def sham_sites(labels: Labels, spacing_mm: tuple[float, float, float]) -> list[Site]:
+def control_sites(labels: Labels, spacing_mm: tuple[float, float, float]) -> list[Site]:
     """Discs in white matter, away from lesions, spread evenly over all places there are.
 
     No chance is involved: the same subject gets the same places for every method and every run.
     """
-    pads = [int(np.ceil((SHAM_RADIUS_MM + SHAM_MARGIN_MM) / step)) for step in spacing_mm[1:]]
+    pads = [int(np.ceil((CONTROL_RADIUS_MM + CONTROL_MARGIN_MM) / step)) for step in spacing_mm[1:]]
     size = (1, *(2 * pad + 1 for pad in pads))
     free = ndimage.minimum_filter(labels.tissue == WHITE, size, mode="constant")
     if labels.lesions.any():
@@ -129,22 +130,22 @@ def sham_sites(labels: Labels, spacing_mm: tuple[float, float, float]) -> list[S
     places = np.argwhere(free)
     if not len(places):
         return []
-    chosen = np.unique(np.linspace(0, len(places) - 1, SHAM_PLACES).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(places) - 1, CONTROL_SITES).round().astype(int))
     down, across = (np.arange(n) * step for n, step in zip(free.shape[1:], spacing_mm[1:],
                                                            strict=True))  # fmt: skip
     sites = []
     for z, y, x in places[chosen]:
-        disc = np.hypot(down[:, None] - down[y], across - across[x]) <= SHAM_RADIUS_MM
+        disc = np.hypot(down[:, None] - down[y], across - across[x]) <= CONTROL_RADIUS_MM
         sites.append(_site(labels, disc[None], spacing_mm, first=int(z)))
     return [site for site in sites if site is not None]
 
 
-def reading_rows(
+def contrast_fields(
     sources: Mapping[str, np.ndarray],
     names: tuple[str, ...],
     labels: Labels,
     spacing_mm: tuple[float, float, float],
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     """What every method shows at the subject's lesions, and where there are none.
 
     Args:
@@ -168,21 +169,21 @@ def reading_rows(
                 row = shared | {"map": name, "method": method}
                 yield row | {"quantity": CONTRAST, "unit": unit, "value": float(contrast)}
                 yield row | {"quantity": CNR, "unit": "SD", "value": float(ratio)}
-    yield from _sham_rows(sources, names, sham_sites(labels, spacing_mm), rule)
+    yield from _control_fields(sources, names, control_sites(labels, spacing_mm), rule)
 
 
-def _sham_rows(
+def _control_fields(
     sources: Mapping[str, np.ndarray], names: tuple[str, ...], sites: list[Site], rule: str
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     if not sites:
         return
-    shared = {"kind": SHAM_KIND, "place": SHAM_PLACE, "count": len(sites), "convention": rule}
+    shared = {"kind": CONTROL_KIND, "place": CONTROL_PLACE, "count": len(sites), "convention": rule}
     for method, maps in sources.items():
         pairs = [contrasts(maps, site) for site in sites]
         contrast, ratio = (np.stack([pair[i] for pair in pairs]) for i in (0, 1))
         for channel, name in enumerate(names):
             row = shared | {"map": name, "method": method}
             largest = float(np.abs(contrast[:, channel]).max())
-            share = 100.0 * float((np.abs(ratio[:, channel]) >= READ_AT).mean())
+            percent = 100.0 * float((np.abs(ratio[:, channel]) >= READ_AT).mean())
             yield row | {"quantity": CONTRAST, "unit": spec_of(name).unit, "value": largest}
-            yield row | {"quantity": READ, "unit": "%", "value": share}
+            yield row | {"quantity": READ, "unit": "%", "value": percent}

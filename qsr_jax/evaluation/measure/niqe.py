@@ -7,7 +7,8 @@ import numpy as np
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
-from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED, Value, covered_maps
+from qsr_jax.evaluation.measure.subject import covered_maps
+from qsr_jax.evaluation.values import BICUBIC, TRAINED, Value
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.niqe import (
     NiqeError,
@@ -19,7 +20,7 @@ from qsr_jax.metrics.niqe import (
 )
 from qsr_jax.types import Prediction, Volume
 
-KIND = "naturalness"
+KIND = "niqe"
 FITTED_BLOCK = 48
 """Pixels; small enough for blocks inside a brain, in the routine grid."""
 
@@ -28,12 +29,15 @@ NATURAL, FITTED = "frame, natural images", "brain, routine maps"
 
 
 def fit_models(scans: Sequence[Volume]) -> dict[str, NiqeModel]:
-    """A model of each map, from routine scans of training subjects; empty where they are too few."""
+    """A model of each map, from routine scans of training subjects; empty if they are too few."""
     models = {}
     for channel, name in enumerate(scans[0].names if scans else ()):
         spec = spec_of(name)
         stacks = (
-            (np.asarray(to_grey(s.maps[..., channel], grey_max=spec_of(name).niqe_grey_max)), s.mask)
+            (
+                np.asarray(to_grey(s.maps[..., channel], grey_max=spec.niqe_grey_max)),
+                s.mask,
+            )
             for s in scans
         )
         source = f"routine {spec.label} maps of {len(scans)} training subjects"
@@ -44,7 +48,7 @@ def fit_models(scans: Sequence[Volume]) -> dict[str, NiqeModel]:
     return models
 
 
-def naturalness_values(
+def niqe_values(
     case: Case,
     predictions: Mapping[str, Prediction],
     natural: NiqeModel | None,
@@ -75,12 +79,12 @@ def naturalness_values(
             subject=case.subject, group=case.group, split=split, run=run, kind=KIND, place=place,
             map=name, quantity="niqe", unit="", method="", value=0.0, count=len(mask),
             convention=model.text(
-                crop=place.split(",")[0], grey_max=spec_of(name).niqe_grey_max, unit=spec.unit
+                crop=place.split(",")[0], grey_max=spec.niqe_grey_max, unit=spec.unit
             ),
         )  # fmt: skip
         for method, volume in {**scans, **chosen}.items():
             maps = volume.mean if isinstance(volume, Prediction) else volume.maps
-            grey = to_grey(maps[..., volume.names.index(name)], grey_max=spec_of(name).niqe_grey_max)
+            grey = to_grey(maps[..., volume.names.index(name)], grey_max=spec.niqe_grey_max)
             value = _niqe(np.asarray(grey), mask, model, whole=natural is not None)
             if np.isfinite(value):
                 yield dataclasses.replace(base, method=method, value=value)

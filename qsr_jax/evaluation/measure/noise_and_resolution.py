@@ -2,7 +2,7 @@
 
 *Noise*: of each image by itself, so of every method and of the fast scan on its own grid.
 *Resolution against the truth*: the period at which half of the truth's detail is left (noise left
-out). *Resolution of repeated scans*: the period at which Fourier-ring correlation with the routine
+out). *Test-retest resolution*: the period at which Fourier-ring correlation with the routine
 scan repeated falls to 1/7; the two scans share the subject and not the noise.
 """
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
-from qsr_jax.evaluation.measure.image_quality import BICUBIC, TRAINED, TRUTH, brain_box
+from qsr_jax.evaluation.measure.image_quality import brain_box
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
+from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH, Fields
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.resolution import (
     FRC_THRESHOLD,
@@ -23,8 +24,8 @@ from qsr_jax.metrics.resolution import (
 )
 from qsr_jax.metrics.sharpness import noise_level
 
-KIND = "detail"
-NOISE, OF_TRUTH, OF_REPEAT = "noise", "resolution against truth", "resolution of repeated scans"
+KIND = "noise and resolution"
+NOISE, OF_TRUTH, OF_RETEST = "noise", "resolution against truth", "test-retest resolution"
 """Its quantities."""
 
 SHOWN = (FAST, BICUBIC, TRAINED, REPEAT, ROUTINE, TRUTH)
@@ -34,13 +35,13 @@ SLICES = 3
 """Evenly spread over the slices with brain; more cost time and tell the same."""
 
 
-def detail_rows(
+def resolution_fields(
     case: Case,
     names: tuple[str, ...],
     sources: Mapping[str, np.ndarray],
     *,
     wanted: Collection[str],
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     """Noise and resolution of one subject.
 
     Args:
@@ -66,7 +67,7 @@ def detail_rows(
     spacing_mm = case.routine.geometry.spacing_mm[1:]
     for reference, quantity, threshold in (
         (TRUTH, OF_TRUTH, TRANSFER_HALF),
-        (REPEAT, OF_REPEAT, FRC_THRESHOLD),
+        (REPEAT, OF_RETEST, FRC_THRESHOLD),
     ):
         for method, image in images.items() if reference in images else ():
             if method in (TRUTH, reference) or method not in wanted:
@@ -79,7 +80,7 @@ def detail_rows(
             yield from _rows(names, method, quantity, found, len(chosen), said)
 
 
-def _noise_of_fast(case: Case, names: tuple[str, ...], chosen: np.ndarray) -> Iterator[dict]:
+def _noise_of_fast(case: Case, names: tuple[str, ...], chosen: np.ndarray) -> Iterator[Fields]:
     step = case.routine.geometry.shape[1] // case.fast.geometry.shape[1]
     channels = [case.fast.names.index(name) for name in names]
     mask = case.routine.mask[chosen][:, ::step, ::step]
@@ -96,7 +97,7 @@ def _means(per_slice: np.ndarray) -> np.ndarray:
 
 def _rows(
     names: tuple[str, ...], method: str, quantity: str, values: np.ndarray, count: int, said: str
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     for name, value in zip(names, values.tolist(), strict=True):
         if np.isfinite(value):
             yield {

@@ -9,87 +9,19 @@ import numpy as np
 from qsr_jax.anatomy.label_means import nearest_on, same_grid
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
-from qsr_jax.evaluation.measure.calibration import calibration_rows
-from qsr_jax.evaluation.measure.image_quality import (
-    BICUBIC,
-    NEEDS_BOTH,
-    QUANTITIES,
-    SLICES,
-    TRAINED,
-    TRUTH,
-    brain_box,
-    image_rows,
-    slice_index,
-)
-from qsr_jax.evaluation.measure.labels import (
-    TISSUES,
-    Labels,
-    comparison_rows,
-    label_rows,
-    true_labels,
-)
-from qsr_jax.evaluation.measure.lesion_contrast import reading_rows
-from qsr_jax.evaluation.measure.noise_and_resolution import detail_rows
+from qsr_jax.evaluation.measure import lesion_contrast, synthetic_contrast
+from qsr_jax.evaluation.measure.calibration import calibration_fields
+from qsr_jax.evaluation.measure.image_quality import brain_box, image_fields
+from qsr_jax.evaluation.measure.label_agreement import agreement_fields
+from qsr_jax.evaluation.measure.labels import Labels, label_fields, true_labels
+from qsr_jax.evaluation.measure.noise_and_resolution import resolution_fields
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
-from qsr_jax.evaluation.measure.synthetic_contrast import weighted_rows
+from qsr_jax.evaluation.values import NEEDS_BOTH, TRUTH, Fields, Value
 from qsr_jax.predictors.baselines import CALIBRATED
 from qsr_jax.types import Prediction, Volume
 
-__all__ = [
-    "BICUBIC",
-    "NEEDS_BOTH",
-    "QUANTITIES",
-    "SLICES",
-    "TISSUES",
-    "TRAINED",
-    "TRUTH",
-    "Value",
-    "channel",
-    "covered_maps",
-    "measure",
-    "references",
-    "slice_index",
-]
-
 CURVED = (FAST, *NEEDS_BOTH, CALIBRATED, REPEAT, ROUTINE, TRUTH)
 """Methods that are followed over bins of values; other interpolations are left out."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Value:
-    """One row of ``values.csv``: one number about one subject.
-
-    Attributes:
-        subject: pseudonym.
-        group: "healthy" or "patient".
-        split: "train", "validation" or "test".
-        run: which training made the trained maps, "1" where there is one.
-        kind: "tissue", "region", "lesion" (means of maps), "image" or "slice" (against routine),
-            "calibration", "reading", "sham reading", "weighted", "naturalness", "detail" (noise
-            and resolution), or "labels" (found in the maps against the truth's).
-        place: "GM", a region's name, "1 WMH", "brain", "frame", "slice 7" or "700 to 800".
-        map: key of :data:`qsr_jax.maps.MAPS`, or of a weighted image; "" for places alone.
-        quantity: "mean" or a metric's name.
-        unit: unit of the value ("" for SSIM).
-        method: which map was measured.
-        value: the number.
-        count: voxels (means) or slices (images) it averages.
-        convention: data range and mask of an image metric, else how voxels were chosen.
-    """
-
-    subject: str
-    group: str
-    split: str
-    run: str
-    kind: str
-    place: str
-    map: str
-    quantity: str
-    unit: str
-    method: str
-    value: float
-    count: int
-    convention: str
 
 
 def covered_maps(predictions: Mapping[str, Prediction]) -> tuple[str, ...]:
@@ -130,8 +62,8 @@ def measure(
     for method, made in predictions.items():
         if not same_grid(made.geometry, case.routine.geometry):
             raise ValueError(
-                f"subject {case.subject}: the {method} maps do not lie on the routine grid; was the "
-                "model trained with another grid alignment or scale?"
+                f"subject {case.subject}: the {method} maps do not lie on the routine grid; was "
+                "the model trained with another grid alignment or scale?"
             )
     if case.routine.mask is None:
         raise ValueError(f"subject {case.subject}: the routine maps have no mask")
@@ -143,7 +75,7 @@ def measure(
     names = covered_maps(predictions)
     rows = itertools.chain(
         _rows(case, names, shown, labels, scans),
-        detail_rows(case, names, sources, wanted=sources if scans else predictions),
+        resolution_fields(case, names, sources, wanted=sources if scans else predictions),
     )
     return [Value(**who, **row) for row in rows]
 
@@ -158,7 +90,7 @@ def compare_labels(case: Case, found: Labels, *, split: str, run: str = "1") -> 
         run: the first training that tests on them.
     """
     who = {"subject": case.subject, "group": case.group, "split": split, "run": run}
-    rows = comparison_rows(
+    rows = agreement_fields(
         found,
         true_labels(case.truth),
         case.routine.maps,
@@ -174,23 +106,25 @@ def _rows(
     sources: Mapping[str, np.ndarray],
     labels: Labels | None,
     scans: bool,
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     """Every measurement of the house; ``sources`` always hold the routine map."""
     mask, spacing_mm = case.routine.mask, case.routine.geometry.spacing_mm
-    yield from image_rows(case, names, sources)
+    yield from image_fields(case, names, sources)
     curved = {m: s for m, s in sources.items() if m in CURVED}
-    yield from calibration_rows(curved, names, mask, reference=ROUTINE)
+    yield from calibration_fields(curved, names, mask, reference=ROUTINE)
     pictured = {m: s for m, s in sources.items() if m in (FAST, *NEEDS_BOTH, ROUTINE)}
-    yield from weighted_rows(pictured, names, mask, reference=ROUTINE, box=brain_box(mask))
+    yield from synthetic_contrast.contrast_fields(
+        pictured, names, mask, reference=ROUTINE, box=brain_box(mask)
+    )
     if case.truth is not None:
         known = _channels(case.truth.maps, case.routine.names, names)
-        yield from calibration_rows(
+        yield from calibration_fields(
             {**curved, TRUTH: known}, names, mask & (case.truth.tissue > 0), reference=TRUTH
         )
     if labels is not None:
         measured = sources if scans else {m: s for m, s in sources.items() if m != ROUTINE}
-        yield from label_rows(measured, names, labels)
-        yield from reading_rows(measured, names, labels, spacing_mm)
+        yield from label_fields(measured, names, labels)
+        yield from lesion_contrast.contrast_fields(measured, names, labels, spacing_mm)
 
 
 def references(case: Case) -> dict[str, Volume]:

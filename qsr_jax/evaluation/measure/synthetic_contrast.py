@@ -1,8 +1,8 @@
 """Weighted images made from a method's maps against those made from the routine maps.
 
 The paper leaves open whether T1w, T2w and FLAIR images from super-resolved maps are usable. Here
-every method's three maps go through the same equations (:mod:`qsr_jax.physics.synthetic_contrast`), and the
-images are compared inside the brain.
+every method's three maps go through the same equations
+(:mod:`qsr_jax.physics.synthetic_contrast`), and the images are compared inside the brain.
 """
 
 import functools
@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qsr_jax.evaluation.values import Fields
 from qsr_jax.maps import MAPS
 from qsr_jax.metrics.image import METRICS, whole_windows
 from qsr_jax.physics.synthetic_contrast import SEQUENCES, weighted
@@ -23,7 +24,7 @@ DATA_RANGE_PERCENT = 100.0
 """L of PSNR and SSIM: the signal of fully relaxed water at TE 0, which is the images' unit."""
 
 QUANTITIES = ("bias", "mae", "psnr", "ssim")
-KIND = "weighted"
+KIND = "synthetic contrast"
 
 
 @functools.partial(jax.jit, static_argnames="contrasts")
@@ -34,14 +35,14 @@ def weighted_images(maps: jax.Array, *, contrasts: tuple[str, ...] = SHOWN) -> j
     return jnp.stack(images, axis=-1)
 
 
-def weighted_rows(
+def contrast_fields(
     sources: Mapping[str, np.ndarray],
     names: Sequence[str],
     mask: np.ndarray,
     *,
     reference: str,
     box: tuple[slice, ...],
-) -> Iterator[dict]:
+) -> Iterator[Fields]:
     """Metrics of every method's weighted images; nothing unless all three maps are there.
 
     Args:

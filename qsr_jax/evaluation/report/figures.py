@@ -14,9 +14,10 @@ from PIL import Image
 from scipy.spatial import KDTree
 
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
+from qsr_jax.evaluation.formats.plots import STYLE
 from qsr_jax.evaluation.measure.example_slices import Example
-from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED, TRUTH
 from qsr_jax.evaluation.measure.synthetic_contrast import SHOWN, weighted_images
+from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.physics.synthetic_contrast import SEQUENCES
 
@@ -29,18 +30,6 @@ WEIGHTED_WINDOW: dict[str, tuple[float, float]] = {
 
 DOTS_PER_INCH = 144
 ERROR_COLOURS, GREYS = "PuOr_r", "gray"
-
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "axes.titlesize": 10,
-    "legend.frameon": False,
-    "svg.hashsalt": "qsr_jax",
-}
-
 
 SHADES = 128
 """Greys, and as many error colours, of a picture: a third of the bytes of all, and no bands."""

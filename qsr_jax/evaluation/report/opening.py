@@ -1,85 +1,35 @@
-"""Numbers as text, and the report's first paragraph: composed from what was computed."""
+"""The report's first paragraph: composed from what was computed."""
 
 from collections.abc import Sequence
 
 from qsr_jax.data.studies.manifest import HEALTHY, PATIENT, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
+from qsr_jax.evaluation.formats.numbers import against, joined, name_of, number, plural
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
-from qsr_jax.evaluation.measure.subject import BICUBIC, TRAINED, TRUTH
 from qsr_jax.evaluation.sections import published
-from qsr_jax.evaluation.tables.rows import Tables, VerdictRow
-from qsr_jax.maps import MAPS, spec_of
-from qsr_jax.predictors.baselines import CALIBRATED
-
-DIGITS = {spec.name: spec.digits for spec in MAPS.values()}
-"""Decimals of a mean value of each map."""
-
-LABELS = {CALIBRATED: "bicubic, calibrated", REPEAT: "routine, repeated"}
-"""How methods are called where their own name will not do."""
-
-NO_TEST = "n < 3"
-"""Stands where a statistic needs more subjects than there are."""
+from qsr_jax.evaluation.sections.folds_and_seeds import run_rows
+from qsr_jax.evaluation.sections.summary import VerdictRow, verdict_rows
+from qsr_jax.evaluation.sections.tissue import TissueRow, tissue_rows
+from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.maps import spec_of
+from qsr_jax.statistics import Equivalence
 
 
-def name_of(method: str) -> str:
-    """How a method is called."""
-    return LABELS.get(method, method)
-
-
-def number(value: float, digits: int, *, signed: bool = False) -> str:
-    """A number with a true minus sign; ``signed`` shows a plus as well."""
-    text = f"{value:{'+' if signed else ''}.{digits}f}"
-    if not any(figure in text for figure in "123456789"):
-        text = text.lstrip("+-")
-    return text.replace("-", "−")
-
-
-def pair(first: float, second: float, digits: int) -> tuple[str, str]:
-    """Two numbers that are compared, with as many more digits as it takes to tell them apart.
-
-    Beyond three more they are left equal: who reads them may then say so.
-    """
-    for more in range(4):
-        texts = number(first, digits + more), number(second, digits + more)
-        if texts[0] != texts[1]:
-            return texts
-    return number(first, digits), number(second, digits)
-
-
-def against(first: float, second: float, digits: int, unit: str) -> str:
-    """Two compared numbers in words: "0.84 against 4.83 %", or "equal, 0.57 %"."""
-    texts = pair(first, second, digits)
-    told = f"equal, {texts[0]}" if texts[0] == texts[1] else f"{texts[0]} against {texts[1]}"
-    return f"{told} {unit}"
-
-
-def p_value(p: float) -> str:
-    """A P value as journals print it: three decimals, no leading zero, never 0."""
-    return "<.001" if p < 0.001 else f"{p:.3f}".replace("0.", ".", 1)
-
-
-def joined(parts: Sequence[str]) -> str:
-    """A list in words: "a, b and c"."""
-    *head, tail = parts
-    return f"{', '.join(head)} and {tail}" if head else tail
-
-
-def plural(n: int, noun: str) -> str:
-    """The number with its noun: "1 subject", "3 subjects"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def opening(tables: Tables, cohort: Cohort) -> list[str]:
+def opening(cohort: Cohort) -> list[str]:
     """The first paragraph, sentence by sentence: did training help, and does it agree?
 
     A network behind bicubic is named as such here. Equivalence is claimed only where TOST shows
     it, and a large P value is never turned into a claim.
+
+    Args:
+        cohort: the values of all subjects.
     """
-    sentences = [_who(cohort), *_trainings(tables), _psnr(tables.verdict), *_simple(tables.verdict)]
-    if any(row.bias_percent for row in tables.verdict):
-        sentences += [_bias(tables.verdict), *_equivalence(tables)]
-    elif tables.tissue:
-        n = plural(tables.tissue[0].n, "healthy subject")
+    verdict, tissue = cohort.rows(verdict_rows), cohort.rows(tissue_rows)
+    sentences = [_who(cohort), *_trainings(cohort), _psnr(verdict), *_simple(verdict)]
+    if any(row.bias_percent for row in verdict):
+        sentences += [_bias(verdict), *_equivalence(tissue)]
+    elif tissue:
+        n = plural(tissue[0].n, "healthy subject")
         sentences.append(f"With {n} no test and no interval is possible; at least 3 are needed.")
     return sentences
 
@@ -93,15 +43,15 @@ def _who(cohort: Cohort) -> str:
     )
 
 
-def _trainings(tables: Tables) -> list[str]:
+def _trainings(cohort: Cohort) -> list[str]:
     """How many trainings there were, where there were several."""
-    runs = {row.run for row in tables.runs}
-    if not runs:
+    rows = cohort.rows(run_rows)
+    if not rows:
         return []
-    folds = plural(len({row.fold for row in tables.runs}), "fold")
+    folds = plural(len({row.fold for row in rows}), "fold")
     return [
-        f"The model was trained {len(runs)} times ({folds}); everybody was predicted by trainings "
-        "that had not seen them, and counts once."
+        f"The model was trained {len({row.run for row in rows})} times ({folds}); everybody was "
+        "predicted by trainings that had not seen them, and counts once."
     ]
 
 
@@ -141,36 +91,27 @@ def _simple(rows: Sequence[VerdictRow]) -> list[str]:
 
 
 def _bias(rows: Sequence[VerdictRow]) -> str:
-    said = [
-        (
-            f"{row.row} ({_sizes(row)})",
-            row.nearer_bias,
-        )
-        for row in rows
-    ]
+    said = []
+    for row in rows:
+        pair = [row.absolute_bias_percent[method] for method in (TRAINED, BICUBIC)]
+        said.append((f"{row.row} ({against(*pair, 2, '%')})", row.nearer_bias))
     verdict = _sides(said, "smaller than that of bicubic", "not smaller than that of bicubic")
-    return f"The size of its bias in grey and white matter was {verdict}."
+    return f"Its absolute bias in grey and white matter was {verdict}."
 
 
-def _sizes(row: VerdictRow) -> str:
-    """The sizes of bias of the trained model and of bicubic."""
-    return against(row.bias_size_percent[TRAINED], row.bias_size_percent[BICUBIC], 2, "%")
-
-
-def _equivalence(tables: Tables) -> list[str]:
+def _equivalence(rows: Sequence[TissueRow]) -> list[str]:
     """What TOST shows of the trained model, and that the rest is open."""
     shown, unshown = [], []
-    for row in tables.tissue:
-        result = row.equivalence[f"{TRAINED}-{ROUTINE}"]
-        (shown if result.equivalent else unshown).append(f"{row.tissue} {spec_of(row.map).label}")
-    total = len(tables.tissue)
+    for row in rows:
+        name = f"{row.tissue} {spec_of(row.map).label}"
+        (shown if _result(row).equivalent else unshown).append(name)
     start = (
         f"Equivalence of the tissue means with routine within ±{published.MARGIN_PERCENT:g} % of "
-        f"the routine mean ({_margins(tables)}; TOST, 90 % intervals, n = {tables.tissue[0].n} "
-        "healthy subjects)"
+        f"the routine mean ({_margins(rows)}; TOST, 90 % intervals, n = {rows[0].n} healthy "
+        "subjects)"
     )
     if not unshown:
-        return [f"{start} was shown for {joined(shown)}, {total} of {total}."]
+        return [f"{start} was shown for {joined(shown)}, {len(rows)} of {len(rows)}."]
     done = f"was shown for {joined(shown)} and " if shown else ""
     return [
         f"{start} {done}was not shown for {joined(unshown)}.",
@@ -179,11 +120,17 @@ def _equivalence(tables: Tables) -> list[str]:
     ]
 
 
-def _margins(tables: Tables) -> str:
+def _result(row: TissueRow) -> Equivalence:
+    result = row.equivalence[f"{TRAINED}-{ROUTINE}"]
+    assert result is not None  # there is a bias, so there are enough subjects
+    return result
+
+
+def _margins(rows: Sequence[TissueRow]) -> str:
     """The margins in units, per tissue: "GM ±61.3 ms, ±4.60 ms, ±4.1 %"."""
     by_tissue: dict[str, list[str]] = {}
-    for row in tables.tissue:
-        margin = row.equivalence[f"{TRAINED}-{ROUTINE}"].margin
-        said = f"{spec_of(row.map).label} ±{number(margin, DIGITS[row.map])} {row.unit}"
+    for row in rows:
+        spec = spec_of(row.map)
+        said = f"{spec.label} ±{number(_result(row).margin, spec.digits)} {row.unit}"
         by_tissue.setdefault(row.tissue, []).append(said)
     return "; ".join(f"{tissue}: {', '.join(said)}" for tissue, said in by_tissue.items())

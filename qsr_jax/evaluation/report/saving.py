@@ -7,18 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.evaluation.measure.subject import Value
-from qsr_jax.evaluation.report.latex_document import latex_document
-from qsr_jax.evaluation.sections import published
-from qsr_jax.evaluation.tables.rows import Tables
+from qsr_jax.evaluation.cohort import Cohort
+from qsr_jax.evaluation.compute_tables import Tables
+from qsr_jax.evaluation.formats.latex import to_latex
+from qsr_jax.evaluation.report.about import About
+from qsr_jax.evaluation.sections.common import Section
+from qsr_jax.evaluation.values import Value
 
 FORMAT = "qsr_jax-report"
+VERSION = 4
 VALUES, TABLES_CSV, TABLES_JSON, TABLES_TEX = (
     "values.csv",
     "tables.csv",
     "tables.json",
     "tables.tex",
 )
+TEX_HEAD = "% Tables of a qsr_jax report; they need \\usepackage{booktabs}.\n"
 
 
 def save_values(path: Path, values: Sequence[Value]) -> None:
@@ -30,28 +34,34 @@ def save_values(path: Path, values: Sequence[Value]) -> None:
         writer.writerows(dataclasses.asdict(value) for value in values)
 
 
+def save_latex(path: Path, cohort: Cohort, sections: Sequence[Section]) -> None:
+    """Writes every table that the page shows, one after the other, to be included in a document."""
+    shown = [s for s in sections if s.has_rows(cohort)]
+    texts = [to_latex(table) for section in shown for table in section.shown(cohort)]
+    path.write_text(TEX_HEAD + "\n".join(texts), encoding="utf-8")
+
+
 def save_tables(
-    folder: Path, tables: Tables, opening: Sequence[str], about: Any, *, files: Sequence[str]
+    folder: Path, tables: Tables, opening: Sequence[str], about: About, *, files: Sequence[str]
 ) -> None:
-    """Writes ``tables.json``, ``tables.csv`` and ``tables.tex``.
+    """Writes ``tables.json`` and ``tables.csv``.
 
     Args:
         folder: where.
         tables: all rows.
         opening: the first paragraph, sentence by sentence.
-        about: a dataclass that says where the numbers come from.
+        about: where the numbers come from.
         files: names of all files of the report; by them a later report knows this one.
     """
-    plain = dataclasses.asdict(tables) | {"paper_lesions": list(_paper_lesions())}
+    plain = {name: [dataclasses.asdict(row) for row in rows] for name, rows in tables.items()}
     document = {
         "format": FORMAT,
-        "version": 3,
+        "version": VERSION,
         "files": list(files),
         "about": dataclasses.asdict(about),
         "opening": list(opening),
         "tables": plain,
     }
-    (folder / TABLES_TEX).write_text(latex_document(tables), encoding="utf-8")
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / TABLES_JSON).write_text(text + "\n", encoding="utf-8")
     with (folder / TABLES_CSV).open("w", newline="", encoding="utf-8") as file:
@@ -61,12 +71,6 @@ def save_tables(
             for row in rows:
                 for quantity, value in leaves(row):
                     writer.writerow([table, row["row"], quantity, value])
-
-
-def _paper_lesions() -> Iterator[dict[str, Any]]:
-    """The paper's Table 3, which has no place in a row of ours."""
-    for number, lesion in enumerate(published.TABLE_3, 1):
-        yield {"row": f"paper {number} {lesion.kind}", **dataclasses.asdict(lesion)}
 
 
 def leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

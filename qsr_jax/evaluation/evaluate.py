@@ -1,0 +1,124 @@
+"""Measures trained models against routine scans and writes the report; for doors and notebooks."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from qsr_jax.checkpoint import LATEST
+from qsr_jax.evaluation.cohort import Cohort
+from qsr_jax.evaluation.compute_tables import Tables
+from qsr_jax.evaluation.label_plan import LabelOptions, make_plan
+from qsr_jax.evaluation.measure_cohort import MeasureOptions, measure_subjects, tested_subjects
+from qsr_jax.evaluation.report.about import describe
+from qsr_jax.evaluation.report.page import PAGE, check_target, write_report
+from qsr_jax.evaluation.report.terminal import summary
+from qsr_jax.evaluation.sections.summary import verdict_rows
+from qsr_jax.evaluation.trainings import load_runs, paths_of
+from qsr_jax.evaluation.value_cache import ValueCache
+from qsr_jax.evaluation.values import BICUBIC
+from qsr_jax.metrics.niqe import load_model
+from qsr_jax.predictors.baselines import BASELINES
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        folder: the report.
+        cohort: every value of every subject.
+        tables: name to rows, as in ``tables.csv``.
+    """
+
+    folder: Path
+    cohort: Cohort
+    tables: Tables
+
+    @property
+    def page(self) -> Path:
+        """The page to open in a browser."""
+        return self.folder / PAGE
+
+    def __str__(self) -> str:
+        """The outcome in a few lines, the paper's numbers in brackets."""
+        return summary(self.cohort.rows(verdict_rows))
+
+
+def evaluate(
+    runs: Sequence[Sequence[Path | str]],
+    *,
+    out: Path | str,
+    split: str = "test",
+    trained_on: Path | str | None = None,
+    checkpoint: str = LATEST,
+    baselines: Sequence[str] = BASELINES,
+    niqe_model: Path | str | None = None,
+    labels: LabelOptions | None = None,
+    cache: Path | str | None = None,
+    workers: int | None = None,
+) -> Evaluation:
+    """Measures everybody of a split and writes the report.
+
+    Args:
+        runs: trainings; each is a manifest followed by the workdirs trained on it, or one folder
+            that holds manifest.json and the workdirs t1, t2, pd. Several (folds, seeds) become one
+            report with their spread.
+        out: folder of the report; an older report is replaced, anything else refused.
+        split: whom to measure, "train", "validation" or "test".
+        trained_on: the manifest the models were trained with, if that of ``runs`` holds new
+            subjects; nobody they learned from may be among them.
+        checkpoint: of each model, "latest" or "best" (on validation subjects).
+        baselines: what to measure beside the models, of
+            :data:`qsr_jax.predictors.baselines.BASELINES`; bicubic is always there.
+        niqe_model: file of a model of natural images (.mat or .npz) for the paper's NIQE; None
+            fits one on routine maps of training subjects.
+        labels: where tissues, regions and lesions come from; None for the truth of simulated
+            subjects.
+        cache: folder that keeps finished subjects for the next time.
+        workers: subjects measured at a time, about 2 GB each; None for 2 where there are 2 cores.
+
+    Raises:
+        LeakageError: a model may know a subject it would be tested on.
+        ValueError: nobody in the split, an unknown baseline, two models of one map, ``out`` holds
+            something else, or what the manifest, the scans or the models have to complain about.
+        WriteError: the disk refused; an older report is still in place.
+    """
+    folder = Path(out)
+    check_target(folder)
+    names = wanted_baselines(baselines)
+    workers = min(2, os.cpu_count() or 1) if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers: {workers}; expected a whole number from 1 on")
+    natural = None if niqe_model is None else load_model(Path(niqe_model))
+    loaded = load_runs(
+        [paths_of([Path(part) for part in run]) for run in runs],
+        split=split,
+        trained_on=None if trained_on is None else Path(trained_on),
+        which=checkpoint,
+    )
+    subjects = [one.subject for one in tested_subjects(loaded)]
+    plan = make_plan(labels or LabelOptions(), subjects)
+    options = MeasureOptions(split=split, baselines=names, natural=natural, labels=plan)
+    kept = ValueCache(None if cache is None else Path(cache))
+    values, shown = measure_subjects(loaded, options, kept, workers=workers)
+    measured = {v.subject for v in values}
+    about = describe(loaded, subjects=measured, split=split, labels=plan.said(subjects))
+    cohort = Cohort(values, folds={run.name: run.where for run in loaded})
+    tables = write_report(folder, cohort=cohort, shown=shown, about=about)
+    return Evaluation(folder, cohort, tables)
+
+
+def wanted_baselines(names: Sequence[str]) -> tuple[str, ...]:
+    """The wanted baselines, bicubic among them, in their usual order.
+
+    Raises:
+        ValueError: one is not known.
+    """
+    wanted = {BICUBIC, *names}
+    unknown = sorted(wanted - set(BASELINES))
+    if unknown:
+        raise ValueError(
+            f"baselines {', '.join(unknown)}: not known; expected of {', '.join(BASELINES)}"
+        )
+    return tuple(name for name in BASELINES if name in wanted)

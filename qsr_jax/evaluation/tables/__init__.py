@@ -1,1 +1,0 @@
-"""From tidy values to tables: rows, how they are computed, worded and saved."""
