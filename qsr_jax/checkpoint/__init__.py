@@ -1,9 +1,10 @@
-"""Checkpoints: the training state, and beside it the generator as a complete document.
+"""Checkpoints: the training state, and beside it the served network as a complete document.
 
 A workdir holds ``latest/<step>/`` (and ``best/<step>/``, chosen on validation subjects) with:
 
-- ``state``: everything training needs to go on (both networks, both optimisers, average, step);
-- ``generator``: parameters and batch statistics alone, all that prediction needs;
+- ``state``: everything training needs to go on (all networks and optimisers, average, step);
+- ``network``: parameters and batch statistics of the one that predicts, all that prediction
+  needs;
 - ``document``: JSON that says what the numbers mean: map, unit, normalisation, grids, config,
   data fingerprint, versions. Without it the weights are not usable, and loading refuses;
 - ``SEAL.json``: size and sha256 of every file, written last and verified before anything is read.
@@ -17,7 +18,7 @@ import logging
 
 from qsr_jax.checkpoint.document import FORMAT_VERSION, REQUIRED
 from qsr_jax.checkpoint.errors import CheckpointError, DamageError
-from qsr_jax.checkpoint.reading import load_document, load_generator
+from qsr_jax.checkpoint.reading import load_document, load_network
 from qsr_jax.checkpoint.seal import sealed_steps
 from qsr_jax.checkpoint.store import BEST, DAMAGED, LATEST, Checkpoints, finishing
 
@@ -36,6 +37,6 @@ __all__ = [
     "DamageError",
     "finishing",
     "load_document",
-    "load_generator",
+    "load_network",
     "sealed_steps",
 ]

@@ -1,4 +1,4 @@
-"""Reading a trained generator: its document first, its weights only when they mean something."""
+"""Reading a trained network: its document first, its weights only when they mean something."""
 
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,8 @@ def load_document(workdir: Path, *, which: str = "latest") -> tuple[int, dict[st
     return step, document
 
 
-def load_generator(workdir: Path, step: int, target: Any, *, which: str = "latest") -> Any:
-    """Reads the generator's variables of one step into the shapes of ``target``.
+def load_network(workdir: Path, step: int, target: Any, *, which: str = "latest") -> Any:
+    """Reads the served network's variables of one step into the shapes of ``target``.
 
     Args:
         workdir: folder given to training.
@@ -61,7 +61,7 @@ def load_generator(workdir: Path, step: int, target: Any, *, which: str = "lates
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), target
     )
-    folder = workdir.absolute() / which / str(step) / "generator"
+    folder = workdir.absolute() / which / str(step) / "network"
     try:
         reader = ocp.StandardCheckpointer(multiprocessing_options=ON_ITS_OWN)
         return reader.restore(folder, abstract)

@@ -53,7 +53,7 @@ class Checkpoints:
         """The newest step, or None; it may be unfinished or damaged, see :meth:`restore`."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: Any, generator: Any, document: Mapping[str, Any]) -> None:
+    def save(self, step: int, state: Any, network: Any, document: Mapping[str, Any]) -> None:
         """Starts saving; returns as soon as the arrays are copied.
 
         Raises:
@@ -61,14 +61,14 @@ class Checkpoints:
                 or the save before it could not be written.
         """
         check_document(document, where=f"checkpoint of step {step}")
-        state, generator = _storable((state, generator))
+        state, network = _storable((state, network))
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state),
-            generator=ocp.args.StandardSave(generator),
+            network=ocp.args.StandardSave(network),
             document=ocp.args.JsonSave(dict(document)),
         )
         self.wait()
-        self._check_space(step, (state, generator))
+        self._check_space(step, (state, network))
         with self._told_as_checkpoint_error():
             saved = self._manager.save(step, args=items)
         if not saved:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, load_generator
+from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, load_network
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.models import build_model
 from qsr_jax.predictors.ensemble import Ensemble
@@ -48,7 +48,7 @@ def load_predictor(workdir: Path, *, which: str = LATEST) -> NetworkPredictor:
         jax.random.key(0),
         jax.ShapeDtypeStruct(_input_shape(task, document["lr_shape"]), jnp.float32),
     )
-    variables = load_generator(workdir, step, target, which=which)
+    variables = load_network(workdir, step, target, which=which)
     labels = "+".join(spec_of(name).label for name in task.names)
     chosen = ", chosen on validation subjects" if which == BEST else ""
     rows, columns = document["lr_shape"]

@@ -9,11 +9,9 @@ it (autocast there), and PyTorch is also tried compiled. Run nothing else meanwh
 """
 
 import argparse
-import dataclasses
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -21,37 +19,48 @@ import numpy as np
 import torch
 import torch_networks
 
-from launch.config.build import build_networks
-from launch.config.page import load_config
-from qsr_jax.maps import MAPS
-from qsr_jax.models.weights import random_vgg19
-from qsr_jax.tasks.crops import prepare
-from qsr_jax.training.compute_options import Computing
+from qsr_jax.models import build_model
+from qsr_jax.models.srgan import Discriminator
+from qsr_jax.models.vgg19 import Vgg19Features, random_vgg19
+from qsr_jax.objectives import Srgan
+from qsr_jax.tasks import SuperResolution
+from qsr_jax.training.compute_options import ComputeOptions
+from qsr_jax.training.experiment import Experiment
+from qsr_jax.training.optimizers import make_optimizers
+from qsr_jax.training.plan import sample_example
 from qsr_jax.training.state import init_state
-from qsr_jax.training.steps import make_step
-from qsr_jax.training.terms import LossWeights
+from qsr_jax.training.step import make_step
 
-PAGE = Path(__file__).parents[2] / "configs/srgan.py"
-SPEC, SIDE = MAPS["t1"], 256
+PAPER, TASK, SIDE = Experiment(), SuperResolution(("t1",), 2), 256
+OPTIMIZERS = make_optimizers(
+    ("generator", "discriminator"), PAPER.optimizer, total_steps=1, warmup_steps=0
+)
 REFERENCE = "torch"
+
+
+def paper_srgan(precision: str) -> Srgan:
+    """The paper's networks and losses, on one device."""
+    dtype = None if precision == "float32" else precision
+    fields = {k: v for k, v in PAPER.model.items() if k != "name"}
+    return Srgan(
+        TASK,
+        build_model("srgan", scale=2, channels=1, precision=precision, **fields),
+        Discriminator(features=PAPER.discriminator.features, dtype=dtype),
+        Vgg19Features(PAPER.vgg.layer, dtype=dtype),
+        PAPER.loss.terms,
+    )
 
 
 class Material:
     """The paper's networks, weights for both sides, and one batch on the device of both."""
 
     def __init__(self, *, batch: int, side: int) -> None:
-        config = load_config(str(PAGE), ["--config.vgg.weights=random"])
-        networks = build_networks(config, scale=2)
-        self.networks = dataclasses.replace(
-            networks,
-            generator=networks.generator.clone(axis_name=None),
-            discriminator=networks.discriminator.clone(axis_name=None),
-        )
-        self.layer, self.features = config.vgg.layer, random_vgg19(0)
+        self.layer, self.features = PAPER.vgg.layer, random_vgg19(0)
+        objective = paper_srgan("float32")
         self.state = jax.device_get(
             jax.jit(
                 lambda: init_state(
-                    jax.random.key(0), self.networks, lr_shape=(32, 32), averaged=False
+                    jax.random.key(0), objective, sample_example(TASK), OPTIMIZERS, averaged=False
                 )
             )()
         )
@@ -65,7 +74,8 @@ class Material:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
 
     def images(self) -> list[torch.Tensor]:
-        made = prepare(self.batch, spec=SPEC, scale=2, crop=0, seed=0, step=jnp.int32(0))
+        example = TASK.whole(self.batch)
+        made = (example.inputs["lr"], example.target)
         images = (torch.from_numpy(np.array(x).transpose(0, 3, 1, 2)) for x in made)
         return [x.to(self.device).contiguous(memory_format=torch.channels_last) for x in images]
 
@@ -77,19 +87,14 @@ EIGEN = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
 def jax_step(
     material: Material, precision: str, *, options: dict | None = None
 ) -> Callable[[], None]:
-    networks = material.networks
     step = make_step(
-        networks,
-        spec=SPEC,
-        weights=LossWeights(mae=1.0, gan=1e-3, vgg=2e-6, gan_reduction="sum"),
+        TASK,
+        paper_srgan(precision),
+        OPTIMIZERS,
         batch_size=len(material.batch["lr"]),
-        crop=0,
-        seed=0,
-        adversarial=True,
-        frozen_norm=False,
         average_decay=0.0,
         axis_name=None,
-        computing=Computing(precision=precision, matmul="default", parts=1, unroll=True),
+        options=ComputeOptions(precision=precision, matmul="default", parts=1, unroll=True),
     )
     compiled = jax.jit(step, donate_argnums=0, compiler_options=options)
     state = jax.tree.map(jnp.array, material.state)
@@ -105,8 +110,8 @@ def jax_step(
 
 def torch_step(material: Material, precision: str, *, compiled: bool) -> Callable[[], None]:
     parts = (
-        torch_networks.generator_from(material.state.generator, 2),
-        torch_networks.discriminator_from(material.state.discriminator),
+        torch_networks.generator_from(material.state.served, 2),
+        torch_networks.discriminator_from(material.state.players["discriminator"].variables),
         torch_networks.vgg_from(material.features, material.layer),
     )
     parts = [part.to(material.device) for part in parts]
@@ -120,17 +125,16 @@ def torch_step(material: Material, precision: str, *, compiled: bool) -> Callabl
 
 
 def jax_predict(material: Material, precision: str) -> Callable[[], None]:
-    computing = Computing(precision=precision, matmul="default", parts=1, unroll=True)
-    generator = computing.applied_to(material.networks).generator
+    generator = paper_srgan(precision).generator
     run = jax.jit(lambda variables, x: generator.apply(variables, x, train=False))
-    variables = jax.device_put(material.state.generator)
-    lr, _ = prepare(material.batch, spec=SPEC, scale=2, crop=0, seed=0, step=jnp.int32(0))
+    variables = jax.device_put(material.state.served)
+    lr = TASK.whole(material.batch).inputs["lr"]
     slices = [lr[i : i + 1] for i in range(len(lr))]
     return lambda: jax.block_until_ready([run(variables, x) for x in slices])
 
 
 def torch_predict(material: Material, precision: str, *, compiled: bool) -> Callable[[], None]:
-    generator = torch_networks.generator_from(material.state.generator, 2).to(material.device)
+    generator = torch_networks.generator_from(material.state.served, 2).to(material.device)
     generator.eval()
     if compiled:
         generator.compile()

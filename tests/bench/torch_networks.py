@@ -120,10 +120,12 @@ def _fill(layer: nn.Conv2d, tree: dict, *, turned: bool = False) -> None:
             layer.bias.copy_(_tensor(tree["bias"]))
 
 
-def _fill_norm(layer: nn.BatchNorm2d, tree: dict, stats: dict) -> None:
+def _fill_norm(layer: nn.BatchNorm2d, tree: dict, stats: dict | None) -> None:
     with torch.no_grad():
         layer.weight.copy_(_tensor(tree["scale"]))
         layer.bias.copy_(_tensor(tree["bias"]))
+        if stats is None:  # a network that only ever works in training
+            return
         layer.running_mean.copy_(_tensor(stats["mean"]))
         layer.running_var.copy_(_tensor(stats["var"]))
 
@@ -147,14 +149,14 @@ def generator_from(variables: dict, scale: int) -> Generator:
 
 def discriminator_from(variables: dict) -> Discriminator:
     """The discriminator of a Flax tree, kernels turned, in channels-last memory."""
-    params, stats = variables["params"], variables["batch_stats"]
+    params = variables["params"]
     depth = sum(name.startswith("Conv") for name in params)
     widths = tuple(params[f"Conv_{i}"]["kernel"].shape[-1] for i in range(depth))
     network = Discriminator(widths)
     for index, layer in enumerate(network.convs):
         _fill(layer, params[f"Conv_{index}"], turned=True)
     for index, layer in enumerate(network.norms):
-        _fill_norm(layer, params[f"BatchNorm_{index}"], stats[f"BatchNorm_{index}"])
+        _fill_norm(layer, params[f"BatchNorm_{index}"], None)
     with torch.no_grad():
         network.dense.weight.copy_(_tensor(params["Dense_0"]["kernel"].T))
         network.dense.bias.copy_(_tensor(params["Dense_0"]["bias"]))

@@ -67,24 +67,24 @@ def damaged_checkpoints(runner: Runner, count: int, rng: np.random.Generator) ->
         yield f"{damage.__name__.strip('_')}: {victim.relative_to(newest)}"
 
 
-PLACES = {
-    "generator": "generator",
-    "discriminator": "discriminator",
-    "generator's gradients": "generator_opt",
-    "discriminator's gradients": "discriminator_opt",
-    "running average": "average",
-    "loss": None,
-}
-"""Where: the field of the state that is spoilt before a step; None: the frozen features."""
+PLACES = (
+    "generator",
+    "discriminator",
+    "generator's gradients",
+    "discriminator's gradients",
+    "running average",
+    "loss",
+)
+"""What is spoilt before a step: variables or optimiser of a role, the average, the features."""
 
 
-def poison(field: str | None, at: int, value: float, pick: int) -> None:
+def poison(where: str, at: int, value: float, pick: int) -> None:
     """Makes training's step ``at`` (from 0) start with one number that is not finite."""
     import jax
 
-    from launch.config import build
+    from qsr_jax.training import run
 
-    whole = build.steps_by_stage
+    whole = run.steps_by_stage
 
     def spoilt_leaf(tree: Any) -> Any:
         leaves, shape = jax.tree.flatten(tree)
@@ -95,6 +95,14 @@ def poison(field: str | None, at: int, value: float, pick: int) -> None:
         leaves[place] = jax.device_put(array, leaves[place].sharding)
         return jax.tree.unflatten(shape, leaves)
 
+    def spoilt(state: Any) -> Any:
+        if where == "running average":
+            return state.replace(average=spoilt_leaf(state.average))
+        role, _, gradients = where.partition("'s ")
+        player, field = state.players[role], "opt" if gradients else "variables"
+        new = player.replace(**{field: spoilt_leaf(getattr(player, field))})
+        return state.replace(players=dict(state.players) | {role: new})
+
     def steps_by_stage(*arguments: Any, **more: Any) -> Callable:
         step_of = whole(*arguments, **more)
 
@@ -102,17 +110,15 @@ def poison(field: str | None, at: int, value: float, pick: int) -> None:
             step = step_of(number)
             if number != at:
                 return step
-            if field is None:
+            if where == "loss":
                 return lambda state, frozen, batch: step(
                     state, frozen | {"conv1_1": spoilt_leaf(frozen["conv1_1"])}, batch
                 )
-            return lambda state, frozen, batch: step(
-                state.replace(**{field: spoilt_leaf(getattr(state, field))}), frozen, batch
-            )
+            return lambda state, frozen, batch: step(spoilt(state), frozen, batch)
 
         return chosen
 
-    build.steps_by_stage = steps_by_stage
+    run.steps_by_stage = steps_by_stage
 
 
 def not_finite(runner: Runner, count: int, rng: np.random.Generator) -> Iterator[str]:
@@ -120,14 +126,14 @@ def not_finite(runner: Runner, count: int, rng: np.random.Generator) -> Iterator
     from qsr_jax.checkpoint import sealed_steps
 
     for trial in range(len(PLACES) * count):
-        where = list(PLACES)[trial % len(PLACES)]
+        where = PLACES[trial % len(PLACES)]
         value = (np.nan, np.inf, -np.inf)[int(rng.integers(3))]
         if where == "loss":
             value = np.nan  # the features' ReLU may turn an infinity into 0, which is no fault
         # The discriminator and the features take part from the adversarial stage on.
         first = 8 if where in ("discriminator", "discriminator's gradients", "loss") else 0
         at, workdir = int(rng.integers(first, STEPS)), runner.home / f"r7-{trial}"
-        spoil = (poison, PLACES[where], at, value, int(rng.integers(1000)))
+        spoil = (poison, where, at, value, int(rng.integers(1000)))
         status, said = runner.run(workdir, spoil=spoil)
         assert status == 1, f"{where} at {at}: status {status}: {said[-2000:]}"
         told = runner.told(said)
@@ -152,8 +158,8 @@ CHANGED = {
     "model.features": 8,
     "model.blocks": 2,
     "discriminator.features": "(4,8)",
-    "loss.gan": 0.01,
-    "loss.gan_reduction": "mean",
+    "loss.terms.gan.weight": 0.01,
+    "loss.terms.gan.reduction": "mean",
     "optimizer.learning_rate": 0.001,
     "optimizer.decay_every": 50,
     "average.decay": 0.5,

@@ -67,7 +67,7 @@ COUNTED = """
 import sys
 import jax
 from pathlib import Path
-from launch.config.compute import use_compile_cache
+from qsr_jax.training.compile_cache import use_compile_cache
 from launch.config.page import load_config
 
 counts = {"cache_hits": 0, "cache_misses": 0}
@@ -78,7 +78,7 @@ def count(event, **_):
         counts[name] += 1
 
 jax.monitoring.register_event_listener(count)
-use_compile_cache(load_config(sys.argv[1], sys.argv[3:]), Path(sys.argv[2]))
+use_compile_cache(load_config(sys.argv[1], sys.argv[3:]).compile.cache_dir, Path(sys.argv[2]))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.jit(lambda x: x * 2.0 + 1.0)(jax.numpy.ones(7)).block_until_ready()
 print(counts["cache_hits"], counts["cache_misses"])

@@ -22,8 +22,8 @@ from qsr_jax.data.dicom import read_series
 from qsr_jax.maps import MAPS
 from qsr_jax.predictors import load_predictor
 from qsr_jax.provenance import software_version
-from qsr_jax.training.best import merit_of
 from qsr_jax.training.metric_log import read_metrics
+from qsr_jax.training.scores import SelectionScore
 from qsr_jax.training.stopping import STOPPED
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +157,7 @@ def test_the_best_is_kept_apart_with_its_scores(trained):
     step, document = load_document(trained / "t1", which=BEST)
     scores = {line["step"]: line for line in read_metrics(trained / "t1", "validation")}
     assert document["validation"]["psnr_db"] == pytest.approx(scores[step]["psnr_db"])
-    merits = {k: merit_of(line) for k, line in scores.items()}
+    merits = {k: SelectionScore.of(line) for k, line in scores.items()}
     assert not any(one.beats(merits[step], bias_percent=2.0) for one in merits.values())
 
 

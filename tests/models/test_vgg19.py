@@ -12,9 +12,9 @@ import safetensors.numpy
 
 from data_tools import convert_vgg19
 from qsr_jax.files.digest import file_sha256
-from qsr_jax.models.vgg19 import Vgg19Features
 from qsr_jax.models.vgg19 import (
     VGG_BLOCKS,
+    Vgg19Features,
     WeightsError,
     check_vgg19,
     load_vgg19,
