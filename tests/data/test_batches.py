@@ -31,6 +31,20 @@ def equal(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
+def test_records_of_other_channels_do_not_fill_a_batch():
+    """One channel would be repeated three times over in silence."""
+
+    class Mixed(Numbers):
+        def __getitem__(self, index):
+            record = super().__getitem__(index)
+            return record | ({"lr": record["lr"].repeat(3, -1)} if index == 1 else {})
+
+    with pytest.raises(ValueError, match=r"lr of record 2 has shape \(2, 2, 1\), of record 1"):
+        load_batch(Mixed(3), np.array([1, 2]))
+    with pytest.raises(ValueError, match=r"lr of record 1 has shape \(2, 2, 3\), of record 0"):
+        load_batch(Mixed(3), np.array([0, 1]))
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_started_at_k_equals_started_at_zero(threads):
     """At every k of three epochs, for a length that no batch divides."""

@@ -1,6 +1,7 @@
 """Regions of interest from a DICOM Segmentation object, laid on the grid of a scan."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -62,7 +63,7 @@ def _dataset(path: Path) -> pydicom.Dataset:
     return dataset
 
 
-def _need(dataset: pydicom.Dataset, keyword: str, path: Path) -> object:
+def _need(dataset: pydicom.Dataset, keyword: str, path: Path) -> Any:
     value = getattr(dataset, keyword, None)
     if value is None:
         raise DicomInputError(path, keyword, "missing")

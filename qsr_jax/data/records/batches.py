@@ -47,7 +47,11 @@ def part_of(ids: np.ndarray, *, part: int, parts: int) -> np.ndarray:
 
 
 def load_batch(records: Records | JointRecords, ids: np.ndarray) -> Batch:
-    """Reads the records ``ids`` as arrays; see :data:`qsr_jax.types.Batch`."""
+    """Reads the records ``ids`` as arrays; see :data:`qsr_jax.types.Batch`.
+
+    Raises:
+        ValueError: a record of another shape than the first: one channel would fill three.
+    """
     images: dict[str, np.ndarray] = {}
     for place, index in enumerate(ids):
         # Copied one by one: holding all records before stacking them halves the speed.
@@ -55,6 +59,11 @@ def load_batch(records: Records | JointRecords, ids: np.ndarray) -> Batch:
         for key in IMAGES:
             if key not in images:
                 images[key] = np.empty((len(ids), *record[key].shape), record[key].dtype)
+            if record[key].shape != images[key].shape[1:]:
+                raise ValueError(
+                    f"{key} of record {index} has shape {record[key].shape}, of record {ids[0]} "
+                    f"{images[key].shape[1:]}; expected records of one shape"
+                )
             images[key][place] = record[key]
     return {**images, "sample_id": np.asarray(ids, np.int32)}
 
