@@ -5,6 +5,7 @@ pair carries its numbers and a verdict; "flagged" means that a person should loo
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -59,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="BIDS data set, sub-*/anat/*_acq-fast_T1map.nii.gz and so on, units in side-cars",
     )
+    _add_split(add)
+    _add_rules(add)
+    return parser
+
+
+def _add_split(add: Callable[..., argparse.Action]) -> None:
     add("--out", type=Path, required=True, metavar="FILE", help="manifest (json) to write")
     add("--test-fraction", type=float, default=0.24, help="fraction of all subjects that test")
     add("--validation-fraction", type=float, default=0.0, help="fraction set aside for validation")
@@ -78,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="secret that turns PatientIDs into hashes; made beside the manifest when missing",
     )
+
+
+def _add_rules(add: Callable[..., argparse.Action]) -> None:
     add(
         "--protocols",
         type=Path,
@@ -91,7 +101,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER:RULE",
         help="use this subject although the rule refuses it; kept in the manifest; may be repeated",
     )
-    return parser
 
 
 def _pair(args: argparse.Namespace) -> Manifest:

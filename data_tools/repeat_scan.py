@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_tools.cohort_settings import PATIENT, CohortSettings
+from data_tools.cohort_settings import CohortSettings
 from data_tools.simulate_cohort import SETTINGS
-from data_tools.write_simulated_subject import write_scan
+from data_tools.write_simulated_subject import number_of, phantom_of, write_scan
 from qsr_jax.cli import program
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.studies.truth import MAP_FILES
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
-from qsr_jax.phantom.phantom import Phantom, draw_phantom
+from qsr_jax.phantom.phantom import Phantom
 from qsr_jax.phantom.slices import properties
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.physics.scanner import Scanner
@@ -100,19 +100,10 @@ def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
         ValueError: the subject is not whom this version draws.
         OSError: a folder could not be written.
     """
-    number = int(participant.removeprefix("sub-"))
+    number = number_of(participant)
     routine, fast = cohort.protocols(number)
     geometry, _ = geometries(routine, fast, cohort.alignment)
-    anatomy, _ = np.random.default_rng([cohort.seed, number]).spawn(2)
-    patient = cohort.groups()[participant] == PATIENT
-    phantom = draw_phantom(
-        anatomy,
-        cohort.anatomy_of(number),
-        geometry,
-        patient=patient,
-        plan=cohort.plan() if patient else None,
-        labeller=cohort.labeller()[0],
-    )
+    phantom = phantom_of(cohort, participant, geometry)
     _check_same(home, phantom)
     scans = scan(
         np.random.default_rng([cohort.seed, number, SECOND]),

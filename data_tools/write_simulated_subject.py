@@ -38,22 +38,12 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
         ValueError: a setting of the cohort is out of its range.
         OSError: the folder could not be written; nothing is left at ``out``.
     """
-    group = cohort.groups()[participant]
-    number = int(participant.removeprefix("sub-"))
+    number = number_of(participant)
     routine, fast = cohort.protocols(number)
     grids = dict(zip((routine, fast), geometries(routine, fast, cohort.alignment), strict=True))
-    anatomy, scanner = np.random.default_rng([cohort.seed, number]).spawn(2)
-    labeller, regions_from = cohort.labeller()
-    phantom = draw_phantom(
-        anatomy,
-        cohort.anatomy_of(number),
-        grids[routine],
-        patient=group == PATIENT,
-        plan=cohort.plan() if group == PATIENT else None,
-        labeller=labeller,
-    )
+    phantom = phantom_of(cohort, participant, grids[routine])
     scans = scan(
-        scanner,
+        _generators(cohort, number)[1],
         phantom,
         grids,
         snr=cohort.snr,
@@ -64,22 +54,49 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
 
     uid_seed = cohort.uid_seed(number)
     head = cohort.head_of(number)
+    about = {
+        "study_uid": make_uid(f"{uid_seed}/study"),
+        "group": cohort.groups()[participant],
+        "seed": cohort.seed,
+        "grid_alignment": cohort.alignment,
+        "protocol": cohort.protocol,
+        "snr": cohort.snr,
+        "anatomy": head.name if head else "MNI152 templates",
+        "regions_from": cohort.labeller()[1],
+        "traits": phantom.traits,
+    }
     with staged_folder(out) as folder:
         for protocol, geometry in grids.items():
             maps = scans.scans[protocol.name]
             write_scan(folder, maps, geometry, protocol, number, uid_seed)
-        about = {
-            "study_uid": make_uid(f"{uid_seed}/study"),
-            "group": group,
-            "seed": cohort.seed,
-            "grid_alignment": cohort.alignment,
-            "protocol": cohort.protocol,
-            "snr": cohort.snr,
-            "anatomy": head.name if head else "MNI152 templates",
-            "regions_from": regions_from,
-            "traits": phantom.traits,
-        }
         _write_truth(folder / "truth", scans, phantom, about)
+
+
+def number_of(participant: str) -> int:
+    """Of a participant such as "sub-007"."""
+    return int(participant.removeprefix("sub-"))
+
+
+def _generators(cohort: CohortSettings, number: int) -> list[np.random.Generator]:
+    """What draws a subject, and what draws the noise of its scans."""
+    return np.random.default_rng([cohort.seed, number]).spawn(2)
+
+
+def phantom_of(cohort: CohortSettings, participant: str, geometry: Geometry) -> Phantom:
+    """Draws one subject of a cohort on the routine grid, a pure function of both.
+
+    Raises:
+        ValueError: a setting of the cohort is out of its range.
+    """
+    number, patient = number_of(participant), cohort.groups()[participant] == PATIENT
+    return draw_phantom(
+        _generators(cohort, number)[0],
+        cohort.anatomy_of(number),
+        geometry,
+        patient=patient,
+        plan=cohort.plan() if patient else None,
+        labeller=cohort.labeller()[0],
+    )
 
 
 def write_scan(

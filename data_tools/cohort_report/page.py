@@ -12,8 +12,6 @@ from markupsafe import Markup
 from data_tools.cohort_report import figures
 from data_tools.cohort_report.numbers import (
     FAST,
-    ROUTINE,
-    TISSUES,
     SimulatedSubject,
     Sums,
     edges_of,
@@ -21,16 +19,22 @@ from data_tools.cohort_report.numbers import (
     methods_of,
     noise_map,
 )
+from data_tools.cohort_report.tables import (
+    PSF_POINTS,
+    WHITE_T2_MS,
+    calibration_table,
+    checks,
+    lesion_row,
+    noise_rows,
+    resolution_rows,
+    subject_table,
+    tissue_rows,
+)
 from qsr_jax import __version__
 from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
-from qsr_jax.phantom.tissue_values import TISSUES as TISSUE_VALUES
-from qsr_jax.physics.echo_train import full_width_mm, point_spread
+from qsr_jax.physics.echo_train import point_spread
 from qsr_jax.physics.mdme_protocol import Protocol
-from qsr_jax.simulate.acquisition import image_noise
-
-LEAST_DICE = 0.95
-PSF_POINTS = 4096
 
 
 def render(context: Mapping[str, Any]) -> str:
@@ -55,14 +59,12 @@ def context_of(
         name: of the cohort.
         settings: cohort.json.
         examples: a healthy subject and, if there is one, a patient.
-        subjects: name, group and traits of everybody who was measured.
+        subjects: name, group and traits of all who were measured.
         sums: what was added up over them.
         protocols: (routine, fast).
         calibration: calibration.json, or None.
     """
     methods = list(sums.counts["t1"])
-    tissue = _tissue_rows(sums, methods)
-    traits = sorted({key for _, _, mine in subjects for key in mine})
     return {
         "name": name,
         "healthy": settings["subjects"],
@@ -70,35 +72,24 @@ def context_of(
         "shown": len(subjects),
         "anatomy": settings["anatomy"] if isinstance(settings["anatomy"], str) else "label maps",
         "regions_from": settings["regions_from"],
-        "checks": _checks(sums),
+        "checks": checks(sums),
         "checks_note": "Means over all voxels that are mostly this tissue; the paper's come from a "
         "segmentation (SPM). Nothing is adjusted to pass.",
         "slices": [picture for subject in examples for picture in _slices(subject)],
         "histograms": _svg(_histograms(sums)),
         "methods": methods,
-        "tissue": tissue,
-        "calibration": calibration and [_calibration_row(row) for row in calibration["rows"]],
-        "calibration_note": calibration
-        and f"{len(calibration['subjects'])} subjects; labels eroded by "
-        f"{calibration['erode_px']} px.",
+        "tissue": tissue_rows(sums, methods),
         "fields": list(_fields(examples[0])),
         "maps": [f"{spec.label} ({spec.unit})" for spec in MAPS.values()],
-        "noise": _noise_rows(sums),
+        "noise": noise_rows(sums),
         "spreads": _svg(_spreads(protocols)),
-        "resolution": _resolution(protocols, settings["snr"]),
-        "lesions": [_lesion_row(row, methods) for row in sums.lesions],
+        "resolution": resolution_rows(protocols, settings["snr"]),
+        "lesions": [lesion_row(row, methods) for row in sums.lesions],
         "lesion_methods": methods,
         "parameters": list(flat(settings).items()),
-        "traits": traits,
-        "subjects": [
-            {
-                "name": who,
-                "group": group,
-                "traits": [f"{mine[key]:.3g}" if key in mine else "–" for key in traits],
-            }
-            for who, group, mine in subjects
-        ],
         "version": __version__,
+        **calibration_table(calibration),
+        **subject_table(subjects),
     }
 
 
@@ -110,33 +101,6 @@ def _image(png: bytes) -> Markup:
 def _svg(svg: bytes) -> Markup:
     text = base64.b64encode(svg).decode()
     return Markup('<img alt="" src="data:image/svg+xml;base64,{}">').format(text)
-
-
-def _checks(sums: Sums) -> list[dict[str, Any]]:
-    """Few lines that say whether to trust the data."""
-    rows = []
-    for (tissue, name), paper in TABLE_1.items():
-        mine = sums.means.get((tissue, name, ROUTINE))
-        if mine is not None:
-            mean, unit = float(np.mean(mine)), MAPS[name].unit
-            rows.append(
-                {
-                    "what": f"{tissue} {MAPS[name].label} of the routine scan",
-                    "found": f"{mean:.1f} {unit}",
-                    "expected": f"{paper.routine.mean:.1f} ± {paper.routine.sd:.1f} {unit}",
-                    "holds": abs(mean - paper.routine.mean) <= paper.routine.sd,
-                }
-            )
-    least = min(sums.dice)
-    rows.append(
-        {
-            "what": "brain mask told from the routine maps against the true brain, least Dice",
-            "found": f"{least:.3f}",
-            "expected": f"≥ {LEAST_DICE}",
-            "holds": least >= LEAST_DICE,
-        }
-    )
-    return rows
 
 
 def _slices(subject: SimulatedSubject) -> list[dict[str, Any]]:
@@ -181,45 +145,6 @@ def _histograms(sums: Sums) -> bytes:
     return figures.draw_histograms(counts, marks)
 
 
-def _tissue_rows(sums: Sums, methods: Sequence[str]) -> list[dict[str, Any]]:
-    rows = []
-    for tissue in TISSUES.values():
-        for name, spec in MAPS.items():
-            if (tissue, name, ROUTINE) not in sums.means:
-                continue
-            mine = {m: np.array(sums.means[tissue, name, m]) for m in methods}
-            paper = TABLE_1.get((tissue, name))
-            change = 100 * (mine[FAST] / mine[ROUTINE] - 1).mean()
-            theirs = paper and 100 * (paper.fast.mean / paper.routine.mean - 1)
-            rows.append(
-                {
-                    "tissue": tissue,
-                    "map": f"{spec.label} ({spec.unit})",
-                    "ours": [_mean_sd(mine[m]) for m in methods],
-                    "paper": f"{paper.routine.mean:.1f} ({paper.routine.sd:.1f})" if paper else "–",
-                    "difference": f"{change:+.1f} %",
-                    "paper_difference": f"{theirs:+.1f} %" if paper else "–",
-                }
-            )
-    return rows
-
-
-def _mean_sd(values: np.ndarray) -> str:
-    return f"{values.mean():.1f}" + (f" ({values.std(ddof=1):.1f})" if len(values) > 1 else "")
-
-
-def _calibration_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "quantity": row["quantity"],
-        "place": f"{row['tissue']} {MAPS[row['map']].label}",
-        "paper": f"{row['paper']:.2f} {row['unit']}",
-        "ours": f"{row['ours']:.2f} {row['unit']}",
-        "residue": f"{row['residue']:+.2f}",
-        "reach": f"{row['reach']:.2f}",
-        "reached": row["reached"],
-    }
-
-
 def _fields(subject: SimulatedSubject) -> list[dict[str, Any]]:
     """Noise of the routine maps and g-factors of both scans in the middle slice."""
     index = len(subject.truth.tissue) // 2
@@ -242,51 +167,12 @@ def _fields(subject: SimulatedSubject) -> list[dict[str, Any]]:
     return found
 
 
-def _noise_rows(sums: Sums) -> list[dict[str, Any]]:
-    return [
-        {
-            "tissue": tissue,
-            "noise": [f"{np.mean(sums.noise[tissue, name]):.2f}" for name in MAPS],
-        }
-        for tissue in TISSUES.values()
-        if (tissue, "t1") in sums.noise
-    ]
-
-
 def _spreads(protocols: tuple[Protocol, Protocol]) -> bytes:
-    t2_ms = TISSUE_VALUES["white"].mean[1]
     panels = {
         f"echo {echo + 1}, TE {protocols[0].te_ms[echo]:g} ms": {
-            one.name: point_spread(one, t2_ms, echo=echo, points=PSF_POINTS) for one in protocols
+            one.name: point_spread(one, WHITE_T2_MS, echo=echo, points=PSF_POINTS)
+            for one in protocols
         }
         for echo in (0, 1)
     }
     return figures.draw_spreads(panels)
-
-
-def _resolution(protocols: tuple[Protocol, Protocol], snr: float) -> list[dict[str, str]]:
-    t2_ms = TISSUE_VALUES["white"].mean[1]
-    unit = image_noise(1.0, protocols[0])
-    rows = []
-    for one in protocols:
-        widths = [
-            full_width_mm(*point_spread(one, t2_ms, echo=echo, points=PSF_POINTS))
-            for echo in (0, 1)
-        ]
-        acquired = " × ".join(f"{one.fov_mm / n:.2f}" for n in one.matrix)
-        rows.append(
-            {
-                "scan": one.name,
-                "acquired": acquired,
-                "reconstructed": f"{one.pixel_mm:.2f}",
-                "width": " · ".join(f"{width:.2f}" for width in widths),
-                "snr": f"{snr * unit / image_noise(1.0, one):.1f}",
-            }
-        )
-    return rows
-
-
-def _lesion_row(row: Mapping[str, Any], methods: Sequence[str]) -> dict[str, Any]:
-    values = [row.get(method) for method in methods]
-    contrast = ["–" if value is None else f"{value:+.0f}" for value in values]
-    return {**{key: row[key] for key in ("subject", "kind", "voxels")}, "contrast": contrast}

@@ -1,4 +1,4 @@
-"""Nothing of a subject passes: words planted in every corner are gone, and the series still pair."""
+"""Nothing of a subject passes: words planted in every corner are gone, and series still pair."""
 
 import json
 import shutil
@@ -30,8 +30,10 @@ def planted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clean(planted):
-    out = planted.with_name("clean")
-    deidentify.main(["--input", str(planted), "--output", str(out)])
+    out, salt = planted.with_name("clean"), planted.with_name("salt")
+    # With a salt drawn anew, digits of a date turn up in a new UID now and then.
+    salt.write_text(32 * "5a" + "\n")
+    deidentify.main(["--input", str(planted), "--output", str(out), "--salt-file", str(salt)])
     return out
 
 
