@@ -1,0 +1,52 @@
+"""The examples run as they stand, at a small size."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def run(name: str, folder: Path, **sizes: str) -> str:
+    """What an example prints in a folder of its own."""
+    own = {f"QSR_EXAMPLE_{key.upper()}": value for key, value in sizes.items()}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(ROOT / "examples" / name)],
+        cwd=folder,
+        env=os.environ | own | {"PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_from_a_cohort_to_a_report(tiny_cohort, tmp_path):
+    said = run("from_cohort_to_report.py", tmp_path, data=str(tiny_cohort), steps="4")
+    assert "step 4 of 4" in said
+    folder = tmp_path / "from_cohort_to_report"
+    assert list((folder / "predicted").glob("sub-*/*.dcm"))
+    assert (folder / "report" / "index.html").is_file()
+    assert said.rstrip().endswith("report/index.html")
+    assert "T1" in said.split("step 4 of 4")[1]
+
+
+def test_agreement_of_my_values(tmp_path):
+    said = run("agreement_of_my_values.py", tmp_path, resamples="100")
+    folder = tmp_path / "agreement_of_my_values" / "agreement"
+    assert len(list(folder.glob("*.png"))) == 6
+    (line,) = [x for x in said.splitlines() if x.startswith("t1 white matter: bias")]
+    low, high = line.split("(")[1].split(")")[0].split(" to ")
+    assert float(low) < 12.0 < float(high), "what was put in comes out"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_an_example_is_a_notebook_in_percent_format(path):
+    cells = path.read_text("utf-8").split("# %%")[1:]
+    assert cells[0].startswith(" [markdown]\n# # ")
+    assert all(cell.startswith((" [markdown]\n# ", "\n")) for cell in cells)
+    assert path.name in Path(__file__).read_text("utf-8"), "an example that no test runs"
