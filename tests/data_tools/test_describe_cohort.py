@@ -49,28 +49,6 @@ def test_a_page_that_fetches_is_told(tag):
     assert references_of("<p>http://words are fine</p>") == set()
 
 
-class Page(HTMLParser):
-    """What a page loads or links to, and what a reader sees of it; pictures are left aside."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.links, self.tags, self.words, self.styles = [], [], "", ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        for name, value in attributes:
-            if name.split(":")[-1] in ("src", "href", "srcset", "action", "data", "poster"):
-                self.links.append(value)
-            if name == "style":
-                self.styles += value
-
-    def handle_data(self, text):
-        if self.tags and self.tags[-1] == "style":
-            self.styles += text
-        self.words += text
-
-
 def test_the_page_stands_alone(tiny_cohort, tmp_path):
     cohort = tiny_cohort / "cohort"
     row = {"quantity": "routine mean", "tissue": "GM", "map": "t1", "unit": "ms", "paper": 1232.65,
