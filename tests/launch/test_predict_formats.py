@@ -1,6 +1,7 @@
 """The formats that predict can write: classic series, Parametric Maps, a BIDS derivative."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,3 +78,12 @@ def test_a_spread_that_nobody_knows_is_told(monkeypatch, scan, tmp_path):
     with pytest.raises(SystemExit, match=r"srgan T1.*knows no standard deviation.*--ensemble"):
         run(monkeypatch, scan, tmp_path / "d", "--std")
     assert not (tmp_path / "d").exists()
+
+
+def test_compiled_programs_are_kept_where_asked(monkeypatch, scan, tmp_path):
+    """As training keeps them: beside the first workdir unless told otherwise."""
+    asked = []
+    monkeypatch.setattr(predict, "use_compile_cache", lambda *words: asked.append(words))
+    run(monkeypatch, scan, tmp_path / "d")
+    run(monkeypatch, scan, tmp_path / "e", "--compile-cache", "none")
+    assert asked == [("auto", Path("a")), ("none", Path("a"))]
