@@ -2,4 +2,5 @@
 
 from launch.bench.door import main
 
-main()
+if __name__ == "__main__":
+    main()

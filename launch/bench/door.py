@@ -10,12 +10,14 @@ predict: one 256 x 256 slice through the config's network; then one whole brain 
          maps) from DICOM to DICOM, in a fresh folder.
 ingest:  DICOM studies read by the strict reader, beside a loop that checks nothing.
 simulate: one subject drawn and scanned with both protocols.
+metrics: the image metrics of a whole test cohort (--subjects, --side, --workers).
 
 Compile time stands apart from steady state; times are medians with their quartiles. Times of two
 runs compare only on the same quiet machine.
 """
 
 import argparse
+import dataclasses
 import json
 import resource
 import tempfile
@@ -27,72 +29,113 @@ from typing import Any
 import jax
 import numpy as np
 
-from launch.bench import data, material, prediction, training
+from launch.bench import data, material, metrics, prediction, training
 from launch.config.build import experiment_of
 from launch.config.page import add_config_argument, parse_with_config
 from qsr_jax.cli import program
 from qsr_jax.training.experiment import Experiment
 
+PAGE = "srgan"
+"""Shipped page that is measured where none is given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What the flags say beside the page.
+
+    Attributes:
+        repeats: timed repetitions.
+        data_dir: records to read, or None.
+        subjects: of the cohort whose metrics are timed.
+        side: pixels of a side of its slices.
+        workers: subjects at a time.
+    """
+
+    repeats: int
+    data_dir: Path | None
+    subjects: int
+    side: int
+    workers: int
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.bench --help``."""
-    parser = argparse.ArgumentParser(
-        prog=program("launch.bench"),
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_config_argument(parser)
-    parser.add_argument("--what", required=True, choices=tuple(BENCHES), help="what to measure")
-    parser.add_argument("--repeats", type=int, default=10, help="timed repetitions (default 10)")
-    parser.add_argument("--data_dir", type=Path, help="records to read (input only)")
+    parser = _parser()
     try:
         arguments, config = parse_with_config(parser, argv)
         if arguments.data_dir is not None and arguments.what != "input":
             parser.error("--data_dir belongs to --what input")
-        experiment = experiment_of(config)
-        for row in BENCHES[arguments.what](experiment, arguments.repeats, arguments.data_dir):
+        asked = Asked(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(Asked)})
+        for row in BENCHES[arguments.what](experiment_of(config), asked):
             print(json.dumps(_hardware() | row), flush=True)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
 
 
-def bench_step(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program("launch.bench"),
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config_argument(parser, default=PAGE)
+    add = parser.add_argument
+    add("--what", required=True, choices=tuple(BENCHES), help="what to measure")
+    add("--repeats", type=int, default=10, help="timed repetitions (default 10)")
+    add("--data_dir", type=Path, help="records to read (input only)")
+    cohort = parser.add_argument_group("metrics only")
+    for name, default, said in (
+        ("subjects", metrics.SUBJECTS, "how many subjects"),
+        ("side", metrics.SIDE, "pixels of a side of a slice"),
+        ("workers", metrics.WORKERS, "subjects at a time"),
+    ):
+        said = f"{said} (default {default})"
+        cohort.add_argument(f"--{name}", type=int, default=default, help=said)
+    return parser
+
+
+def bench_step(experiment: Experiment, asked: Asked) -> Iterator[dict]:
     """One call of the compiled step, per stage."""
-    yield from training.step(experiment, repeats, _timed)
+    yield from training.step(experiment, asked.repeats, _timed)
 
 
-def bench_memory(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
+def bench_memory(experiment: Experiment, asked: Asked) -> Iterator[dict]:
     """What the compiler says a step needs."""
-    yield from training.memory(experiment, repeats, _timed)
+    yield from training.memory(experiment, asked.repeats, _timed)
 
 
-def bench_save(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
+def bench_save(experiment: Experiment, asked: Asked) -> Iterator[dict]:
     """One checkpoint of the training state."""
-    yield from training.save(experiment, repeats, _timed)
+    yield from training.save(experiment, asked.repeats, _timed)
 
 
-def bench_input(experiment: Experiment, repeats: int, data_dir: Path | None) -> Iterator[dict]:
+def bench_input(experiment: Experiment, asked: Asked) -> Iterator[dict]:
     """Pairs per second through the reader that training uses, and of bare arrays."""
     with tempfile.TemporaryDirectory() as folder:
-        if data_dir is None:
-            data_dir = material.records(Path(folder))
-        yield from data.reading(experiment, repeats, data_dir, Path(folder), _timed)
+        scratch = Path(folder)
+        data_dir = asked.data_dir or material.records(scratch)
+        yield from data.reading(experiment, asked.repeats, data_dir, scratch, _timed)
 
 
-def bench_ingest(_: Experiment, repeats: int, __: Path | None) -> Iterator[dict]:
+def bench_ingest(_: Experiment, asked: Asked) -> Iterator[dict]:
     """Studies per minute from DICOM, beside a loop that checks nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        yield from data.ingest(Path(folder), repeats)
+        yield from data.ingest(Path(folder), asked.repeats)
 
 
-def bench_simulate(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
+def bench_simulate(experiment: Experiment, asked: Asked) -> Iterator[dict]:
     """One simulated subject, both scans."""
-    yield from data.simulate(experiment, repeats, _timed)
+    yield from data.simulate(experiment, asked.repeats, _timed)
 
 
-def bench_predict(experiment: Experiment, repeats: int, _: Path | None) -> Iterator[dict]:
+def bench_predict(experiment: Experiment, asked: Asked) -> Iterator[dict]:
     """One slice through the network; one brain from DICOM to DICOM."""
-    yield from prediction.of_experiment(experiment, repeats, _timed)
+    yield from prediction.of_experiment(experiment, asked.repeats, _timed)
+
+
+def bench_metrics(_: Experiment, asked: Asked) -> Iterator[dict]:
+    """Image metrics of a whole cohort."""
+    yield metrics.bench(asked.subjects, asked.side, asked.workers)
 
 
 BENCHES = {
@@ -103,6 +146,7 @@ BENCHES = {
     "predict": bench_predict,
     "ingest": bench_ingest,
     "simulate": bench_simulate,
+    "metrics": bench_metrics,
 }
 
 

@@ -2,23 +2,17 @@
 
 A made-up brain in each of 38 subjects, 24 slices of 512 x 512, T1, T2 and PD: the metrics of the
 report for one method (errors, PSNR, SSIM, edge sharpness inside the brain; errors, PSNR and SSIM of
-the frame; NIQE; noise) against one reference. Prints one line of JSON. The first subject compiles
-and is not counted.
+the frame; NIQE; noise) against one reference. The first subject compiles and is not counted.
 """
 
-import argparse
-import json
 import os
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import jax
 import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
-from qsr_jax.cli import program
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import ROUTINE
 from qsr_jax.evaluation.measure.image_quality import image_fields
@@ -28,26 +22,12 @@ from qsr_jax.evaluation.values import TRAINED
 from qsr_jax.maps import MAPS
 from qsr_jax.types import CORNER, Geometry, Prediction, Volume
 
-SLICES, SIDE = 24, 512
+SUBJECTS, SLICES, SIDE, WORKERS = 38, 24, 512, 2
+"""The paper's test cohort on its routine grid; subjects at a time."""
+LEAST_SIDE = 256
+"""Pixels of a side of a slice; with fewer, NIQE finds too few blocks."""
 LEVELS = {spec.name: spec.tissue_levels for spec in MAPS.values()}
 """White and grey matter, ms and percent; what stands here does not change the time."""
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """The door: ``python -m launch.bench.metrics --help``."""
-    parser = argparse.ArgumentParser(
-        prog=program("launch.bench.metrics"),
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--subjects", type=int, default=38, help="how many subjects")
-    parser.add_argument("--side", type=int, default=SIDE, help="pixels of a side of a slice")
-    parser.add_argument("--workers", type=int, default=2, help="subjects at a time")
-    arguments = parser.parse_args(argv)
-    for name in ("subjects", "side", "workers"):
-        if getattr(arguments, name) < (256 if name == "side" else 1):
-            parser.error(f"--{name} {getattr(arguments, name)} is too small")
-    print(json.dumps(bench(arguments.subjects, arguments.side, arguments.workers)))
 
 
 def bench(subjects: int, side: int, workers: int) -> dict[str, float | int | str]:
@@ -55,9 +35,17 @@ def bench(subjects: int, side: int, workers: int) -> dict[str, float | int | str
 
     Args:
         subjects: how many.
-        side: pixels, 256 or more, or NIQE finds too few blocks.
+        side: pixels of a side of a slice.
         workers: subjects at a time.
+
+    Raises:
+        ValueError: no subject, no worker, or a side below :data:`LEAST_SIDE`.
     """
+    for name, value, least in (
+        ("subjects", subjects, 1), ("side", side, LEAST_SIDE), ("workers", workers, 1)
+    ):  # fmt: skip
+        if value < least:
+            raise ValueError(f"--{name} must be at least {least}; got {value}")
     case, made = make_subject(side)
     models = fit_models([case.routine])
     sources = {TRAINED: made.mean, ROUTINE: case.routine.maps}
@@ -84,7 +72,6 @@ def bench(subjects: int, side: int, workers: int) -> dict[str, float | int | str
         "cpu_seconds": round(time.process_time() - cpu, 2),
         "workers": workers,
         "cores": os.cpu_count() or 1,
-        "device": jax.devices()[0].device_kind,
     }
 
 
@@ -108,7 +95,3 @@ def make_subject(side: int) -> tuple[Case, Prediction]:
     volume = Volume(routine, tuple(MAPS), geometry, mask=mask)
     case = Case("made-up", "healthy", CORNER, volume, volume, None)
     return case, Prediction(made, None, tuple(MAPS), geometry)
-
-
-if __name__ == "__main__":
-    main()

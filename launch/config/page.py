@@ -16,11 +16,17 @@ class ConfigError(ValueError):
     """A config file or an override is not what the page of defaults allows."""
 
 
-def add_config_argument(parser: argparse.ArgumentParser) -> None:
-    """Declares ``--config``; overrides stay for :func:`parse_with_config`."""
+def add_config_argument(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """Declares ``--config``; overrides stay for :func:`parse_with_config`.
+
+    Args:
+        parser: of the door.
+        default: page where none is given; without one, it has to be.
+    """
     parser.add_argument(
         "--config",
-        required=True,
+        required=default is None,
+        default=default,
         metavar="PAGE",
         help=f"page of the experiment: a file, or one of {', '.join(shipped_pages())}; override "
         "a value with --config.key=value, for example --config.map=t2",
