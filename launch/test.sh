@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the test extra and runs the whole suite, on as many as 4 cores. Extra arguments go to pytest:
+# Installs the test extra and runs the whole suite, on as many as 4 cores: tests, the examples in
+# docstrings, types (mypy), lint (ruff), the site and the wheel. Extra arguments go to pytest:
 #   bash launch/test.sh tests/physics -k signal
 set -euo pipefail
 cd "$(dirname "$0")/.."
