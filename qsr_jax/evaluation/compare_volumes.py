@@ -4,6 +4,7 @@ import dataclasses
 import math
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.data.dicom import read_series
@@ -149,7 +150,9 @@ def compare(
 
 def _range_of(given: float | str | None, name: str | None) -> float:
     """L in the unit of the map; raises ValueError where that is not known."""
-    if given is None or given == PAPER_RANGE:
+    if given is None or isinstance(given, str):
+        if given not in (None, PAPER_RANGE):
+            raise ValueError(f"data range {given!r}; expected a number or {PAPER_RANGE!r}")
         if name is None:
             raise ValueError("PSNR and SSIM need a range: give --data-range or --map")
         return (BRAIN if given is None else PAPER).data_range(spec_of(name))
@@ -255,8 +258,9 @@ def _resolution_rows(test: Image, reference: Image, mask: np.ndarray) -> list[Me
     """Period in mm, within the slices; NaN where a slice has no mask or no detail."""
     spacing_mm = np.linalg.norm(reference.affine[:3, 1:3], axis=0)
     there = np.flatnonzero(mask.any((1, 2)))
-    pair = (image.values[there][..., None] for image in (test, reference))
-    sums = ring_sums(*pair, mask[there], spacing_mm=tuple(spacing_mm.tolist()))
+    first, second = (image.values[there][..., None] for image in (test, reference))
+    down, across = spacing_mm.tolist()
+    sums = ring_sums(first, second, mask[there], spacing_mm=(down, across))
     with np.errstate(invalid="ignore", divide="ignore"):  # a constant slice has no detail
         curves = sums.transfer(), sums.correlation()
     rows = []
@@ -280,5 +284,5 @@ def _niqe_rows(
     return [
         MetricRow(f"niqe_{who}", f"{who}: {text}", "", tuple(niqe(grey, mask, model).tolist()))
         for who, image in (("test", test), ("reference", reference))
-        for grey in [to_grey(image.values, grey_max=grey_max)]
+        for grey in [np.asarray(to_grey(jnp.asarray(image.values), grey_max=grey_max))]
     ]

@@ -10,6 +10,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from qsr_jax.anatomy.label_subject import SubjectLabels, find_anatomy
 from qsr_jax.anatomy.optional_dependency import needs_atlas_extra
 from qsr_jax.anatomy.region_sources import AtlasFiles, GeometricRegions, RegionSource
@@ -51,6 +53,10 @@ class AtlasSource:
     sha256: str
 
 
+Drawn = tuple[np.ndarray, Mapping[int, str]]
+"""(z, y, x) numbers of lesions, and number to kind or name."""
+
+
 @dataclasses.dataclass(frozen=True)
 class LabelPlan:
     """What the tables of an evaluation take labels from.
@@ -67,7 +73,7 @@ class LabelPlan:
     rois: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     erode_pixels: int = 0
 
-    def parts(self, subject: Subject) -> list:
+    def parts(self, subject: Subject) -> list[object]:
         """What a subject's labels depend on, as JSON can say it."""
         drawn = self._drawing(subject)
         digest = "" if drawn is None else hashlib.sha256(drawn.read_bytes()).hexdigest()
@@ -82,25 +88,29 @@ class LabelPlan:
             ``regions="truth"``.
 
         Raises:
-            ValueError: see :mod:`qsr_jax.evaluation.regions`; a drawing that does not fit.
+            ValueError: see :func:`qsr_jax.anatomy.label_subject.find_anatomy`; a drawing that does
+                not fit.
         """
         anatomy = self._anatomy(case)
         drawing = self._drawing(subject)
-        drawn = None if drawing is None else read_rois(drawing, case.routine.geometry)
-        said = "" if drawing is None else f"voxels drawn in {drawing.name}"
-        if drawn is None and case.truth is not None:
+        drawn: Drawn | None = None
+        said = ""
+        if drawing is not None:
+            drawn = read_rois(drawing, case.routine.geometry)
+            said = f"voxels drawn in {drawing.name}"
+        elif case.truth is not None:
             drawn, said = (case.truth.lesions, case.truth.lesion_kinds), "voxels of the true label"
         whole = None
         if anatomy is not None:
             whole = found_labels(anatomy, drawn, erode_pixels=0, lesions_said=said)
-        if self.regions == ATLAS:
-            pixels = self.erode_pixels
-            return found_labels(anatomy, drawn, erode_pixels=pixels, lesions_said=said), whole
+            if self.regions == ATLAS:
+                pixels = self.erode_pixels
+                return found_labels(anatomy, drawn, erode_pixels=pixels, lesions_said=said), whole
         if self.regions == TRUTH and case.truth is not None:
             labels = true_labels(case.truth, erode_pixels=self.erode_pixels)
         else:
             labels = no_labels(case.routine.geometry.shape)
-        if drawing is not None:
+        if drawing is not None and drawn is not None:
             lesions, kinds = drawn
             labels = dataclasses.replace(
                 labels, lesions=lesions, lesion_kinds=kinds, lesions_said=said

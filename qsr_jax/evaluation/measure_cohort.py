@@ -101,8 +101,8 @@ def measure_subjects(
             cache.put(key, values)
             return values
 
-        found = pool.map(values_of, tested, keys)
-        bar = tqdm(found, total=len(tested), desc="evaluate", unit="subject", mininterval=1.0)
+        made = pool.map(values_of, tested, keys)
+        bar = tqdm(made, total=len(tested), desc="evaluate", unit="subject", mininterval=1.0)
         values = [value for mine in bar for value in mine]
     return values, complete(picker, tested, values)
 

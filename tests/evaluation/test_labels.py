@@ -1,7 +1,10 @@
 """Labels of a subject: from the truth, found in the maps, drawn; and how two opinions compare."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from evaluation_subjects import make_case
 
 from qsr_jax.anatomy.label_subject import SubjectLabels
 from qsr_jax.anatomy.region_sources import NUCLEI, GeometricRegions
@@ -16,6 +19,7 @@ from qsr_jax.evaluation.measure.labels import (
     no_labels,
     true_labels,
 )
+from qsr_jax.evaluation.measure.subject import compare_labels
 from qsr_jax.types import Geometry
 
 SHAPE = (3, 40, 40)
@@ -116,3 +120,9 @@ def test_our_geometry_is_read_in_lps_and_knows_nothing_outside_the_template(rng)
     assert source.in_nuclei(centre).all()
     (code,) = source.regions(centre, np.array([GREY]))
     assert REGION_NAMES[code - 1] == "putamen" and "putamen" in NUCLEI
+
+
+def test_labels_are_compared_with_a_truth_only(rng):
+    case = dataclasses.replace(make_case(rng, subject="a"), truth=None)
+    with pytest.raises(ValueError, match="subject a has no truth"):
+        compare_labels(case, no_labels(case.routine.geometry.shape), split="test")

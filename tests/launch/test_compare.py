@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import ndimage
 
 from launch import compare
 from qsr_jax.data.nifti.files import write_nifti
+from qsr_jax.evaluation import compare_volumes
 from qsr_jax.types import Geometry
 
 GRID = Geometry((-20.0, -30.0, 5.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5.0, 2.0, 2.0), (3, 24, 20))
@@ -164,3 +166,12 @@ def test_help_and_typing_errors(capsys):
             compare.main(arguments)
         assert stop.value.code == code
     assert "T1 4300 ms" in capsys.readouterr().out.replace("\n", " ").replace("  ", "")
+
+
+def test_a_notebook_compares_too(files):
+    found = compare_volumes.compare(Path(files("test")), Path(files("reference")), map_name="t1")
+    assert {row.name: row for row in found.rows}["bias"].summary()["mean"] == pytest.approx(10)
+    with pytest.raises(ValueError, match="data range 'papers'; expected a number or 'paper'"):
+        compare_volumes.compare(
+            Path(files("test")), Path(files("reference")), data_range="papers", map_name="t1"
+        )

@@ -10,8 +10,10 @@ import pytest
 from evaluation_house import arguments, make_manifest, make_subject, manifest_of
 
 import launch.evaluate as door
+import qsr_jax
 import qsr_jax.evaluation.trainings as runs
 from qsr_jax.evaluation.cohort import FoldSeed
+from qsr_jax.evaluation.label_plan import LabelOptions
 from qsr_jax.evaluation.report.about import describe
 from qsr_jax.predictors.baselines import BASELINES
 
@@ -204,3 +206,39 @@ def test_a_missing_manifest_is_one_line(tmp_path):
         door.main(
             ["--manifest", str(tmp_path / "absent.json"), "--workdir", "x", "--out", str(tmp_path)]
         )  # fmt: skip
+
+
+def test_a_notebook_calls_what_the_door_calls(tmp_path, house, capsys):
+    """One function, paths as text, a result with every value; the same report as the door's."""
+    labels = LabelOptions(erode_pixels=1)
+    options = {"baselines": ["lanczos"], "labels": labels, "workers": 1}
+    found = qsr_jax.evaluate([["manifest.json", "runs/t2"]], out=str(tmp_path / "a"), **options)
+    flags = ["--baselines", "lanczos", "--erode-pixels", "1", "--workers", "1"]
+    door.main([*arguments(tmp_path / "b", "t2"), *flags])
+    assert (tmp_path / "a/tables.json").read_bytes() == (tmp_path / "b/tables.json").read_bytes()
+    assert found.page == tmp_path / "a" / "index.html" and found.page.exists()
+    (row,) = found.tables["verdict"]
+    assert row.psnr["trained"].n == len(found.cohort.group) == 4
+    assert str(found) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "workers: 0; expected a whole number from 1 on"),
+        ({"baselines": ["cubic"]}, "baselines cubic: not known"),
+        ({"split": "validation"}, "nobody in split 'validation'"),
+    ],
+)
+def test_impossible_wishes_of_a_notebook_are_refused(tmp_path, house, options, message):
+    with pytest.raises(ValueError, match=message):
+        qsr_jax.evaluate([["manifest.json", "runs/t1"]], out=tmp_path / "r", **options)
+    assert not house.measured
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "one"])
+def test_eroded_pixels_are_a_whole_number(tmp_path, capsys, text):
+    with pytest.raises(SystemExit) as exit_:
+        door.main([*arguments(tmp_path / "r", "t1"), "--erode-pixels", text])
+    assert exit_.value.code == 2
+    assert "expected a whole number from 0 on" in capsys.readouterr().err

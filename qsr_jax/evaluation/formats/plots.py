@@ -12,7 +12,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
-import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -83,16 +82,16 @@ class Plot:
             colour: of all marks.
             label: for the legend; "" leaves it out.
         """
-        x = np.array([mark.x for mark in marks]).clip(*sorted(axes.get_xlim()))
-        y = np.array([mark.y for mark in marks]).clip(*sorted(axes.get_ylim()))
+        (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
+        x = [min(max(mark.x, left), right) for mark in marks]
+        y = [min(max(mark.y, low), high) for mark in marks]
         name = f"marks-{len(self._marks)}"
         hollow = shape == "ring"
-        edge = {"markeredgecolor": colour, "markeredgewidth": 1.4 if hollow else 1.8}
-        if shape in ("dot", "diamond"):
-            edge = {"markeredgecolor": "white", "markeredgewidth": 0.6}
+        filled = shape in ("dot", "diamond")
         (drawn,) = axes.plot(
             x, y, linestyle="", marker=SHAPES[shape], markersize=5.5, gid=name, clip_on=False,
-            zorder=3, markerfacecolor="white" if hollow else colour, label=label, **edge,
+            zorder=3, markerfacecolor="white" if hollow else colour, label=label,
+            markeredgecolor="white" if filled else colour, markeredgewidth=0.6 if filled else 1.6,
         )  # fmt: skip
         drawn.set_in_layout(False)  # no marks would be taken for marks at infinity
         self._marks[name] = marks

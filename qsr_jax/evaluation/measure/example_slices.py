@@ -7,6 +7,7 @@ import numpy as np
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST
+from qsr_jax.evaluation.measure.image_quality import brain_mask
 from qsr_jax.evaluation.measure.subject import channel, covered_maps, references
 from qsr_jax.evaluation.values import NEEDS_BOTH
 from qsr_jax.types import Prediction
@@ -50,9 +51,10 @@ def example_slice(
     case: Case, predictions: Mapping[str, Prediction], *, index: int | None = None
 ) -> Example:
     """The slice ``index``; without one that with most lesion, or most brain where none is."""
+    mask = brain_mask(case)
     lesions = None if case.truth is None else case.truth.lesions > 0
     if index is None:
-        marked = case.routine.mask if lesions is None or not lesions.any() else lesions
+        marked = mask if lesions is None or not lesions.any() else lesions
         index = int(marked.sum((1, 2)).argmax())
     kept = {m: made for m, made in predictions.items() if m in NEEDS_BOTH}
     sources = {FAST: case.fast, **kept, **references(case)}
@@ -62,4 +64,4 @@ def example_slice(
         for name in covered_maps(predictions)
     }
     lesion = None if lesions is None else lesions[index]
-    return Example(case.subject, case.group, index, case.routine.mask[index], lesion, images)
+    return Example(case.subject, case.group, index, mask[index], lesion, images)

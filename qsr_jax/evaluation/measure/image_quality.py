@@ -36,8 +36,8 @@ def image_fields(
     The fast map has no pixel where a routine pixel is, and is measured by its interpolations. The
     whole frame, mostly air, is measured for what the paper measured there, and bicubic.
     """
-    mask = case.routine.mask
-    usable = np.asarray(whole_windows(mask)).any((1, 2))
+    mask = brain_mask(case)
+    usable = np.asarray(whole_windows(mask).any((1, 2)))
     if not usable.any():
         raise ValueError(f"subject {case.subject}: the mask holds no 11 x 11 window in any slice")
     box = brain_box(mask)
@@ -51,6 +51,17 @@ def image_fields(
         if method in NEEDS_BOTH:
             found = _metrics_of(test, frame)
             yield from _metric_rows(found, method, names, PAPER, mask, usable)
+
+
+def brain_mask(case: Case) -> np.ndarray:
+    """(z, y, x) bool of the routine grid, voxels with tissue.
+
+    Raises:
+        ValueError: nobody has made a mask.
+    """
+    if case.routine.mask is None:
+        raise ValueError(f"subject {case.subject}: the routine maps have no mask; one is needed")
+    return case.routine.mask
 
 
 def brain_box(mask: np.ndarray) -> tuple[slice, ...]:

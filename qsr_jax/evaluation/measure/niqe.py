@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
-from qsr_jax.evaluation.measure.subject import covered_maps
+from qsr_jax.evaluation.measure.image_quality import brain_mask
+from qsr_jax.evaluation.measure.subject import channel, covered_maps
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, Value
-from qsr_jax.maps import spec_of
+from qsr_jax.maps import MapSpec, spec_of
 from qsr_jax.metrics.niqe import (
     NiqeError,
     NiqeModel,
@@ -31,15 +33,9 @@ NATURAL, FITTED = "frame, natural images", "brain, routine maps"
 def fit_models(scans: Sequence[Volume]) -> dict[str, NiqeModel]:
     """A model of each map, from routine scans of training subjects; empty if they are too few."""
     models = {}
-    for channel, name in enumerate(scans[0].names if scans else ()):
+    for name in scans[0].names if scans else ():
         spec = spec_of(name)
-        stacks = (
-            (
-                np.asarray(to_grey(s.maps[..., channel], grey_max=spec.niqe_grey_max)),
-                s.mask,
-            )
-            for s in scans
-        )
+        stacks = ((_grey(scan, spec), scan.mask) for scan in scans if scan.mask is not None)
         source = f"routine {spec.label} maps of {len(scans)} training subjects"
         try:
             models[name] = fit_model(stacks, block=FITTED_BLOCK, source=source)
@@ -69,7 +65,7 @@ def niqe_values(
     """
     chosen = {m: predictions[m] for m in (BICUBIC, TRAINED) if m in predictions}
     scans = {FAST: case.fast, ROUTINE: case.routine} if BICUBIC in predictions else {}
-    mask = case.routine.mask
+    mask = brain_mask(case)
     for name in covered_maps(predictions):
         spec, model = spec_of(name), natural or fitted.get(name)
         if model is None:
@@ -82,12 +78,17 @@ def niqe_values(
                 crop=place.split(",")[0], grey_max=spec.niqe_grey_max, unit=spec.unit
             ),
         )  # fmt: skip
-        for method, volume in {**scans, **chosen}.items():
-            maps = volume.mean if isinstance(volume, Prediction) else volume.maps
-            grey = to_grey(maps[..., volume.names.index(name)], grey_max=spec.niqe_grey_max)
-            value = _niqe(np.asarray(grey), mask, model, whole=natural is not None)
+        volumes: dict[str, Volume | Prediction] = {**scans, **chosen}
+        for method, volume in volumes.items():
+            value = _niqe(_grey(volume, spec), mask, model, whole=natural is not None)
             if np.isfinite(value):
                 yield dataclasses.replace(base, method=method, value=value)
+
+
+def _grey(volume: Volume | Prediction, spec: MapSpec) -> np.ndarray:
+    """(z, y, x) grey levels of one map."""
+    values = jnp.asarray(channel(volume, spec.name)[..., 0])
+    return np.asarray(to_grey(values, grey_max=spec.niqe_grey_max))
 
 
 def _niqe(grey: np.ndarray, mask: np.ndarray, model: NiqeModel, *, whole: bool) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
-from qsr_jax.evaluation.measure.image_quality import brain_box
+from qsr_jax.evaluation.measure.image_quality import brain_box, brain_mask
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH, Fields
 from qsr_jax.maps import spec_of
@@ -53,11 +53,12 @@ def resolution_fields(
     Yields:
         The fields of a value but the subject's.
     """
-    brain = np.flatnonzero(case.routine.mask.any((1, 2)))
+    whole = brain_mask(case)
+    brain = np.flatnonzero(whole.any((1, 2)))
     chosen = np.unique(brain[np.linspace(0, len(brain) - 1, SLICES).round().astype(int)])
-    _, rows, columns = brain_box(case.routine.mask)
+    _, rows, columns = brain_box(whole)
     cut = (chosen[:, None, None], np.r_[rows][:, None], np.r_[columns])
-    mask = case.routine.mask[cut]
+    mask = whole[cut]
     images = {m: sources[m][cut] for m in SHOWN if m in sources and m != FAST}
     if FAST in wanted:
         yield from _noise_of_fast(case, names, chosen)
@@ -83,7 +84,7 @@ def resolution_fields(
 def _noise_of_fast(case: Case, names: tuple[str, ...], chosen: np.ndarray) -> Iterator[Fields]:
     step = case.routine.geometry.shape[1] // case.fast.geometry.shape[1]
     channels = [case.fast.names.index(name) for name in names]
-    mask = case.routine.mask[chosen][:, ::step, ::step]
+    mask = brain_mask(case)[chosen][:, ::step, ::step]
     found = _means(noise_level(case.fast.maps[chosen][..., channels], mask))
     yield from _rows(names, FAST, NOISE, found, len(chosen), "inside the brain, on its own grid")
 

@@ -11,7 +11,7 @@ from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.measure import lesion_contrast, synthetic_contrast
 from qsr_jax.evaluation.measure.calibration import calibration_fields
-from qsr_jax.evaluation.measure.image_quality import brain_box, image_fields
+from qsr_jax.evaluation.measure.image_quality import brain_box, brain_mask, image_fields
 from qsr_jax.evaluation.measure.label_agreement import agreement_fields
 from qsr_jax.evaluation.measure.labels import Labels, label_fields, true_labels
 from qsr_jax.evaluation.measure.noise_and_resolution import resolution_fields
@@ -65,9 +65,7 @@ def measure(
                 f"subject {case.subject}: the {method} maps do not lie on the routine grid; was "
                 "the model trained with another grid alignment or scale?"
             )
-    if case.routine.mask is None:
-        raise ValueError(f"subject {case.subject}: the routine maps have no mask")
-    who = {"subject": case.subject, "group": case.group, "split": split, "run": run}
+    who: Fields = {"subject": case.subject, "group": case.group, "split": split, "run": run}
     sources = _sources(case, predictions)
     shown = sources if scans else {m: sources[m] for m in (*predictions, ROUTINE)}
     if labels is None and case.truth is not None:
@@ -88,8 +86,13 @@ def compare_labels(case: Case, found: Labels, *, split: str, run: str = "1") -> 
         found: labels of the routine scan, not eroded.
         split: the split the subject belongs to.
         run: the first training that tests on them.
+
+    Raises:
+        ValueError: the subject has no truth.
     """
-    who = {"subject": case.subject, "group": case.group, "split": split, "run": run}
+    who: Fields = {"subject": case.subject, "group": case.group, "split": split, "run": run}
+    if case.truth is None:
+        raise ValueError(f"subject {case.subject} has no truth; labels are compared with a truth")
     rows = agreement_fields(
         found,
         true_labels(case.truth),
@@ -108,7 +111,7 @@ def _rows(
     scans: bool,
 ) -> Iterator[Fields]:
     """Every measurement of the house; ``sources`` always hold the routine map."""
-    mask, spacing_mm = case.routine.mask, case.routine.geometry.spacing_mm
+    mask, spacing_mm = brain_mask(case), case.routine.geometry.spacing_mm
     yield from image_fields(case, names, sources)
     curved = {m: s for m, s in sources.items() if m in CURVED}
     yield from calibration_fields(curved, names, mask, reference=ROUTINE)
@@ -139,7 +142,7 @@ def _sources(case: Case, predictions: Mapping[str, Prediction]) -> dict[str, np.
     """Method to (z, y, x, c) on the routine grid, of the maps that all predictions have."""
     names = covered_maps(predictions)
     carried = dataclasses.replace(case.routine, maps=nearest_on(case.fast, case.routine.geometry))
-    volumes = {FAST: carried, **predictions, **references(case)}
+    volumes: dict[str, Volume | Prediction] = {FAST: carried, **predictions, **references(case)}
     return {
         method: _channels(v.mean if isinstance(v, Prediction) else v.maps, v.names, names)
         for method, v in volumes.items()

@@ -123,7 +123,9 @@ def describe(runs: Sequence[Run], *, subjects: set[str], split: str, labels: str
 
 def _training(run: Run) -> Training:
     models = [
-        Model(m.map_name, m.description, m.weights_sha256, tuple(m.notes)) for m in run.models
+        Model(name, m.description, m.weights_sha256, tuple(m.notes))
+        for m in run.models
+        for name in m.names
     ]
     where, mark = run.where, run.manifest.fingerprint
     return Training(run.name, where.fold, where.seed, mark, len(run.subjects), models)

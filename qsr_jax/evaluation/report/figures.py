@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 from scipy.spatial import KDTree
 
@@ -89,8 +90,8 @@ def pictures(example: Example, name: str) -> bytes:
             errors = _show(axes, error, example, cmap=ERROR_COLOURS, vmin=-half, vmax=half)
             axes.set_title(f"{test} − {reference}")
             if example.lesion is not None and example.lesion.any():
-                centres = (np.arange(size) + 0.5 for size in reversed(example.mask.shape))
-                axes.contour(*centres, example.lesion, [0.5], colors="black", linewidths=0.8)
+                down, across = (np.arange(size) + 0.5 for size in example.mask.shape)
+                axes.contour(across, down, example.lesion, [0.5], colors="black", linewidths=0.8)
         figure.colorbar(shown, ax=top, label=f"{spec.label} ({spec.unit})", extend="max")
         figure.colorbar(errors, ax=bottom, label=f"error ({spec.unit})", extend="both")
         return _png(figure)
@@ -121,7 +122,9 @@ def _weighted(example: Example, method: str) -> np.ndarray:
     return np.asarray(weighted_images(maps))
 
 
-def _show(axes: Axes, image: np.ndarray, example: Example, **options: object) -> object:
+def _show(
+    axes: Axes, image: np.ndarray, example: Example, *, cmap: str, vmin: float, vmax: float
+) -> AxesImage:
     """Draws an image over the common field of view, cropped to the head and empty in air.
 
     Maps are noise in air. An image on the coarser grid reads every k-th voxel of the mask.
@@ -132,7 +135,8 @@ def _show(axes: Axes, image: np.ndarray, example: Example, **options: object) ->
     height, width = example.mask.shape
     step = height // image.shape[0]
     image = np.where(example.mask[::step, ::step], image, np.nan)
-    shown = axes.imshow(image, extent=(0, width, height, 0), interpolation="nearest", **options)
+    shown = axes.imshow(image, extent=(0, width, height, 0), interpolation="nearest", cmap=cmap,
+                        vmin=vmin, vmax=vmax)  # fmt: skip
     rows, columns = (np.flatnonzero(example.mask.any(axis)) for axis in (1, 0))
     pad = 0.02 * width
     axes.set_xlim(max(columns[0] - pad, 0), min(columns[-1] + pad, width))

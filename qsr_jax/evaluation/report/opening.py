@@ -93,15 +93,16 @@ def _simple(rows: Sequence[VerdictRow]) -> list[str]:
 def _bias(rows: Sequence[VerdictRow]) -> str:
     said = []
     for row in rows:
-        pair = [row.absolute_bias_percent[method] for method in (TRAINED, BICUBIC)]
-        said.append((f"{row.row} ({against(*pair, 2, '%')})", row.nearer_bias))
+        trained, bicubic = (row.absolute_bias_percent[m] for m in (TRAINED, BICUBIC))
+        said.append((f"{row.row} ({against(trained, bicubic, 2, '%')})", row.nearer_bias))
     verdict = _sides(said, "smaller than that of bicubic", "not smaller than that of bicubic")
     return f"Its absolute bias in grey and white matter was {verdict}."
 
 
 def _equivalence(rows: Sequence[TissueRow]) -> list[str]:
     """What TOST shows of the trained model, and that the rest is open."""
-    shown, unshown = [], []
+    shown: list[str] = []
+    unshown: list[str] = []
     for row in rows:
         name = f"{row.tissue} {spec_of(row.map).label}"
         (shown if _result(row).equivalent else unshown).append(name)

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.table import MISSING, Cell, Num, Styled, Table
+from qsr_jax.evaluation.formats.table import MISSING, Cell, Num, Part, Styled, Table
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import spec_of
@@ -44,7 +44,7 @@ class Spread(Protocol):
     @property
     def mean(self) -> float: ...  # noqa: D102
     @property
-    def sd(self) -> float: ...  # noqa: D102
+    def sd(self) -> float | None: ...  # noqa: D102
 
 
 class Between(Protocol):
@@ -129,10 +129,10 @@ def mean_sd(sample: Spread | None, digits: int, *, signed: bool = False) -> Cell
     return Num(sample.mean, digits, signed=signed), " ", spread
 
 
-def interval(ends: Between | None, digits: int, *, signed: bool = True) -> Cell:
+def interval(ends: Between | None, digits: int, *, signed: bool = True) -> tuple[Part, ...]:
     """The cell "-1.2 to 3.4": a dash between signs is hard to read."""
     if ends is None:
-        return MISSING
+        return (MISSING,)
     return Num(ends.low, digits, signed=signed), " to ", Num(ends.high, digits, signed=signed)
 
 

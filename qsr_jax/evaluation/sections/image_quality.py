@@ -138,7 +138,7 @@ def psnr_plot(cohort: Cohort) -> Markup:
         axes.set_yticks(range(len(names)), names if not i else [])
         axes.set_ylim(len(names) - 0.3, -0.7)
         ends = [[row.psnr[m] for row in mine] for m in (BICUBIC, TRAINED)]
-        axes.hlines(range(len(mine)), *ends, color="#a9adb3", lw=1.6)
+        axes.hlines(range(len(mine)), ends[0], ends[1], color="#a9adb3", lw=1.6)
         pad = 0.06 * (max(map(max, ends)) - min(map(min, ends))) or 1.0
         axes.set_xlim(min(map(min, ends)) - pad, max(map(max, ends)) + pad)
         better = [row.psnr[TRAINED] > row.psnr[BICUBIC] for row in mine]

@@ -113,11 +113,9 @@ def _cells(row: RegionRow) -> list[Cell]:
     ours = [Num(x) for x in (v.test, v.reference, v.between)] + [Num(row.test.p, p=True)]
     if paper is None:
         return list(ours)
-    theirs = [Num(x) for x in (paper.network, paper.routine, paper.between)]
-    return [
-        (mine, Styled("sub paper", part))
-        for mine, part in zip(ours, [*theirs, paper.p], strict=True)
-    ]
+    theirs: list[Num | str] = [Num(x) for x in (paper.network, paper.routine, paper.between)]
+    theirs.append(paper.p)
+    return [(mine, Styled("sub paper", part)) for mine, part in zip(ours, theirs, strict=True)]
 
 
 @styled
