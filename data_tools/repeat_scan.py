@@ -1,7 +1,7 @@
 """Scans simulated subjects a second time with the routine protocol: the same subject, other noise.
 
 What differs between the two scans is the floor that no method can beat; ``launch.evaluate`` finds
-the series (``routine2_t1``, ...) beside the others and reports them as "routine, repeated". Pair
+the series (``routine2_t1``, ...) beside the others and reports them as "routine, retest". Pair
 first: a tree in which subjects have two routine scans of a map does not pair.
 
 Cohorts of simulate_cohort that were made from the MNI152 templates with a named protocol.
