@@ -6,7 +6,8 @@ classes itself. A value that cannot be is refused when it is given, by the name 
 
 import dataclasses
 import math
-from typing import Any, ClassVar
+import types
+from typing import Any, ClassVar, get_args
 
 MATMULS = ("default", "high", "highest")
 PRECISIONS = ("float32", "bfloat16")
@@ -49,13 +50,13 @@ def check_value(key: str, value: Any, field: dataclasses.Field) -> None:
     Raises:
         OptionError: with the key, what was expected and what was given.
     """
-    kind = field.type
     if value is None and field.default is None:
         return
-    if isinstance(kind, type) and kind in (int, float, bool, str):
-        fits = type(value) is kind or (kind is float and type(value) is int)
-        if not fits:
-            raise OptionError(f"{key} is {value!r}; expected {kind.__name__}")
+    parts = get_args(field.type) if isinstance(field.type, types.UnionType) else (field.type,)
+    kinds = [kind for kind in (int, float, bool, str) if kind in parts]
+    fits = type(value) in kinds or (float in kinds and type(value) is int)
+    if kinds and not fits:
+        raise OptionError(f"{key} is {value!r}; expected {kinds[0].__name__}")
     rule = field.metadata
     if "low" in rule and not rule["low"] <= value <= rule["high"]:  # NaN is refused too
         most = f" to {rule['high']:g}" if rule["high"] < math.inf else " or more"

@@ -311,5 +311,5 @@ def test_two_processes_stopped_by_a_signal_to_one_go_on_as_one(peaceful, tiny_da
     assert largest_difference(workdir, peaceful) < TOLERANCE
     steps = [line["step"] for line in read_metrics(workdir, "train")]
     assert steps == list(range(1, STEPS + 1))
-    scores = [read_metrics(one, "validation")[-1]["psnr_db"] for one in (workdir, peaceful)]
+    scores = [read_metrics(one, "validation")[-1]["pooled_psnr_db"] for one in (workdir, peaceful)]
     assert scores[0] == pytest.approx(scores[1], abs=0.01)

@@ -76,8 +76,8 @@ def patient(tiny_cohort) -> Path:
 def test_training_leaves_a_complete_record(trained, tiny_data):
     step, document = load_document(trained / "t1")
     assert step == STEPS
-    assert document["map"] == "t1"
-    assert document["network_max"] == 4500.0
+    assert document["maps"] == ["t1"]
+    assert document["network_max"] == [4500.0]
     assert document["data_fingerprint"]
     assert "random" in document["notes"][0]
     lines = read_metrics(trained / "t1", "train")
@@ -86,7 +86,7 @@ def test_training_leaves_a_complete_record(trained, tiny_data):
     assert {"mae", "gan", "vgg", "gan_weighted", "p_real", "p_fake"} <= set(lines[6])
     validation = read_metrics(trained / "t1", "validation")
     assert [line["step"] for line in validation] == [6, 12]
-    assert {"mae_ms", "bias_ms", "psnr_db", "bicubic_psnr_db"} <= set(validation[0])
+    assert {"mae_ms", "bias_ms", "pooled_psnr_db", "baseline_pooled_psnr_db"} <= set(validation[0])
 
 
 def test_a_finished_run_says_so(trained, tiny_data, capsys):
@@ -156,7 +156,9 @@ def test_status_of_another_folder_is_refused(tmp_path):
 def test_the_best_is_kept_apart_with_its_scores(trained):
     step, document = load_document(trained / "t1", which=BEST)
     scores = {line["step"]: line for line in read_metrics(trained / "t1", "validation")}
-    assert document["validation"]["psnr_db"] == pytest.approx(scores[step]["psnr_db"])
+    assert document["validation"]["pooled_psnr_db"] == pytest.approx(
+        scores[step]["pooled_psnr_db"]
+    )
     merits = {k: SelectionScore.of(line) for k, line in scores.items()}
     assert not any(one.beats(merits[step], bias_percent=2.0) for one in merits.values())
 
