@@ -1,9 +1,8 @@
-"""Three maps by one network, through the doors of every other page: train, resume, predict, evaluate.
+"""Three maps by one network, through the doors of every other page; and four tries.
 
-And the four tries of somebody with an idea: each takes one file and one line.
+Train, resume, predict, evaluate. Then somebody has an idea: each takes one file and one line.
 """
 
-import csv
 import json
 from pathlib import Path
 
@@ -96,10 +95,8 @@ def test_one_call_predicts_dicom_of_all_maps_and_the_report_takes_it(
     words = ["--manifest", str(manifest), "--workdir", str(trained), "--out", str(out)]
     evaluate.main(words)
     assert (out / "index.html").is_file()
-    (table,) = out.glob("tables.csv")
-    with table.open() as file:
-        maps = {row.get("map") for row in csv.DictReader(file)}
-    assert set(MAPS) <= maps
+    tables = json.loads((out / "tables.json").read_text())
+    assert {row["map"] for row in tables["tables"]["verdict"]} == set(MAPS)
 
 
 # --- four tries -----------------------------------------------------------------------------------
