@@ -1,34 +1,20 @@
 """Pictures and plots of the cohort report, as bytes. They draw numbers and compute none."""
 
-import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from qsr_jax.evaluation.formats.plots import BLUE, GREEN, STYLE, VERMILION, as_bytes
 from qsr_jax.maps import MAPS
 
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73")
-"""Okabe and Ito's, readable when colour-blind."""
-
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "axes.titlesize": 9.5,
-    "legend.frameon": False,
-    "svg.hashsalt": "qsr_jax",
-}
+COLOURS = ("#000000", BLUE, VERMILION, GREEN)
+DOTS_PER_INCH = 110
 
 
 def _bytes(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    dateless = {"Date": None} if kind == "svg" else {}
-    figure.savefig(buffer, format=kind, dpi=110, metadata=dateless)
-    return buffer.getvalue()
+    return as_bytes(figure, kind, dots_per_inch=DOTS_PER_INCH)
 
 
 def draw_slices(

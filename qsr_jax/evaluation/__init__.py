@@ -1,1 +1,1 @@
-"""Predictors, what they are measured with, and the report (floors F2 and F3)."""
+"""What a method's maps are worth: numbers of every subject, tables, and the report (floor F5)."""

@@ -29,7 +29,7 @@ ALONE = {"noise": noise_level, "gradient": gradient_strength}
 """What is measured of each volume by itself, in the unit of the map (gradient: per pixel)."""
 RESOLUTIONS = {
     "resolution_transfer": (
-        f"resolution (share of the reference's detail {TRANSFER_HALF:g})",
+        f"resolution (fraction of the reference's detail {TRANSFER_HALF:g})",
         TRANSFER_HALF,
     ),
     "resolution_frc": ("resolution (Fourier-ring correlation 1/7)", FRC_THRESHOLD),

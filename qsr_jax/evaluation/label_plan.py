@@ -5,7 +5,6 @@ regions by registration to MNI space; lesions are what somebody drew.
 """
 
 import dataclasses
-import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -21,6 +20,7 @@ from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import ROUTINE, Subject
 from qsr_jax.evaluation.measure.labels import Labels, found_labels, no_labels, true_labels
 from qsr_jax.evaluation.measure.rois import read_rois
+from qsr_jax.files.digest import file_sha256, json_sha256
 
 TRUTH, ATLAS, NONE = "truth", "atlas", "none"
 REGIONS = (TRUTH, ATLAS, NONE)
@@ -76,7 +76,7 @@ class LabelPlan:
     def parts(self, subject: Subject) -> list[object]:
         """What a subject's labels depend on, as JSON can say it."""
         drawn = self._drawing(subject)
-        digest = "" if drawn is None else hashlib.sha256(drawn.read_bytes()).hexdigest()
+        digest = "" if drawn is None else file_sha256(drawn)
         atlas = None if self.atlas is None else [self.atlas.said, self.atlas.sha256]
         return [self.regions, atlas, digest, self.erode_pixels]
 
@@ -214,12 +214,10 @@ def read_source(atlas: str) -> AtlasSource:
         template = _mni_template()
     aal, jhu = ((files[name], files[f"{name}_names"]) for name in ("aal", "jhu"))
     atlases, _ = atlas_labeller(aal, jhu)
-    digest = hashlib.sha256()
-    for key in sorted(files):
-        digest.update(key.encode() + b"\0" + files[key].read_bytes())
+    digest = json_sha256({key: file_sha256(path) for key, path in files.items()})
     name = "nilearn's MNI152" if "csf" not in files else files["grey"].name
     said = f"{how} {name} with {files['aal'].name} and {files['jhu'].name}"
-    return AtlasSource(template, AtlasFiles(atlases), said, digest.hexdigest())
+    return AtlasSource(template, AtlasFiles(atlases), said, digest)
 
 
 def _mni_template() -> AtlasTemplate:

@@ -5,16 +5,15 @@ weights and manifests of all their trainings, the methods, and the code of this 
 """
 
 import dataclasses
-import hashlib
 import json
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import qsr_jax
 from qsr_jax.evaluation.values import Value
+from qsr_jax.files.atomic import write_text_atomically
+from qsr_jax.files.digest import file_sha256, json_sha256
 
 FORMAT = "qsr_jax-values 2"
 
@@ -23,20 +22,17 @@ FORMAT = "qsr_jax-values 2"
 def code_sha256() -> str:
     """Digest over the sources of this package: other code may compute other numbers."""
     root = Path(qsr_jax.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    files = sorted(root.rglob("*.py"))
+    return json_sha256({path.relative_to(root).as_posix(): file_sha256(path) for path in files})
 
 
-def key_of(**parts: Any) -> str:
+def key_of(**parts: object) -> str:
     """The key of a subject's values.
 
     Args:
         **parts: what they depend on, as JSON can say it; the code is added here.
     """
-    content = json.dumps({"code": code_sha256(), **parts}, sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+    return json_sha256({"code": code_sha256(), **parts})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,13 +57,11 @@ class ValueCache:
         """Keeps values; the file appears whole or not at all.
 
         Raises:
-            OSError: the system refused the write.
+            WriteError: the system refused the write.
         """
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         rows = [dataclasses.astuple(value) for value in values]
         text = json.dumps({"format": FORMAT, "values": rows})
-        part = self.folder / f".{key}.{os.getpid()}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.folder / f"{key}.json")
+        write_text_atomically(self.folder / f"{key}.json", text)

@@ -242,3 +242,14 @@ def test_eroded_pixels_are_a_whole_number(tmp_path, capsys, text):
         door.main([*arguments(tmp_path / "r", "t1"), "--erode-pixels", text])
     assert exit_.value.code == 2
     assert "expected a whole number from 0 on" in capsys.readouterr().err
+
+
+def test_one_model_of_all_maps_is_measured_like_three_of_one(tmp_path, house):
+    """The report names the one model with every map, and its numbers are those of three."""
+    few = ["--baselines", "", "--workers", "1"]
+    for name, maps in (("three", ("t1", "t2", "pd")), ("joint", ("joint",))):
+        door.main([*arguments(tmp_path / name, *maps), *few])
+    documents = [json.loads((tmp_path / n / "tables.json").read_text()) for n in ("three", "joint")]
+    assert documents[0]["tables"] == documents[1]["tables"]
+    (training,) = documents[1]["about"]["trainings"]
+    assert [model["map"] for model in training["models"]] == ["t1", "t2", "pd"]

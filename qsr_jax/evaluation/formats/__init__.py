@@ -1,1 +1,1 @@
-"""Numbers, LaTeX and SVG: how values become text and lines."""
+"""Numbers, tables and plots: how values become text, HTML, LaTeX and lines."""

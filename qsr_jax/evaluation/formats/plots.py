@@ -133,9 +133,9 @@ def _full(value: float) -> str:
     return repr(float(value))
 
 
-def as_bytes(figure: Figure, kind: str) -> bytes:
+def as_bytes(figure: Figure, kind: str, *, dots_per_inch: int = 144) -> bytes:
     """A figure as the bytes of a file, "svg" or "png", the same every time."""
     buffer = io.BytesIO()
     dateless = {"Date": None} if kind == "svg" else {}
-    figure.savefig(buffer, format=kind, dpi=144, metadata=dateless)
+    figure.savefig(buffer, format=kind, dpi=dots_per_inch, metadata=dateless)
     return buffer.getvalue()
