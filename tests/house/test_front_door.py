@@ -27,6 +27,9 @@ TINY = {
 }
 
 
+BORROWED = "\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+
+
 class Installed:
     """A fresh environment with the wheel in it; what it needs is borrowed from this one's."""
 
@@ -41,8 +44,7 @@ class Installed:
         install = ["--python", str(self.python), "install", "--no-deps", "--no-index", str(built)]
         subprocess.run([*pip, *install], check=True, capture_output=True)
         self.names = {path.name for path in self.place.iterdir()}
-        borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-        (self.place / "borrowed.pth").write_text("\n".join(borrowed))
+        (self.place / "borrowed.pth").write_text(BORROWED)
         self.elsewhere = home / "elsewhere"
         self.elsewhere.mkdir()
 
@@ -69,6 +71,22 @@ def test_the_wheel_installs_one_name(installed):
     for package in front.DOOR_PACKAGES:
         missing = f"import importlib.util; print(importlib.util.find_spec({package!r}))"
         assert installed.run("python", "-c", missing) == "None\n"
+
+
+def test_an_editable_installation_is_the_clone(tmp_path):
+    pytest.importorskip("hatchling", reason="builds the package: pip install hatchling")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    (place,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    (place / "borrowed.pth").write_text(BORROWED)  # what builds it, too
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "--python", python]
+    install = ["install", "--no-deps", "--no-index", "--no-build-isolation", "-e", str(ROOT)]
+    done = subprocess.run([*pip, *install], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not (place / "qsr_jax").exists()
+    ask = [python, "-c", "import launch, data_tools, configs; print(launch.__file__)"]
+    found = subprocess.run(ask, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(found.stdout.strip()) == ROOT / "launch" / "__init__.py"
 
 
 def test_everything_that_is_tracked_of_the_doors_is_in_the_wheel(installed):
