@@ -15,7 +15,12 @@ from launch.bench import material
 from qsr_jax.checkpoint import FORMAT_VERSION, REQUIRED, Checkpoints
 from qsr_jax.objectives import FEATURES_HR, Objective, Srgan
 from qsr_jax.tasks import JointMaps, build_task
-from qsr_jax.training.assemble import compute_options_of, frozen_parameters, objective_of
+from qsr_jax.training.assemble import (
+    compute_options_of,
+    features_of,
+    frozen_parameters,
+    objective_of,
+)
 from qsr_jax.training.device_records import FEATURES, RECORDS, from_resident, routine_features
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.optimizers import make_optimizers
@@ -111,9 +116,13 @@ class Bench:
         kept = {name: records[name] for name in ("lr", "hr", "mask")}
         vgg = self.experiment.vgg
         if vgg is not None and vgg.cached:
-            *_, last = self.stages.values()
             kept[FEATURES_HR] = routine_features(
-                last.features, frozen, kept, task=self.task, matmul="default", batch_size=1
+                features_of(self.experiment),
+                frozen,
+                kept,
+                task=self.task,
+                matmul="default",
+                batch_size=1,
             )
         batch = split_over_devices({"sample_id": records["sample_id"]})
         return {FEATURES: replicate(frozen), RECORDS: replicate(kept)}, batch

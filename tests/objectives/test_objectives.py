@@ -1,6 +1,5 @@
 """Laws of every objective and of every loss term: what is learned, from what, and at what cost."""
 
-import dataclasses
 import re
 
 import jax
@@ -14,12 +13,8 @@ from qsr_jax import losses
 from qsr_jax.losses import LOSSES
 from qsr_jax.models import build_model
 from qsr_jax.models.vgg19 import Vgg19Features
-from qsr_jax.objectives import Denoising, Regression, Srgan, TermOptions
+from qsr_jax.objectives import Denoising, Regression, TermOptions
 from qsr_jax.objectives.weighted_terms import HEAD_PIXELS, region_weights
-from qsr_jax.tasks import JointMaps
-from qsr_jax.training.optimizers import make_optimizers, rate_of
-from qsr_jax.training.options import OptimizerOptions
-from qsr_jax.training.state import init_state
 from qsr_jax.training.step import make_step
 
 SGD = optax.sgd(1.0)
@@ -216,134 +211,3 @@ def test_a_noise_that_cannot_be_is_refused(sigma):
     network = build_model("unet", scale=1, channels=1, features=4, depth=1, blocks=1)
     with pytest.raises(ValueError, match="objective.sigma_max is"):
         Denoising(small_task(), network, {"mae": TermOptions()}, sigma_max=sigma)
-
-
-# --- other objectives through the same step -------------------------------------------------------
-
-
-def joint_batch(rng, n=4, side=24):
-    hr = rng.integers((8000, 600, 600), (12000, 1200, 900), (n, 2 * side, 2 * side, 3))
-    lr = hr.reshape(n, side, 2, side, 2, 3).mean((2, 4)).astype(np.uint16)
-    mask = np.ones((n, 2 * side, 2 * side, 1), np.uint8)
-    ids = np.arange(n, dtype=np.int32)
-    return {"lr": lr, "hr": hr.astype(np.uint16), "mask": mask, "sample_id": ids}
-
-
-def trained(task, objective, batch, steps=25):
-    """Losses of some steps of Adam on one batch."""
-    chosen = {"network": optax.adam(3e-3)}
-    state = init_state(jax.random.key(0), objective, task.whole(batch), chosen, averaged=False)
-    step = jax.jit(step_with(task, objective, chosen, batch_size=len(batch["sample_id"])), **quick)
-    totals = []
-    for _ in range(steps):
-        state, metrics = step(state, {}, batch)
-        totals.append(float(metrics["total"]))
-    return state, totals, metrics
-
-
-def test_three_maps_learn_jointly_with_a_physics_term(rng):
-    """Charbonnier in the brain and T2w consistency; each term's gradient is told."""
-    task = JointMaps(("t1", "t2", "pd"), 2, log_maps=("t2",), margin=2, crop=12)
-    network = build_model("residual", scale=2, channels=3, features=8, blocks=1)
-    table = {"charbonnier": TermOptions(1.0, region="brain"), "t2w": TermOptions(0.1)}
-    objective = Regression(task, network, table)
-    state, totals, metrics = trained(task, objective, joint_batch(rng))
-    assert np.mean(totals[-5:]) < 0.99 * np.mean(totals[:5])
-    assert float(metrics["charbonnier_gradient_size"]) > 0
-    assert float(metrics["t2w_gradient_size"]) > 0
-    parts = float(metrics["charbonnier_weighted"] + metrics["t2w_weighted"])
-    assert totals[-1] == pytest.approx(parts, rel=1e-5)
-    only = dataclasses.replace(objective, table={"t2w": TermOptions(1.0)})
-    example = task.example(joint_batch(rng), step=jnp.int32(0))
-    output, _ = only.forward(state.players["network"].variables, example)
-    (term,) = only.terms({}, {}, example).values()
-    gradient = jax.grad(lambda o: term.values(o).sum())(output)
-    assert np.isfinite(gradient).all()
-    assert all(float(jnp.abs(gradient[..., i]).max()) > 0 for i in range(3))
-    inner = task.physical(output), task.physical(example.target)
-    expected = losses.contrast_consistency(*inner, names=task.names)
-    np.testing.assert_allclose(term.values(output), expected, rtol=1e-5)
-
-
-def test_a_denoiser_learns_and_is_probed_at_one_strength(rng):
-    """Smooth targets: after some steps it is nearer to them than its noisy input."""
-    task = JointMaps(("t1",), 2)
-    y, x = np.mgrid[:32, :32] / 32
-    hr = (9000 + 2000 * np.sin(5 * x) * np.cos(4 * y)).astype(np.uint16)[None, ..., None]
-    batch = {
-        "lr": hr[:, ::2, ::2].repeat(4, 0),
-        "hr": hr.repeat(4, 0),
-        "mask": np.ones((4, 32, 32, 1), np.uint8),
-        "sample_id": np.arange(4, dtype=np.int32),
-    }
-    network = build_model("unet", scale=1, channels=1, features=8, depth=1, blocks=1)
-    objective = Denoising(task, network, {"mse": TermOptions()}, sigma_max=0.3)
-    state, totals, _ = trained(task, objective, batch, steps=60)
-    assert np.mean(totals[-5:]) < 0.7 * np.mean(totals[:5])
-    example = task.whole(batch)
-    made = objective.probe(state.served, example)
-    noisy = objective.baseline(task, example)
-    strength = float(jnp.std(noisy - example.target))
-    assert strength == pytest.approx(0.15, rel=0.05)
-    error = lambda x: float(jnp.square(x - example.target).mean())  # noqa: E731
-    assert error(made) < 0.7 * error(noisy)
-
-
-def test_the_noise_is_keyed_by_sample_and_step(rng):
-    task = JointMaps(("t1", "t2", "pd"), 2)
-    network = build_model("unet", scale=1, channels=3, features=4, depth=1, blocks=1)
-    objective = Denoising(task, network, {"mse": TermOptions()})
-    batch = joint_batch(rng)
-    seen = [objective.seen(task.example(batch, step=jnp.int32(k))) for k in (1, 1, 2)]
-    np.testing.assert_array_equal(seen[0][0], seen[1][0])
-    assert float(jnp.abs(seen[0][0] - seen[2][0]).max()) > 0
-    turned = {name: array[::-1] for name, array in batch.items()}
-    mirrored = objective.seen(task.example(turned, step=jnp.int32(1)))
-    np.testing.assert_array_equal(mirrored[0][::-1], seen[0][0])
-    np.testing.assert_array_equal(mirrored[1][::-1], seen[0][1])
-    assert len(set(np.asarray(seen[0][1]).tolist())) == 4, "each sample has a strength of its own"
-
-
-# --- optimisers -----------------------------------------------------------------------------------
-
-STAIRCASE = OptimizerOptions(learning_rate=1e-2, decay_every=10, decay_factor=0.5)
-
-
-def first_step_of(role, warmup_steps, batch):
-    """Size of the first update that a gradient of 1 gives."""
-    chosen = make_optimizers(
-        ("generator", "discriminator"), STAIRCASE, total_steps=100, warmup_steps=warmup_steps
-    )[role]
-    params = jnp.zeros(3)
-    updates, _ = chosen.update(jnp.ones(3), chosen.init(params), params)
-    return float(-updates[0])
-
-
-def test_after_a_warm_up_both_networks_are_at_the_rate_of_the_step(random_batch):
-    """The discriminator began at the first rate while the generator's had fallen thirteenfold."""
-    for warmup_steps in (0, 25, 40):
-        expected = float(rate_of(STAIRCASE, total_steps=100)(warmup_steps))
-        got = first_step_of("discriminator", warmup_steps, random_batch)
-        assert got == pytest.approx(expected, rel=1e-4)
-    assert first_step_of("generator", 25, random_batch) == pytest.approx(1e-2, rel=1e-4)
-
-
-def test_the_cosine_ends_at_zero():
-    rate = rate_of(OptimizerOptions(schedule="cosine"), total_steps=200)
-    rates = [float(rate(step)) for step in (0, 100, 200)]
-    np.testing.assert_allclose(rates, [1e-3, 5e-4, 0.0], atol=1e-9)
-
-
-def test_an_srgan_warms_up_on_pixels_alone():
-    warm = small_srgan(None, adversarial=False)
-    assert isinstance(warm, Srgan)
-    assert warm.turns == ("generator",)
-    example = small_task(crop=0).whole(
-        {
-            "lr": np.zeros((1, 16, 16, 1), np.uint16),
-            "hr": np.zeros((1, 32, 32, 1), np.uint16),
-            "mask": np.ones((1, 32, 32, 1), np.uint8),
-            "sample_id": np.zeros(1, np.int32),
-        }
-    )
-    assert set(warm.terms({}, {}, example)) == {"mae"}
