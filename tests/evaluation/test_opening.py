@@ -42,7 +42,7 @@ def test_compared_numbers_are_told_apart(first, second, told):
 def test_both_sides_are_told(cohort_and_examples):
     text = paragraph(cohort_and_examples[0])
     assert "In 3 healthy subjects and 1 patient" in text
-    sentence = text.split("PSNR the trained model was ")[1].split(". Its absolute")[0]
+    sentence = text.split("PSNR the trained model was ")[1].split(". The trained model’s")[0]
     nearer, further = sentence.split(", but ")
     assert nearer.startswith("nearer to routine than bicubic for T1 (")
     assert " and T2 (" in nearer

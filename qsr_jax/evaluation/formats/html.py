@@ -28,7 +28,7 @@ def to_html(table: Table) -> Markup:
     """A table of the page, in a box that scrolls where the screen is narrow."""
     classes = Markup(' class="wide"') if table.wide else Markup("")
     opening = Markup('<div class="scroll"><table id="{}"{}>\n').format(table.name, classes)
-    caption = Markup("<caption><b>{}.</b> {}</caption>\n").format(table.title, table.caption)
+    caption = Markup("<caption><b>{}</b> {}</caption>\n").format(table.heading, table.caption)
     parts = [opening, caption if table.title else Markup(""), _heads_html(table.columns)]
     for group in table.groups:
         grouped = Markup(' class="group"') if len(table.groups) > 1 else Markup("")

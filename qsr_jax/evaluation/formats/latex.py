@@ -68,7 +68,7 @@ def to_latex(table: Table) -> str:
         if group.head:
             body.append(rf"\multicolumn{{{len(kept)}}}{{l}}{{{cell_latex(group.head)}}} \\")
         body += [" & ".join(cell_latex(g.cells[i]) for i in kept) + r" \\" for g in group.lines]
-    caption = f"{table.title}. {table.caption}" if table.caption else table.title
+    caption = f"{table.heading} {table.caption}".strip()
     lines = [
         r"\begin{table}[htbp]",
         r"\centering",

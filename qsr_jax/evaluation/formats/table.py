@@ -115,6 +115,11 @@ class Table:
     notes: Sequence[str] = ()
     wide: bool = True
 
+    @property
+    def heading(self) -> str:
+        """The title as a sentence of its own."""
+        return self.title if self.title[-1:] in ("?", "!", "") else f"{self.title}."
+
     def __post_init__(self) -> None:
         for line in (line for group in self.groups for line in group.lines):
             if len(line.cells) != len(self.columns):

@@ -96,7 +96,7 @@ def _bias(rows: Sequence[VerdictRow]) -> str:
         trained, bicubic = (row.absolute_bias_percent[m] for m in (TRAINED, BICUBIC))
         said.append((f"{row.row} ({against(trained, bicubic, 2, '%')})", row.nearer_bias))
     verdict = _sides(said, "smaller than that of bicubic", "not smaller than that of bicubic")
-    return f"Its absolute bias in grey and white matter was {verdict}."
+    return f"The trained model’s absolute bias in grey and white matter was {verdict}."
 
 
 def _equivalence(rows: Sequence[TissueRow]) -> list[str]:
