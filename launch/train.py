@@ -20,6 +20,27 @@ from qsr_jax.training.stopping import STOPPED
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.train --help``."""
+    parser = _parser()
+    threading.excepthook = _tell_in_one_line
+    try:
+        arguments, config = parse_with_config(parser, argv)
+        with taking_part(arguments):
+            _tell_end(
+                train(
+                    experiment_of(config),
+                    data_dir=arguments.data_dir,
+                    workdir=arguments.workdir,
+                    strict=arguments.strict,
+                    allowed=arguments.allow_changed,
+                )
+            )
+    except (ValueError, OSError) as error:
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # a save cut short
+        raise SystemExit(f"error: {error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Every flag of the door."""
     parser = argparse.ArgumentParser(prog=program("launch.train"), description=__doc__)
     add_config_argument(parser)
     parser.add_argument(
@@ -46,22 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "'version'; may be repeated; the workdir keeps both values",
     )
     add_process_arguments(parser)
-    threading.excepthook = _tell_in_one_line
-    try:
-        arguments, config = parse_with_config(parser, argv)
-        with taking_part(arguments):
-            _tell_end(
-                train(
-                    experiment_of(config),
-                    data_dir=arguments.data_dir,
-                    workdir=arguments.workdir,
-                    strict=arguments.strict,
-                    allowed=arguments.allow_changed,
-                )
-            )
-    except (ValueError, OSError) as error:
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # a save cut short
-        raise SystemExit(f"error: {error}") from error
+    return parser
 
 
 def _tell_in_one_line(failure: threading.ExceptHookArgs) -> None:

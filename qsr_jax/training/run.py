@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import jax
 
-from qsr_jax.checkpoint import finishing
+from qsr_jax.checkpoint import Checkpoints, finishing
+from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.files.lock import workdir_lock
 from qsr_jax.training.assemble import frozen_parameters
 from qsr_jax.training.compile_cache import use_compile_cache
@@ -108,46 +109,87 @@ def _train(
     allowed: Collection[str],
     request: StopRequest,
 ) -> TrainingResult:
-    experiment, document = plan.experiment, plan.document
-    opened = on_first(lambda: open_workdir(workdir, experiment, allowed))
+    """Finds where to begin, and takes the steps that are left."""
+    opened = on_first(lambda: open_workdir(workdir, plan.experiment, allowed))
     checkpoints, claim = opened or (None, None)
 
     def older(fresh: TrainState) -> tuple[TrainState, int]:
-        return newest_state(known(checkpoints), document, known(claim), fresh, strict=strict)
+        return newest_state(known(checkpoints), plan.document, known(claim), fresh, strict=strict)
 
     state, first_step = start_state(plan, older)
     if first_step >= plan.total_steps:
         say(f"{workdir}: already trained, {first_step} steps; nothing to do")
         return TrainingResult(workdir, first_step, plan.total_steps)
-    on_first(lambda: tell_status(workdir, experiment, plan.total_steps, document))
-    best = on_first(
-        lambda: BestCheckpoint(
-            workdir, document, bias_percent=experiment.best.bias_percent, say=say
-        )
-    )
-    with finishing(checkpoints), recorder_of(workdir, plan, first_step) as recorder:
-        _, done = fit(
-            state,
-            first_step=first_step,
-            step_of=steps_by_stage(plan),
-            **feed_of(plan, frozen, first_step),
-            cadence=cadence_of(experiment, plan.total_steps),
-            recorder=recorder,
-            call=Callbacks(
-                validate=validator_of(plan, data_dir, workdir, recorder, best),
-                save=lambda step, state: on_first(
-                    lambda: known(checkpoints).save(step, state, state.served, document)
-                ),
-                inspect=make_inspector(
-                    plan.records, batch_size=experiment.data.batch_size, seed=experiment.seed
-                ),
-                stop=lambda: request.name is not None,
-            ),
-        )
-        on_first(lambda: known(checkpoints).close())
-        on_first(lambda: known(best).close())
+    on_first(lambda: tell_status(workdir, plan.experiment, plan.total_steps, plan.document))
+    records = open_split(plan.experiment, data_dir, "validation")
+    begun = _Begun(plan, workdir, state, first_step, checkpoints)
+    done = begun.take_steps(frozen, records, request)
     stopped = None if done >= plan.total_steps else request.name or "a signal to another process"
     return TrainingResult(workdir, done, plan.total_steps, stopped)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Begun:
+    """A training at a step; the first process has its checkpoints open."""
+
+    plan: Plan
+    workdir: Path
+    state: TrainState
+    first_step: int
+    checkpoints: Checkpoints | None
+
+    def take_steps(self, frozen: Any, validation: JointRecords, request: StopRequest) -> int:
+        """Steps until the end or a request to stop; the number that is finished and saved."""
+        plan, experiment = self.plan, self.plan.experiment
+        best = on_first(
+            lambda: BestCheckpoint(
+                self.workdir, plan.document, bias_percent=experiment.best.bias_percent, say=say
+            )
+        )
+        given, stream = feed(
+            experiment, plan.task, plan.records, frozen, first_step=self.first_step
+        )
+        with finishing(self.checkpoints), recorder_of(self, plan) as recorder:
+            _, done = fit(
+                self.state,
+                first_step=self.first_step,
+                step_of=steps_by_stage(plan),
+                frozen=given,
+                batches=stream,
+                cadence=cadence_of(experiment, plan.total_steps),
+                recorder=recorder,
+                call=Callbacks(
+                    validate=self.validator(validation, recorder, best),
+                    save=self.save,
+                    inspect=make_inspector(
+                        plan.records, batch_size=experiment.data.batch_size, seed=experiment.seed
+                    ),
+                    stop=lambda: request.name is not None,
+                ),
+            )
+            on_first(lambda: known(self.checkpoints).close())
+            on_first(lambda: known(best).close())
+        return done
+
+    def save(self, step: int, state: TrainState) -> None:
+        """Saves a state, in the first process."""
+        on_first(
+            lambda: known(self.checkpoints).save(step, state, state.served, self.plan.document)
+        )
+
+    def validator(
+        self, records: JointRecords, recorder: Recorder | NullLogger, best: BestCheckpoint | None
+    ) -> Callable[[int, TrainState], None]:
+        """Scores on validation subjects, keeps the best, raises alarms."""
+        validate = make_validator(
+            self.plan.task,
+            self.plan.last,
+            records,
+            batch_size=self.plan.experiment.data.batch_size,
+            recorder=recorder,
+            best=best,
+        )
+        return with_alarms(self.plan.experiment.alarms, self.workdir, recorder, validate)
 
 
 def known(value: Opened | None) -> Opened:
@@ -156,38 +198,16 @@ def known(value: Opened | None) -> Opened:
     return value
 
 
-def feed_of(plan: Plan, frozen: Any, first_step: int) -> dict[str, Any]:
-    """The frozen argument and the batches, as :func:`fit` takes them."""
-    given, stream = feed(plan.experiment, plan.task, plan.records, frozen, first_step=first_step)
-    return {"frozen": given, "batches": stream}
-
-
-def validator_of(
-    plan: Plan,
-    data_dir: Path,
-    workdir: Path,
-    recorder: Recorder | NullLogger,
-    best: BestCheckpoint | None,
-) -> Callable[[int, TrainState], None]:
-    """Scores on validation subjects, keeps the best, raises alarms."""
-    validate = make_validator(
-        plan.task,
-        plan.last,
-        open_split(plan.experiment, data_dir, "validation"),
-        batch_size=plan.experiment.data.batch_size,
-        recorder=recorder,
-        best=best,
-    )
-    return with_alarms(plan.experiment.alarms, workdir, recorder, validate)
-
-
-def recorder_of(workdir: Path, plan: Plan, first_step: int) -> Recorder | NullLogger:
+def recorder_of(begun: _Begun, plan: Plan) -> Recorder | NullLogger:
     """What the first process records; the others are silent."""
     if not is_first():
         return NullLogger()
-    labels = plan.experiment.map.upper()
-    title = f"{labels} on {jax.device_count()} x {jax.devices()[0].device_kind}"
-    return Recorder(workdir, first_step=first_step, total_steps=plan.total_steps, title=title)
+    title = (
+        f"{plan.experiment.map.upper()} on {jax.device_count()} x {jax.devices()[0].device_kind}"
+    )
+    return Recorder(
+        begun.workdir, first_step=begun.first_step, total_steps=plan.total_steps, title=title
+    )
 
 
 def cadence_of(experiment: Experiment, total_steps: int) -> Cadence:
