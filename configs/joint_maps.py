@@ -10,7 +10,8 @@ Result: not yet measured on unseen subjects; that it trains, predicts DICOM and 
 doors of every other page is shown by tests/launch/test_joint_walk.py on a tiny cohort.
 
 Why these: a batch norm's statistics stand between training and prediction (configs/srgan.py); the
-linear scale gives T2 of 50 to 120 ms 3 % of its room; on whole slices 97 % of T1's loss lies in air.
+linear scale gives T2 of 50 to 120 ms 3 % of its room; on whole slices 97 % of T1's loss lies in
+air.
 """
 
 from ml_collections import ConfigDict

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import jax
 
-from qsr_jax.training.processes import Membership, alone, is_first, join, leave
+from qsr_jax.training.processes import Membership, alone, join, leave
 from qsr_jax.training.stopping import STOPPED
 
 FLAGS = {

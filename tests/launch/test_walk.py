@@ -156,9 +156,7 @@ def test_status_of_another_folder_is_refused(tmp_path):
 def test_the_best_is_kept_apart_with_its_scores(trained):
     step, document = load_document(trained / "t1", which=BEST)
     scores = {line["step"]: line for line in read_metrics(trained / "t1", "validation")}
-    assert document["validation"]["pooled_psnr_db"] == pytest.approx(
-        scores[step]["pooled_psnr_db"]
-    )
+    assert document["validation"]["pooled_psnr_db"] == pytest.approx(scores[step]["pooled_psnr_db"])
     merits = {k: SelectionScore.of(line) for k, line in scores.items()}
     assert not any(one.beats(merits[step], bias_percent=2.0) for one in merits.values())
 
@@ -207,7 +205,7 @@ def test_a_longer_schedule_may_be_allowed(trained, tiny_data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (["--config.map=t9"], "map 't9' is not known"),
+        (["--config.map=t9"], "map is 't9'; expected t1, t2, pd"),
         (["--config.vgg.weights=file"], "no VGG-19 weight file"),
         (["--config.data.batch_size=6"], "does not divide by 4 devices"),
         (["--config.data.batch_size=4000"], "the data set has"),
