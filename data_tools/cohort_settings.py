@@ -14,7 +14,7 @@ from qsr_jax.data.nifti.atlas_files import atlas_labeller
 from qsr_jax.files.digest import file_sha256, json_sha256
 from qsr_jax.phantom.anatomy import Anatomy
 from qsr_jax.phantom.lesions import FREQUENCY, LesionPlan
-from qsr_jax.phantom.measured_maps import scaled_protocols
+from qsr_jax.phantom.measured_maps import MeasuredMaps, scaled_protocols
 from qsr_jax.phantom.mni_tissues import load_template
 from qsr_jax.phantom.phantom import Labeller
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, Protocol
@@ -130,7 +130,8 @@ class CohortSettings:
         """(routine, fast) of one subject; measured heads have them scaled to their resolution."""
         known = self.protocol in PROTOCOLS
         pair = PROTOCOLS[self.protocol] if known else load_protocols(Path(self.protocol))
-        return scaled_protocols(*pair, self.anatomy_of(number)) if self.measured else pair
+        head = self.anatomy_of(number) if self.measured else None
+        return scaled_protocols(*pair, head) if isinstance(head, MeasuredMaps) else pair
 
     def plan(self) -> LesionPlan:
         """Lesions of patients; raises ValueError for unknown kinds or masks."""

@@ -16,6 +16,7 @@ from qsr_jax.data.dicom.series_rules import PROTOCOLS, ProtocolError, load_rows
 from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.files.staged import WriteError
 from qsr_jax.maps import MAPS, spec_of
+from qsr_jax.types import Geometry
 
 MS_PER_S = 1000.0
 SUFFIX = ".nii.gz"
@@ -73,7 +74,7 @@ def _refuse_existing(out: Path) -> None:
         raise FileExistsError(f"{out}: exists already; remove it or choose another path")
 
 
-def _write(values: np.ndarray, geometry: object, out: Path) -> None:
+def _write(values: np.ndarray, geometry: Geometry, out: Path) -> None:
     """Writes the file whole or not at all; never over another one."""
     part = out.with_name(f".{os.getpid()}.{out.name}")
     try:

@@ -13,6 +13,7 @@ its path and the printed sha256 into config.vgg.path and config.vgg.sha256.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.numpy
@@ -24,6 +25,9 @@ from qsr_jax.models.vgg19 import (
     WeightsError,
     check_vgg19,
 )
+
+if TYPE_CHECKING:
+    import h5py
 
 CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 """Keras's VGG-19 takes BGR 0-255 minus these (keras.applications, "caffe" mode)."""
@@ -112,7 +116,8 @@ def write_vgg19(arrays: dict[str, np.ndarray], out: Path) -> str:
             safetensors.numpy.save_file(arrays, temporary)
         elif out.suffix == ".npz":
             with temporary.open("wb") as stream:
-                np.savez(stream, **arrays)
+                named: dict[str, Any] = dict(arrays)
+                np.savez(stream, **named)
         else:
             raise WeightsError(f"{out}: expected a name ending in .safetensors or .npz")
         temporary.replace(out)
@@ -137,10 +142,10 @@ def _torchvision_indices() -> list[int]:
     return indices
 
 
-def _hard_dataset(file: object, layer: str, name: str, path: Path) -> np.ndarray:
+def _hard_dataset(file: "h5py.File", layer: str, name: str, path: Path) -> np.ndarray:
     import h5py
 
-    group = file
+    group: h5py.Group = file
     for step in (layer, name):
         link = group.get(step, getlink=True) if step in group else None
         if not isinstance(link, h5py.HardLink):

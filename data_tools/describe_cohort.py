@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data_tools.cohort_report.numbers import Sums, read_protocols, read_subject
+from data_tools.cohort_report.numbers import SimulatedSubject, Sums, read_protocols, read_subject
 from data_tools.cohort_report.page import context_of, render
 from qsr_jax.cli import program
 from qsr_jax.files.staged import staged_folder
@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> None:
         protocols = read_protocols(settings)
         calibration = args.calibration and _read_json(args.calibration)
         folders = _chosen(args.cohort, args.subjects)
-        sums, examples, subjects = Sums(), [], []
+        sums, subjects = Sums(), []
+        examples: list[SimulatedSubject] = []
         for folder in tqdm(folders, desc="reading", unit="subject", mininterval=1):
             subject = read_subject(folder)
             sums.add(subject)

@@ -90,7 +90,7 @@ def _check_keys(values: Any, expected: set[str], where: str) -> None:
 
 def _value(kind: Any, value: Any, where: str) -> Any:
     """``value`` as its declared kind; a whole number may stand for a float, nothing else bends."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _table(kind, value, where=where, fixed={})
     if isinstance(kind, types.GenericAlias):
         inner = typing.get_args(kind)

@@ -200,13 +200,15 @@ def _simulate(cohort: CohortSettings, names: list[str], out: Path, workers: int)
     """Simulates the named subjects and yields after each."""
     if workers == 1:
         for name in names:
-            yield simulate_subject(cohort, name, out / name)
+            simulate_subject(cohort, name, out / name)
+            yield
         return
     context = multiprocessing.get_context("spawn")  # a forked JAX would hang
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
         jobs = [pool.submit(simulate_subject, cohort, name, out / name) for name in names]
         for job in concurrent.futures.as_completed(jobs):
-            yield job.result()
+            job.result()
+            yield
 
 
 if __name__ == "__main__":

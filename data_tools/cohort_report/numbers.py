@@ -172,7 +172,7 @@ def noise_map(subject: SimulatedSubject, index: int) -> dict[str, np.ndarray]:
 
 def flat(table: Mapping[str, Any], *, within: str = "") -> dict[str, str]:
     """Nested settings as rows: dotted key to text."""
-    rows = {}
+    rows: dict[str, str] = {}
     for key, value in table.items():
         name = f"{within}{key}"
         if isinstance(value, Mapping):

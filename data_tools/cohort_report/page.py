@@ -119,8 +119,8 @@ def _slices(subject: SimulatedSubject) -> list[dict[str, Any]]:
         place = np.argwhere(labels == specks[0])
         z, y, x = place[len(place) // 2]
         n = labels.shape[1]
-        box = tuple(slice(max(c / n - 0.09, 0), min(c / n + 0.09, 1)) for c in (y, x))
-        close = figures.draw_slices(_of_slice(subject, maps, int(z)), box=box)
+        rows, columns = (slice(max(c / n - 0.09, 0), min(c / n + 0.09, 1)) for c in (y, x))
+        close = figures.draw_slices(_of_slice(subject, maps, int(z)), box=(rows, columns))
         text = f"{subject.name}: a punctate lesion in the middle of the picture, 40 mm wide."
         found.append({"picture": _image(close), "caption": text})
     return found
@@ -129,7 +129,7 @@ def _slices(subject: SimulatedSubject) -> list[dict[str, Any]]:
 def _of_slice(
     subject: SimulatedSubject, maps: Mapping[str, np.ndarray], index: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    everything = maps | {FAST: subject.scans[FAST].maps}
+    everything = {**maps, FAST: subject.scans[FAST].maps}
     return {
         method: {name: values[index, ..., channel] for channel, name in enumerate(MAPS)}
         for method, values in everything.items()

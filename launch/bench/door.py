@@ -150,7 +150,7 @@ BENCHES = {
 }
 
 
-def _timed(once: Callable[[], Any], repeats: int) -> dict[str, float]:
+def _timed(once: Callable[[], Any], repeats: int) -> dict[str, Any]:
     """First call apart (it compiles), then the median and quartiles of ``repeats`` calls."""
     times = []
     for _ in range(repeats + 1):

@@ -12,6 +12,8 @@ import dataclasses
 
 import numpy as np
 
+from qsr_jax.types import triple
+
 GREY, WHITE = 2, 3
 """Tissue codes that regions are restricted to."""
 
@@ -97,7 +99,7 @@ def _ellipsoids() -> tuple[Ellipsoid, ...]:
     rows = [line.split() for line in _TABLE.strip().splitlines()]
     tissues = [GREY] * _GREY_PARTS + [WHITE] * (len(rows) - _GREY_PARTS)
     return tuple(
-        Ellipsoid(name, tissue, *(tuple(map(float, numbers[i : i + 3])) for i in (0, 3, 6, 9)))
+        Ellipsoid(name, tissue, *(triple(map(float, numbers[i : i + 3])) for i in (0, 3, 6, 9)))
         for (name, *numbers), tissue in zip(rows, tissues, strict=True)
     )
 

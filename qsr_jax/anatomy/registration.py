@@ -50,9 +50,11 @@ def make_atlas_template(
         white: likewise.
         affine: (4, 4) from index (z, y, x, 1) to LPS mm.
     """
-    levels = zip(GREY_LEVELS, (csf, grey, white), strict=True)
-    image = sum(np.float32(level) * array.astype(np.float32) for level, array in levels)
-    return AtlasTemplate(image, affine)
+    dark, middling, bright = (
+        np.float32(level) * array.astype(np.float32)
+        for level, array in zip(GREY_LEVELS, (csf, grey, white), strict=True)
+    )
+    return AtlasTemplate(dark + middling + bright, affine)
 
 
 def mni_coordinates(

@@ -88,7 +88,8 @@ class Checkpoints:
             DamageError: a step is not whole and ``strict``, or no step is left and one was damaged:
                 starting over would hide that.
         """
-        aside, damaged = [], False
+        aside: list[str] = []
+        damaged = False
         while (step := self.newest_step) is not None:
             folder = self._folder / str(step)
             why = _what_is_wrong(folder)

@@ -146,8 +146,8 @@ def place_lesions(
         new = Lesion(kind, (0, 0, 0), radius, draw_value(rng, LESIONS[kind]))
         places = np.argwhere(_free(allowed, lesions, new.reach, taken))
         if len(places):
-            centre = tuple(int(v) for v in places[rng.integers(len(places))])
-            lesions.append(dataclasses.replace(new, centre=centre))
+            z, y, x = places[rng.integers(len(places))].tolist()
+            lesions.append(dataclasses.replace(new, centre=(z, y, x)))
     if not lesions and taken is None:
         raise ValueError("no deep white matter to place a lesion in; scan more slices")
     return lesions
@@ -191,7 +191,7 @@ def draw_shapes(
 def _blob(rng: np.random.Generator, lesion: Lesion) -> np.ndarray:
     """Depth below the surface of one lesion in its box, mm."""
     size = 2 * lesion.reach + 1
-    offset = np.stack(np.indices((size, size, size)), axis=-1) - lesion.reach
+    offset = np.moveaxis(np.indices((size, size, size)), 0, -1) - lesion.reach
     if lesion.kind == SPECK:
         along = SPECK_HALF_LENGTH_MM - np.abs(offset[..., 0])
         return np.minimum(lesion.radius_mm - np.linalg.norm(offset[..., 1:], axis=-1), along)

@@ -58,7 +58,7 @@ class MeasuredMaps:
         ras = np.stack([-x, -y, z], axis=-1) + self.centre_mm
         inverse = np.linalg.inv(self.affine)
         index = (ras @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.float32)
-        known = (self.maps > 0).all(axis=-1)
+        known = np.all(self.maps > 0, axis=-1)
         fraction = sample_linear(known[..., None].astype(np.float32), index)[..., 0]
         # Maps are filled outwards first: interpolation must not mix in what was not measured.
         _, nearest = ndimage.distance_transform_edt(~known, return_indices=True)

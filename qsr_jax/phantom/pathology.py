@@ -61,7 +61,8 @@ def add_pathology(
     is_white = (body.log_odds.argmax(axis=0) == white) & (body.log_odds[white] > 0)
     deep_white = ndimage.binary_erosion(is_white, iterations=2)
     middles = np.arange(len(planes.z_mm))[planes.middles]
-    real, taken = [], None
+    real: list[Lesion] = []
+    taken = None
     if plan.masks:
         mask = plan.masks[rng.integers(len(plan.masks))]
         real, real_depth, real_boxes = lesions_of_mask(rng, mask, body, planes)
@@ -104,10 +105,10 @@ def lesions_of_mask(
     labels = kept[labels]
     lesions = []
     for number in range(1, int(kept.max()) + 1):
-        centre = tuple(int(round(v)) for v in ndimage.center_of_mass(labels == number))
+        z, y, x = (int(round(v)) for v in ndimage.center_of_mass(labels == number))
         kind = str(rng.choice(MASK_KINDS))
         radius = float((3 * sizes[order[number - 1]] / (4 * np.pi)) ** (1 / 3))
-        lesions.append(Lesion(kind, centre, radius, draw_value(rng, LESIONS[kind])))
+        lesions.append(Lesion(kind, (z, y, x), radius, draw_value(rng, LESIONS[kind])))
     if not lesions:
         return [], np.full(labels.shape, OUTSIDE_MM, np.float32), labels
     outside, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)

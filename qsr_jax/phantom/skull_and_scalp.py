@@ -174,9 +174,9 @@ def _layers(
     build: tuple[float, ...],
 ) -> tuple[jax.Array, jax.Array]:
     """Log-odds from signed depths: the layer in which a point lies deepest wins."""
-    gap, skull, fat, skin, _ = build
-    skull = skull * (1 + UNEVEN * jnp.clip(uneven_skull, -2, 2))
-    fat = fat * (1 + UNEVEN * jnp.clip(uneven_fat, -2, 2))
+    gap, mean_skull, mean_fat, skin, _ = build
+    skull = mean_skull * (1 + UNEVEN * jnp.clip(uneven_skull, -2, 2))
+    fat = mean_fat * (1 + UNEVEN * jnp.clip(uneven_fat, -2, 2))
     outer, table = gap + skull, TABLE_FRACTION * skull
     p = outer + temple + fat + skin - e  # below the skin's surface
     soft = d - outer  # outside the skull

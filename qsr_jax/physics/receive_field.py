@@ -69,7 +69,9 @@ def white_matter(fitted: Fit) -> np.ndarray:
             f"the receive field cannot be estimated: {count} samples of white matter (T1 {low:g}.."
             f"{high:g} ms), expected at least {FEWEST}; does the scan show a brain?"
         )
-    counts, edges = np.histogram(np.log(fitted.t1_ms[candidate]), 40, np.log(WHITE_T1_MS))
+    counts, edges = np.histogram(
+        np.log(fitted.t1_ms[candidate]), 40, (float(np.log(low)), float(np.log(high)))
+    )
     smooth = np.convolve(counts, np.ones(5), "same")
     mode = np.exp(edges[np.argmax(smooth)] + np.diff(edges)[0] / 2)
     return candidate & (np.abs(fitted.t1_ms / mode - 1) < MODE_WIDTH)
@@ -83,7 +85,9 @@ def receive_field(fitted: Fit, *, pixel_mm: float) -> np.ndarray:
     """
     step = max(1, round(SAMPLE_MM / pixel_mm))
     thin = Fit(
-        *(a[:, ::step, ::step] for a in (fitted.t1_ms, fitted.t2_ms, fitted.pd_percent)),
+        t1_ms=fitted.t1_ms[:, ::step, ::step],
+        t2_ms=fitted.t2_ms[:, ::step, ::step],
+        pd_percent=fitted.pd_percent[:, ::step, ::step],
         theta_deg=fitted.theta_deg[:, ::step, ::step],
     )
     white, samples = white_matter(thin), thin.t1_ms.shape

@@ -52,8 +52,8 @@ def coil_maps(reference: jax.Array, body: jax.Array, shape: tuple[int, int]) -> 
     return low / root * jnp.maximum(strength, 0.01 * mean)
 
 
-def _normal_inverse(maps: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Split maps (c, y, R, f), and the inverse of ``S^H S`` as (R, R, y, f).
+def _normal_inverse(maps: jax.Array) -> jax.Array:
+    """Split maps (c, y, R, f) to the inverse of ``S^H S``, (R, R, y, f).
 
     Gauss-Jordan elimination without pivoting: the matrix is Hermitian and positive definite, R is
     small, and every pixel runs at once.

@@ -14,11 +14,11 @@ def draw_motion(rng: np.random.Generator, scanner: Scanner, *, delays: int) -> n
     return rng.standard_normal((delays, 3)) * spread
 
 
-def _shear(images: jax.Array, by: float, axis: int) -> jax.Array:
+def _shear(images: jax.Array, by: jax.Array, axis: int) -> jax.Array:
     """Samples at ``x + by y`` (axis -1) or ``y + by x`` (axis -2), in fields of view."""
-    shape = images.shape[-2:]
-    y, x = places(shape)
-    n = shape[axis]
+    rows, columns = images.shape[-2:]
+    y, x = places((rows, columns))
+    n = images.shape[axis]
     k = np.fft.fftfreq(n, 1 / n)
     turn = k * y if axis == -1 else k[:, None] * x
     spectrum = jnp.fft.fft(images, axis=axis)

@@ -186,16 +186,21 @@ class HeadScan:
         swing = self.scanner.csf_pulsation
         factors[:, CLASSES.index("csf")] += rng.uniform(-swing, swing, len(factors))
         fine = self.phantom.planes.grid(tissue[0].shape[-1])
-        back = tuple(-offset for offset in acquisition.isocentre_offset(fine))
+        down, right = acquisition.isocentre_offset(fine)
         return acquisition.object_images(
-            *tissue, factors, protocol, anchors_ms=anchors_ms, shape=shape, by_fov=back
+            *tissue,
+            jnp.asarray(factors),
+            protocol,
+            anchors_ms=anchors_ms,
+            shape=shape,
+            by_fov=(-down, -right),
         )
 
     def _moved(self, images: jax.Array, poses: np.ndarray, fov_mm: float) -> jax.Array:
         if not poses.any():
             return images
         by = poses * (1 / fov_mm, 1 / fov_mm, np.pi / 180)
-        moved = [move(one, pose) for one, pose in zip(images, np.float32(by), strict=True)]
+        moved = [move(one, pose) for one, pose in zip(images, by.astype(np.float32), strict=True)]
         return jnp.stack(moved)
 
     def _receive(

@@ -88,16 +88,17 @@ def scan(
     check_scans(protocols, scanner)
     exact = (reference.name,) if noise_free else ()
     head_scan = HeadScan(phantom, grids, scanner, receiver_noise(snr, reference), exact)
-    firsts = {protocol.name: [] for protocol in protocols}
-    g_factor = {protocol.name: [] for protocol in protocols}
+    firsts: dict[str, list[FirstPass]] = {protocol.name: [] for protocol in protocols}
+    g_factor: dict[str, list[np.ndarray]] = {protocol.name: [] for protocol in protocols}
     noise_free_passes = []
     for scanned in head_scan.slices(rng):
         for protocol in protocols:
             one = scanned[protocol.name]
             firsts[protocol.name].append(first_pass(one.images, protocol))
             g_factor[protocol.name].append(one.g_factor)
-        if noise_free:
-            noise_free_passes.append(first_pass(scanned[reference.name].noise_free, reference))
+        exact_images = scanned[reference.name].noise_free
+        if exact_images is not None:
+            noise_free_passes.append(first_pass(exact_images, reference))
     scans = {p.name: _maps(firsts.pop(p.name), p) for p in protocols}
     truth = [
         mixed_truth(fraction, properties(phantom, index))

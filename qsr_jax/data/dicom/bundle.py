@@ -1,6 +1,6 @@
 """Which map each slice of a series belongs to, by the table of protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -64,7 +64,9 @@ def _row_of(frames: Sequence[Frame], protocols: Sequence[SeriesRule]) -> SeriesR
 def _name(frame: Frame, row: SeriesRule) -> str:
     """The map that a slice says it belongs to."""
     if row.by == IMAGE_TYPE:
-        return recognise(frame.image_type, protocols=(row,))[0]
+        name = recognise(frame.image_type, protocols=(row,))[0]
+        if name is not None:
+            return name
     known = f"one of {', '.join(row.maps)}, as the row {row.name} has them"
     if row.by == QUANTITY:
         scale = scale_of(frame)
@@ -75,18 +77,17 @@ def _name(frame: Frame, row: SeriesRule) -> str:
             frame.refuse(MAPPING, "which map is this?", got=got, expected=known)
         return names[0]
     said = frame.value(row.by)
-    text = said if isinstance(said, str) or said is None else _joined(said)
-    if text not in row.maps:  # the value itself may be personal and stays unsaid
+    text = said if isinstance(said, str) else _joined(said)
+    if said is None or text not in row.maps:  # the value itself may be personal and stays unsaid
         frame.refuse(row.by, got="missing" if said is None else "another value", expected=known)
     return row.maps[text]
 
 
 def _joined(value: object) -> str:
     """A value that is no text, as a row would spell it."""
-    try:
-        return "\\".join(str(part) for part in value)
-    except TypeError:
+    if not isinstance(value, Iterable):
         return str(value)
+    return "\\".join(str(part) for part in value)
 
 
 def _by_order(frames: Sequence[Frame], row: SeriesRule) -> list[str]:

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.uid import JPEGLSLossless, RLELossless
@@ -76,7 +76,7 @@ def decode(request: dict, content: bytes) -> bytes:
     dataset.PixelRepresentation = request["pixel_representation"]
     dataset.add_new("PixelData", "OB", content)
     dataset["PixelData"].is_undefined_length = True
-    dataset.file_meta = Dataset()
+    dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = request["syntax"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # pydicom warns where it had to guess
@@ -106,10 +106,11 @@ def check_stream(syntax: str, stream: bytes, rows: int, columns: int) -> None:
         size, components, reversible = (0, 0), 0, True
         for mark, segment in segments(stream):
             if mark in JPEG_FRAMES:
-                *size, components = struct.unpack_from(">HHB", segment, 1)
+                *sides, components = struct.unpack_from(">HHB", segment, 1)
+                size = (sides[0], sides[1])
             if mark == JPEG_SCAN and syntax == JPEGLSLossless:
                 reversible = segment[1 + 2 * segment[0]] == 0
-    if tuple(size) != (rows, columns) or components != 1 or not reversible:
+    if size != (rows, columns) or components != 1 or not reversible:
         raise ValueError("the codestream has another size or is lossy")
 
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 DECODE_SECONDS = 30.0
 """Wall-clock time of a decoding; a busy machine may need much of it."""
@@ -27,6 +27,18 @@ _SINGLE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 class DecodeError(ValueError):
     """Pixels that could not be decoded; the text holds no content of the file."""
+
+
+class DecodeRequest(TypedDict):
+    """What a header says of compressed pixels; see ``decoder_child.decode``."""
+
+    syntax: str
+    plugin: str
+    frames: int
+    rows: int
+    columns: int
+    bits_stored: int
+    pixel_representation: int
 
 
 class DecodeWorker:
@@ -58,12 +70,11 @@ class DecodeWorker:
             self._process.communicate()
             self._process = None
 
-    def decode(self, request: Mapping[str, str | int], content: bytes) -> bytes:
+    def decode(self, request: DecodeRequest, content: bytes) -> bytes:
         """Returns the decoded little-endian 16-bit words of ``content``.
 
         Args:
-            request: what the header says; keys as in ``decode_child.decode``, whose
-                ``cpu_seconds`` is added here.
+            request: what the header says.
             content: the encapsulated pixels.
 
         Raises:
@@ -75,17 +86,16 @@ class DecodeWorker:
         late = threading.Event()
         pixels = request["frames"] * request["rows"] * request["columns"]
         computing = CPU_SECONDS + CPU_SECONDS_PER_MEGAPIXEL * pixels / 1e6
-        watch = threading.Timer(self._seconds + computing, lambda: (late.set(), process.kill()))
+
+        def stop() -> None:
+            late.set()
+            process.kill()
+
+        watch = threading.Timer(self._seconds + computing, stop)
         watch.start()
         try:
             more = {"cpu_seconds": computing, "bytes": len(content)}
-            head = json.dumps({**request, **more}).encode() + b"\n"
-            process.stdin.write(head + content)
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            words = process.stdout.read(answer["bytes"])
-            if len(words) != answer["bytes"]:
-                raise EOFError
+            why, words = _exchanged(process, {**request, **more}, content)
         except (OSError, EOFError, ValueError):
             self.close()
             self._process = self._started()  # ready by the time that it is needed
@@ -96,8 +106,8 @@ class DecodeWorker:
             raise DecodeError("decoder died") from None
         finally:
             watch.cancel()
-        if answer["why"]:
-            raise DecodeError(answer["why"])
+        if why:
+            raise DecodeError(why)
         return words
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -109,3 +119,22 @@ class DecodeWorker:
             stderr=subprocess.DEVNULL,
             env={**os.environ, **_SINGLE_THREAD},
         )
+
+
+def _exchanged(
+    process: subprocess.Popen[bytes], head: Mapping[str, object], content: bytes
+) -> tuple[str, bytes]:
+    """Why the child refused ("" where it did not) and the words it decoded.
+
+    Raises:
+        OSError, EOFError, ValueError: it died on the way.
+    """
+    if process.stdin is None or process.stdout is None:
+        raise EOFError
+    process.stdin.write(json.dumps(head).encode() + b"\n" + content)
+    process.stdin.flush()
+    answer = json.loads(process.stdout.readline())
+    words = process.stdout.read(answer["bytes"])
+    if len(words) != answer["bytes"]:
+        raise EOFError
+    return answer["why"], words

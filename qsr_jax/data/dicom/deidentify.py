@@ -18,6 +18,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import BaseTag
 from pydicom.uid import (
+    UID as UniqueIdentifier,
+)
+from pydicom.uid import (
     EnhancedMRImageStorage,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
@@ -41,7 +44,16 @@ ACTIONS = {tag: action for action, tags in _LISTS for tag in tags if len(tag) ==
 _MASKED = [(action, tag) for action, tags in _LISTS for tag in tags if len(tag) == 4]
 
 _DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y"}
-_NUMBERS = {"DS": "0", "IS": "0", "FD": 0.0, "FL": 0.0, "SL": 0, "SS": 0, "UL": 0, "US": 0}
+_NUMBERS: dict[str, str | float] = {
+    "DS": "0",
+    "IS": "0",
+    "FD": 0.0,
+    "FL": 0.0,
+    "SL": 0,
+    "SS": 0,
+    "UL": 0,
+    "US": 0,
+}
 _BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 _STANDARD_UIDS = "1.2.840.10008."
 IMAGES = {
@@ -81,7 +93,7 @@ def anonymous(path: Path, salt: bytes) -> Anonymous:
     if header.optional_text("BurnedInAnnotation") == "YES":
         header.refuse("BurnedInAnnotation", "YES; text in the pixels may name the subject")
     patient_id = header.text("PatientID")
-    studies = header.text("StudyInstanceUID"), header.text("SeriesInstanceUID")
+    study, series = header.text("StudyInstanceUID"), header.text("SeriesInstanceUID")
     syntax = header.dataset.file_meta.TransferSyntaxUID
     patient = pseudonym(patient_id, salt)
     try:
@@ -97,7 +109,8 @@ def anonymous(path: Path, salt: bytes) -> Anonymous:
             content = _file(dataset, syntax)
     except Exception as error:  # pydicom parses and encodes here; its texts quote the file
         header.refuse("file", f"cannot be written again ({type(error).__name__})")
-    return Anonymous(content, patient, tuple(_new_uid(uid, salt) for uid in studies), patient_id)
+    places = _new_uid(study, salt), _new_uid(series, salt)
+    return Anonymous(content, patient, places, patient_id)
 
 
 def pseudonym(patient_id: str, salt: bytes) -> str:
@@ -144,7 +157,8 @@ def _changed(element: DataElement, action: str | None, salt: bytes, patient: str
     """The attribute with its new value."""
     if action is None:
         return element
-    vr, value = element.VR, ""
+    vr = element.VR
+    value: str | bytes | float | list[str] | None = ""
     if vr == "UI":
         several = isinstance(element.value, (list, tuple)) or hasattr(element.value, "append")
         values = list(element.value) if several else [element.value]
@@ -172,7 +186,7 @@ def _file(dataset: Dataset, syntax: str) -> bytes:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = syntax
+    meta.TransferSyntaxUID = UniqueIdentifier(syntax)
     dataset.file_meta, dataset.preamble = meta, ZERO_PREAMBLE
     content = io.BytesIO()
     dataset.save_as(content, enforce_file_format=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    UID,
     EnhancedMRImageStorage,
     LegacyConvertedEnhancedMRImageStorage,
     ParametricMapStorage,
@@ -58,7 +59,7 @@ class Frame(Attributes):
         if keyword == MAPPING:
             return self._only(MAPPING, *(self.look_up(item, MAPPING) for item in self._items()))
         if keyword == "FrameType":
-            group = FRAME_TYPES[self.header.text("SOPClassUID")]
+            group = FRAME_TYPES[UID(self.header.text("SOPClassUID"))]
         elif keyword in GROUPS:
             group = GROUPS[keyword]
         else:

@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from qsr_jax.types import Geometry
+from qsr_jax.types import Geometry, triple
 
 _DISPLAY_SIGN = np.array([1.0, 1.0, -1.0])  # towards left, back, feet in LPS
 
@@ -52,7 +52,7 @@ def turned(
         values,
         dataclasses.replace(
             geometry,
-            origin_mm=tuple(float(v) for v in origin),
+            origin_mm=triple(origin),
             row_dir=_turn(geometry.row_dir, flip_x),
             col_dir=_turn(geometry.col_dir, flip_y),
         ),

@@ -118,16 +118,9 @@ def _parametric_map(
         series_number=(SPREAD_NUMBER_STEP if std else SERIES_NUMBER_STEP) + number,
         sop_instance_uid=generate_uid(prefix=None),
         instance_number=1,
-        manufacturer="qsr_jax",
-        manufacturer_model_name="qsr_jax",
-        software_versions=software,
-        device_serial_number="0",
         contains_recognizable_visual_features=False,
         derived_pixel_contrast=contrast.STD_DEVIATION if std else contrast.QUANTITY,
         real_world_value_mappings=[_mapping(highdicom, spec, std=std)],
-        content_description=f"{spec.label} super-resolved, research",
-        content_creator_name="qsr_jax",
-        content_label=f"{spec.label}_QSR",
         # Stored values are the physical ones, so a window cannot be misread here.
         voi_lut_transformations=[
             highdicom.VOILUTTransformation(spec.scanner_max / 2, spec.scanner_max)
@@ -135,11 +128,25 @@ def _parametric_map(
         pixel_measures=highdicom.PixelMeasuresSequence(
             decimals((dy, dx)), thickness_mm(frames[0], dz), dz
         ),
+        **_words(spec, software),
         **_places(highdicom, geometry),
     )
     uids = [str(image.SOPInstanceUID) for image in sources]
     refer_to_frames(dataset, dict(zip(uids, frames, strict=True)))
     return dataset
+
+
+def _words(spec: MapSpec, software: str) -> dict[str, str]:
+    """Who made it and what it is, as arguments of highdicom's constructor."""
+    return {
+        "manufacturer": "qsr_jax",
+        "manufacturer_model_name": "qsr_jax",
+        "software_versions": software,
+        "device_serial_number": "0",
+        "content_description": f"{spec.label} super-resolved, research",
+        "content_creator_name": "qsr_jax",
+        "content_label": f"{spec.label}_QSR",
+    }
 
 
 def _mapping(highdicom: Any, spec: MapSpec, *, std: bool) -> Dataset:

@@ -3,7 +3,7 @@
 import numpy as np
 from pydicom.uid import ExplicitVRBigEndian
 
-from qsr_jax.data.dicom.decoder_process import DecodeError, DecodeWorker
+from qsr_jax.data.dicom.decoder_process import DecodeError, DecodeRequest, DecodeWorker
 from qsr_jax.data.dicom.frames import Frame
 from qsr_jax.data.dicom.header import FLOAT_BITS, Header
 from qsr_jax.data.dicom.syntaxes import CODECS, NATIVE, known_name
@@ -95,7 +95,7 @@ def _decoded(
     """Little-endian words of compressed pixels, from the worker."""
     if keyword in FLOAT_BITS:
         header.refuse("TransferSyntaxUID", f"{known_name(header.syntax)} cannot hold {keyword}")
-    request = {
+    request: DecodeRequest = {
         "syntax": header.syntax,
         "plugin": CODECS[header.syntax].plugin,
         "frames": shape[0],

@@ -220,7 +220,7 @@ def load_rows(path: Path) -> tuple[SeriesRule, ...]:
     table: tuple[SeriesRule, ...] = PROTOCOLS
     for number, item in enumerate(items, start=1):
         where = f"{path}: protocol {number}"
-        row = _row(item, where)
+        row = rule_from(item, where)
         for image_type in row.image_types():
             rivals = [other.name for other in table if image_type in other.image_types()]
             if rivals:
@@ -233,8 +233,8 @@ def load_rows(path: Path) -> tuple[SeriesRule, ...]:
 _ROW_KEYS = {"name": str, "image_type": list, "maps": dict, "by": str, "bundle": bool}
 
 
-def _row(item: object, where: str) -> SeriesRule:
-    """A row as the file tells it."""
+def rule_from(item: object, where: str) -> SeriesRule:
+    """A row as a file tells it; raises ProtocolError, which names ``where`` and the key."""
     if not isinstance(item, dict):
         raise ProtocolError(f"{where}: expected a table with {', '.join(_ROW_KEYS)}")
     for key in item:

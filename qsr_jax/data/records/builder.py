@@ -59,7 +59,7 @@ def config_of(map_name: str, fold: str | None) -> MapConfig:
     return MapConfig(name=name, description=text, map_name=map_name, fold=fold)
 
 
-class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
+class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Paired slices of one map.
 
     tfds's command line finds builders by their folder: a subclass named ``Builder`` stands in

@@ -59,6 +59,8 @@ def _at_once(function: Callable, *arguments: Any) -> concurrent.futures.Future:
 def _end_with_parent() -> None:
     """Ends this process when its parent does, killed or not."""
     parent = multiprocessing.parent_process()
+    if parent is None:
+        return
 
     def watch() -> None:
         connection.wait([parent.sentinel])

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.data.dicom.series_rules import SeriesRule
+from qsr_jax.data.dicom.series_rules import SeriesRule, rule_from
 from qsr_jax.data.studies.strict_json import ManifestError, Node
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.maps import MAPS
@@ -184,7 +184,7 @@ class Manifest:
             kind=node.one_of("kind", KINDS),
             root=(path.parent / node.take("root", str)).resolve(),
             protocols=tuple(
-                SeriesRule(**{**row, "image_type": tuple(row["image_type"])})
+                rule_from(row, f"{path}: manifest.protocols")
                 for row in node.table("protocols", "name image_type maps by bundle")
             ),
             scale=node.take("scale", int),

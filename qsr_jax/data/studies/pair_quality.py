@@ -8,6 +8,7 @@ rule's first limits flags the pair; beyond the second it is refused, unless a su
 import dataclasses
 from collections.abc import Mapping
 
+import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
@@ -175,5 +176,5 @@ def to_coarse(images: np.ndarray, shape: tuple[int, ...], alignment: str) -> np.
     if alignment == CORNER:
         blocks = images.reshape(slices, rows, images.shape[1] // rows, columns, -1)
         return blocks.mean(axis=(2, 4))
-    kspace = fourier.crop(fourier.to_kspace(images.astype(np.float32)), (rows, columns))
+    kspace = fourier.crop(fourier.to_kspace(jnp.asarray(images, jnp.float32)), (rows, columns))
     return np.asarray(fourier.to_image(kspace).real)

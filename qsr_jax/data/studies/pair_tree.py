@@ -215,7 +215,7 @@ def _places_by_patient(
 
 def _read_all(tree: _Tree, places: Sequence[Path], refused: list[dict[str, str]]) -> list[Series]:
     """The readable series of one subject; the others are noted."""
-    series = []
+    series: list[Series] = []
     for place in places:
         try:
             series += tree.source.read(place, tree.protocols)

@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+Number = TypeVar("Number", int, float)
 
 
 class ManifestError(ValueError):
@@ -76,12 +78,13 @@ class Node:
         items = self.take(key, list)
         return [Node(self.path, f"{key}[{index}]", item) for index, item in enumerate(items)]
 
-    def three(self, key: str, kind: type) -> tuple:
+    def three(self, key: str, kind: type[Number]) -> tuple[Number, Number, Number]:
         """Three positive numbers of one kind: slices, rows, columns."""
-        values = self.take(key, list)
+        values: list[Number] = self.take(key, list)
         if len(values) != 3 or not all(type(v) is kind and v > 0 for v in values):
             self.refuse(key, f"{values}; expected three positive {kind.__name__}")
-        return tuple(values)
+        slices, rows, columns = values
+        return slices, rows, columns
 
     def folder(self, key: str) -> str:
         """A relative folder that stays inside the tree."""
