@@ -71,6 +71,19 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="workdirs of the same maps are trainings of one model: write their mean",
     )
+    _add_output_kinds(parser)
+    parser.add_argument(
+        "--compile-cache",
+        metavar="DIR",
+        default=AUTO,
+        help="where compiled programs are kept: a folder, 'none', or 'auto': compiled/ in the "
+        "first --workdir on a GPU, nowhere on a CPU (default: %(default)s)",
+    )
+    return parser
+
+
+def _add_output_kinds(parser: argparse.ArgumentParser) -> None:
+    """What is written, and as what."""
     parser.add_argument(
         "--std",
         action="store_true",
@@ -85,14 +98,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SUBJECT",
         help="write a BIDS derivative data set with this label for the subject (never a name)",
     )
-    parser.add_argument(
-        "--compile-cache",
-        metavar="DIR",
-        default=AUTO,
-        help="where compiled programs are kept: a folder, 'none', or 'auto': compiled/ in the "
-        "first --workdir on a GPU, nowhere on a CPU (default: %(default)s)",
-    )
-    return parser
 
 
 if __name__ == "__main__":

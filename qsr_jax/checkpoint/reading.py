@@ -64,8 +64,24 @@ def load_network(workdir: Path, step: int, target: Any, *, which: str = "latest"
     folder = workdir.absolute() / which / str(step) / "network"
     try:
         reader = ocp.StandardCheckpointer(multiprocessing_options=ON_ITS_OWN)
+        # Asked first: a restore that fails half-way leaves its other reads behind.
+        _check_shapes(reader.metadata(folder).item_metadata, target)
         return reader.restore(folder, abstract)
     except (ValueError, KeyError, FileNotFoundError) as error:
         raise CheckpointError(
             f"{folder}: the weights do not fit their document ({first_line(error)})"
         ) from error
+
+
+def _check_shapes(held: Any, wanted: Any) -> None:
+    """Raises ValueError for the first array that is not there or has another shape."""
+    if held is None:
+        return
+    shapes, expected = (
+        {jax.tree_util.keystr(path): leaf.shape for path, leaf in
+         jax.tree_util.tree_leaves_with_path(tree)}
+        for tree in (held.tree, wanted)
+    )  # fmt: skip
+    for name in sorted(expected.keys() | shapes.keys()):
+        if shapes.get(name) != expected.get(name):
+            raise ValueError(f"{name}: {shapes.get(name)}, expected {expected.get(name)}")

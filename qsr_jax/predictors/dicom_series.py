@@ -64,8 +64,8 @@ class _Made:
 
 def predict(
     predictor: TrainedPredictor | Sequence[TrainedPredictor],
-    input: Path,
-    output: Path,
+    input: Path | str,
+    output: Path | str,
     *,
     format: str = DICOM,
     subject: str | None = None,
@@ -102,9 +102,10 @@ def predict(
         FileExistsError: ``output`` exists.
         WriteError: the system refused the write; nothing is left at ``output``.
     """
+    source, target = Path(input), Path(output)
     models = list(predictor) if isinstance(predictor, Sequence) else [predictor]
     _check_request(models, format, subject)
-    jobs = [(model, series) for model, series in zip(models, _study(models, input), strict=True)]
+    jobs = [(model, series) for model, series in zip(models, _study(models, source), strict=True)]
     made = [
         one
         for model, series in tqdm(jobs, desc="predict", unit="model", mininterval=1.0)
@@ -116,9 +117,9 @@ def predict(
     if format == NIFTI:
         maps = [_derived(one) for one in made]
         return write_bids_derivative(
-            maps, output, subject=subject or "", version=__version__, std=std
+            maps, target, subject=subject or "", version=__version__, std=std
         )
-    return _write_series(made, output, parametric=format == PARAMETRIC_MAP, std=std)
+    return _write_series(made, target, parametric=format == PARAMETRIC_MAP, std=std)
 
 
 def _check_request(models: Sequence[TrainedPredictor], format: str, subject: str | None) -> None:

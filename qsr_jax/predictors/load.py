@@ -18,7 +18,7 @@ from qsr_jax.tasks import JointMaps, described_task
 DENOISING = "denoising"
 
 
-def load_predictor(workdir: Path, *, which: str = LATEST) -> NetworkPredictor:
+def load_predictor(workdir: Path | str, *, which: str = LATEST) -> NetworkPredictor:
     """Loads the newest checkpoint of a workdir.
 
     Args:
@@ -32,6 +32,7 @@ def load_predictor(workdir: Path, *, which: str = LATEST) -> NetworkPredictor:
         CheckpointError: no checkpoint, one that lacks its normalisation, one of another
             normalisation than this version's, or of a network that makes no maps from a scan.
     """
+    workdir = Path(workdir)
     step, document = load_document(workdir, which=which)
     _check_normalisation(workdir, document)
     if document["objective"] == DENOISING:
@@ -66,7 +67,7 @@ def load_predictor(workdir: Path, *, which: str = LATEST) -> NetworkPredictor:
 
 
 def load_predictors(
-    workdirs: Sequence[Path], *, which: str = LATEST, ensemble: bool = False
+    workdirs: Sequence[Path | str], *, which: str = LATEST, ensemble: bool = False
 ) -> list[TrainedPredictor]:
     """Loads models that together make each map once, in the order of :data:`qsr_jax.maps.MAPS`.
 

@@ -108,7 +108,8 @@ def test_maps_of_one_file_refer_to_frames_of_their_own(tmp_path):
     save(ds, tmp_path / "one.dcm")
     for series, numbers in zip(read_folder(tmp_path), ({1, 2, 3}, {4, 5, 6}), strict=True):
         out = tmp_path / series.map_name
-        write_parametric_map(Doubler()(series.volume), series, out, **WORDS)
+        model = Doubler(names=(series.map_name,))
+        write_parametric_map(model(series.volume), series, out, **WORDS)
         found = pydicom.dcmread(out / "001.dcm")
         items = [g.DerivationImageSequence[0].SourceImageSequence for g in groups(found)]
         assert {item.ReferencedFrameNumber for (item,) in items} == numbers

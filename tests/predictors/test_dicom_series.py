@@ -65,7 +65,7 @@ def test_a_joint_model_writes_every_map(study, tmp_path):
 
 def test_one_map_of_one_series_becomes_the_folder_itself(study, tmp_path):
     out = tmp_path / "deep" / "out"
-    assert predict(Doubler(), study / "fast_t1", out, tell=silent) == [out]
+    assert predict(Doubler(), str(study / "fast_t1"), str(out), tell=silent) == [out]
     assert read_series(out).map_name == "t1"
     assert predict([Doubler()], study, tmp_path / "from_study") == [tmp_path / "from_study"]
 
