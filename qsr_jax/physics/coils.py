@@ -9,7 +9,12 @@ HEAD_MM = 70.0
 
 
 def places(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """(y, x) of the pixels in fields of view, pixel n // 2 at 0: (rows, 1) and (columns,)."""
+    """(y, x) of the pixels in fields of view, pixel n // 2 at 0: (rows, 1) and (columns,).
+
+    >>> y, x = places((2, 4))
+    >>> y.ravel().tolist(), x.tolist()
+    ([-0.5, 0.0], [-0.5, -0.25, 0.0, 0.25])
+    """
     rows, columns = ((np.arange(n) - n // 2) / n for n in shape)
     return rows[:, None], columns
 
@@ -23,6 +28,11 @@ def sensitivities(
     distance d (Biot-Savart), turning with the direction towards the coil as in a birdcage. The root
     of the sum of squares is 1 at its mean over a disc of :data:`HEAD_MM` and three times stronger
     at the rim of the head than in its middle; mean g-factors are then 1.05 and 1.46 at R = 2 and 3.
+
+    >>> maps = sensitivities((8, 8), z_mm=0.0, fov_mm=220.0, scanner=Scanner(coils=8))
+    >>> strength = np.linalg.norm(maps, axis=0)
+    >>> maps.shape, round(float(strength[4, 7] / strength[4, 4]), 1)
+    ((8, 8, 8), 2.7)
 
     Args:
         shape: (y, x) pixels of the field of view, pixel n // 2 at the isocentre.
@@ -53,6 +63,10 @@ def smooth_phase(
     rng: np.random.Generator, shape: tuple[int, int], *, echoes: int, size_rad: float
 ) -> np.ndarray:
     """Smooth image phase of every echo in radians, (echo, y, x): linear and quadratic.
+
+    >>> phase = smooth_phase(np.random.default_rng(0), (4, 6), echoes=2, size_rad=0.5)
+    >>> phase.shape, bool(np.abs(phase).max() < 5 * 0.5)
+    ((2, 4, 6), True)
 
     Args:
         rng: source of randomness.

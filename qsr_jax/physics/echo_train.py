@@ -22,7 +22,12 @@ two trains."""
 
 
 def sampled_lines(protocol: Protocol) -> np.ndarray:
-    """Acquired phase lines in cycles per field of view: multiples of R inside the matrix."""
+    """Acquired phase lines in cycles per field of view: multiples of R inside the matrix.
+
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> sampled_lines(ROUTINE)[:3].tolist(), len(sampled_lines(ROUTINE))
+    ([-128, -126, -124], 128)
+    """
     half, r = protocol.matrix[1] // 2, protocol.acceleration
     return r * np.arange(-(half // r), (half - 1) // r + 1)
 
@@ -31,6 +36,11 @@ def line_echoes(protocol: Protocol) -> np.ndarray:
     """Number of the echo, from 1, that acquires each sampled line: (2, lines).
 
     Every echo takes as many lines as there are shots; the last one in order takes the rest.
+
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> centre = sampled_lines(ROUTINE) == 0
+    >>> line_echoes(ROUTINE)[:, centre].ravel().tolist()  # of 16, eight for each image
+    [2, 10]
     """
     lines, per_half = sampled_lines(protocol), protocol.lines_per_echo
     shots = -(-len(lines) // per_half)
@@ -44,7 +54,12 @@ def line_echoes(protocol: Protocol) -> np.ndarray:
 
 
 def line_times_ms(protocol: Protocol) -> np.ndarray:
-    """Time after excitation at which each sampled line is really acquired, (2, lines)."""
+    """Time after excitation at which each sampled line is really acquired, (2, lines).
+
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> line_times_ms(ROUTINE)[:, sampled_lines(ROUTINE) == 0].ravel().round(2).tolist()
+    [18.28, 91.4]
+    """
     return line_echoes(protocol) * protocol.played.echo_spacing_ms
 
 
@@ -57,6 +72,12 @@ def expand_decays(times_ms: tuple[float, ...]) -> tuple[tuple[float, ...], np.nd
     decomposition; Cheng 2005, doi:10.1137/030602678). Its error is at most a few times that of the
     best expansion of the same rank, the singular-value decomposition. So one image per anchor and
     delay serves every line of k-space.
+
+    >>> times = tuple(9.14 * n for n in range(1, 17))
+    >>> anchors, weights = expand_decays(times)
+    >>> exact = np.exp(-np.array(times) / 80.0)
+    >>> bool(np.abs(weights @ np.exp(-np.array(anchors) / 80.0) - exact).max() < EXPANSION_ERROR)
+    True
 
     Args:
         times_ms: (t,) the times wanted.
@@ -81,6 +102,11 @@ def point_spread(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Image of a point along the phase direction, echo train and window together.
 
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> place_mm, spread = point_spread(ROUTINE, 80.0, echo=0, points=1024)
+    >>> round(full_width_mm(place_mm, spread), 1)
+    1.3
+
     Args:
         protocol: matrix, train and window.
         t2_ms: of the point.
@@ -103,7 +129,12 @@ def point_spread(
 
 
 def full_width_mm(place_mm: np.ndarray, spread: np.ndarray) -> float:
-    """Full width at half maximum of a point-spread function around its peak."""
+    """Full width at half maximum of a point-spread function around its peak.
+
+    >>> place = np.linspace(-5.0, 5.0, 1001)
+    >>> round(full_width_mm(place, np.exp(-4 * np.log(2) * (place / 2.0) ** 2)), 2)
+    2.0
+    """
     peak = int(np.argmax(spread))
     half = spread[peak] / 2
     ends = []

@@ -18,6 +18,12 @@ def smooth_angles(
     Samples every ~1.7 mm suffice because the field is smooth. Where there is no signal the map
     takes its neighbours' value; further away than the smoothing reaches, the nominal angle.
 
+    >>> from qsr_jax.physics.mdme_protocol import EFFECTIVE
+    >>> angle = np.full((1, 16, 16), 100.0, np.float32)
+    >>> smooth = smooth_angles(angle, np.ones((1, 16, 16), bool), 1.7, EFFECTIVE)
+    >>> round(float(smooth[0, 8, 8]), 2)
+    100.0
+
     Args:
         theta_deg: (z, y, x) voxel-wise saturation angle.
         signal: (z, y, x) bool, True where the angle means something.

@@ -1,31 +1,21 @@
-"""From the images of an MDME scan to T1, T2 and PD (W08: doi:10.1002/mrm.21635, eq. 1-5).
+"""From the images of a whole MDME scan to T1, T2 and PD (W08: doi:10.1002/mrm.21635, eq. 1-5).
 
-Two echoes give T2; the delays, extrapolated to TE 0, give T1 and the saturation angle; that angle,
-smoothed as W08 does, is then known and T1 and PD are fitted again.
+Two passes over the voxels (:mod:`qsr_jax.physics.mdme_voxel_fit`): the first tells T2 and the
+saturation angle; the second takes that angle, smoothed as W08 does, as known and fits T1 and PD.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.flip_angle_map import smooth_angles
 from qsr_jax.physics.mdme_protocol import Protocol
-from qsr_jax.physics.mdme_signal import excitation_rad, receive_gain
-
-T1_RANGE_MS = (200.0, 6000.0)
-"""Where T1 is searched; in air the fit ends on these bounds."""
-
-ECHO_RATIO_RANGE = (0.01, 0.999)
-"""Second echo over first: T2 from 16 ms up to far beyond what a scanner writes."""
-
-GRID_SIZE, NEWTON_STEPS = 12, 3
-"""Logarithmic steps of 36 %, then enough Gauss-Newton steps for 0.01 % from half a step away."""
+from qsr_jax.physics.mdme_voxel_fit import fit_density, fit_echoes, fit_saturation, signed
 
 SIGNAL_FRACTION = 0.15
 """Fraction of the largest signal above which a voxel counts for the angle map."""
@@ -46,130 +36,6 @@ class Fit:
     t2_ms: np.ndarray
     pd_percent: np.ndarray
     theta_deg: np.ndarray
-
-
-def signed(images: jax.Array) -> jax.Array:
-    """Complex (delay, echo, ...) images to signed real ones: phase against the longest delay."""
-    cosine, sine = images[-1].real, images[-1].imag
-    scale = jax.lax.rsqrt(cosine * cosine + sine * sine + jnp.finfo(jnp.float32).tiny)
-    return (images.real * cosine + images.imag * sine) * scale
-
-
-def fit_echoes(real: jax.Array, protocol: Protocol) -> tuple[jax.Array, jax.Array]:
-    """T2 from the echo ratio of all delays, and the signal at TE 0 merged from both echoes.
-
-    The echo ratio is the intensity-weighted ``rho = sum S1 S2 / sum S1^2``, clipped to
-    :data:`ECHO_RATIO_RANGE`; ``T2 = (TE2 - TE1) / -ln rho``.
-
-    Args:
-        real: (delay, 2, ...) signed signal.
-        protocol: echo times and gains.
-
-    Returns:
-        t2_ms (...), signal at TE 0 (delay, ...).
-    """
-    first, second = (real[:, echo] * gain for echo, gain in enumerate(protocol.angles.echo_gain))
-    power = jnp.sum(first * first, axis=0)
-    rho = jnp.sum(first * second, axis=0) / jnp.maximum(power, jnp.finfo(jnp.float32).tiny)
-    rho = jnp.clip(rho, *ECHO_RATIO_RANGE)
-    te1, te2 = protocol.te_ms
-    t2_ms = (te2 - te1) / -jnp.log(rho)
-    merged = (first + rho * second) / (1.0 + rho * rho)
-    return t2_ms, merged * jnp.exp(te1 / t2_ms)
-
-
-def fit_t1(data: jax.Array, shape: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """T1 of ``data = B shape(T1)``, B >= 0, by variable projection.
-
-    The log grid picks the best start; Gauss-Newton steps in log T1 with B eliminated (Golub and
-    Pereyra, doi:10.1137/0710036) refine it, exactly so when there is no noise.
-
-    Args:
-        data: (delay, ...) signal.
-        shape: T1 in ms, () or (...), to the curve (delay, ...) of unit amplitude.
-
-    Returns:
-        T1 (...) ms, inside :data:`T1_RANGE_MS`.
-    """
-    low, high = np.log(T1_RANGE_MS)
-    log_grid = jnp.linspace(low, high, GRID_SIZE, dtype=data.dtype)
-
-    def dot(a: jax.Array, b: jax.Array) -> jax.Array:
-        return sum(x * y for x, y in zip(a, b, strict=True))
-
-    def try_one(index: jax.Array, best: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        curve = shape(jnp.exp(log_grid[index]))
-        score = dot(data, curve) * jax.lax.rsqrt(dot(curve, curve))
-        better = score > best[0]
-        return jnp.where(better, score, best[0]), jnp.where(better, log_grid[index], best[1])
-
-    def step(_: int, log_t1: jax.Array) -> jax.Array:
-        def of_log(u: jax.Array) -> jax.Array:
-            return shape(jnp.exp(u))
-
-        curve, slope = jax.jvp(of_log, (log_t1,), (jnp.ones_like(log_t1),))
-        power = dot(curve, curve)
-        amplitude = dot(data, curve) / power
-        tangent = slope - curve * (dot(slope, curve) / power)
-        move = dot(tangent, data) / (amplitude * dot(tangent, tangent))
-        move = jnp.where(jnp.isfinite(move), move, 0.0)
-        return jnp.clip(log_t1 + jnp.clip(move, -0.2, 0.2), low, high)
-
-    start = (jnp.full_like(data[0], -jnp.inf), jnp.full_like(data[0], low))
-    _, log_t1 = jax.lax.fori_loop(0, GRID_SIZE, try_one, start)
-    return jnp.exp(jax.lax.fori_loop(0, NEWTON_STEPS, step, log_t1))
-
-
-def _exponentials(t1_ms: jax.Array, td_ms: tuple[float, ...]) -> jax.Array:
-    return jnp.stack([jnp.exp(-td / t1_ms) for td in td_ms])
-
-
-def fit_saturation(relaxed: jax.Array, protocol: Protocol) -> jax.Array:
-    """Saturation angle in degrees from the free recovery ``A - B e^{-TD/T1}`` (W08 eq. 4).
-
-    ``cos th = (A - B) / (A - B e^{-TR/T1})``.
-
-    Args:
-        relaxed: (delay, ...) signal at TE 0.
-        protocol: delays and TR.
-    """
-    mean = jnp.mean(relaxed, axis=0)
-
-    def shape(t1_ms: jax.Array) -> jax.Array:
-        decay = _exponentials(t1_ms, protocol.td_ms)
-        return jnp.mean(decay, axis=0) - decay
-
-    t1_ms = fit_t1(relaxed - mean, shape)
-    curve = shape(t1_ms)
-    b = jnp.sum((relaxed - mean) * curve, axis=0) / jnp.sum(curve * curve, axis=0)
-    a = mean + b * jnp.mean(_exponentials(t1_ms, protocol.td_ms), axis=0)
-    cos_theta = (a - b) / (a - b * jnp.exp(-protocol.tr_ms / t1_ms))
-    return jnp.rad2deg(jnp.arccos(jnp.clip(jnp.nan_to_num(cos_theta), -0.99, 0.99)))
-
-
-def fit_density(
-    relaxed: jax.Array, theta_deg: jax.Array, protocol: Protocol
-) -> tuple[jax.Array, jax.Array]:
-    """T1 (ms) and PD (%) with the saturation angle known.
-
-    The steady state ties the curve, ``A - B = cos th (A - B E_R)`` with ``E_R = e^{-TR/T1}``, so
-    only B and T1 are free; ``M0 = B (1 - cos th cos al E_R) / (1 - cos th)`` and
-    ``PD = M0 / (sin al . receive gain)`` (W08 eq. 5).
-    """
-    theta = jnp.deg2rad(theta_deg)
-    cos_theta = jnp.cos(theta)
-
-    def shape(t1_ms: jax.Array) -> jax.Array:
-        level = (1.0 - cos_theta * jnp.exp(-protocol.tr_ms / t1_ms)) / (1.0 - cos_theta)
-        return jnp.stack([level - jnp.exp(-td / t1_ms) for td in protocol.td_ms])
-
-    t1_ms = fit_t1(relaxed, shape)
-    curve = shape(t1_ms)
-    b = jnp.sum(relaxed * curve, axis=0) / jnp.sum(curve * curve, axis=0)
-    alpha = excitation_rad(theta, protocol.angles)
-    steady = 1.0 - cos_theta * jnp.cos(alpha) * jnp.exp(-protocol.tr_ms / t1_ms)
-    m0 = b * steady / (1.0 - cos_theta)
-    return t1_ms, 100.0 * m0 / (jnp.sin(alpha) * receive_gain(alpha, protocol.angles))
 
 
 class FirstPass(NamedTuple):
@@ -201,6 +67,15 @@ _fit_density = jax.jit(fit_density, static_argnames="protocol")
 def first_pass(images: jax.Array, protocol: Protocol) -> FirstPass:
     """T2 and the voxel-wise angle of one slice (delay, echo, y, x); the images are then free.
 
+    >>> import jax.numpy as jnp
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> from qsr_jax.physics.mdme_signal import signal
+    >>> full = [jnp.full((8, 8), value) for value in (800.0, 80.0, 70.0)]
+    >>> image = signal(*full, 1.0, ROUTINE).astype(jnp.complex64)
+    >>> first = first_pass(image, ROUTINE)
+    >>> round(float(first.t2_ms[4, 4]), 2), round(float(first.theta_deg[4, 4]), 2)
+    (80.0, 106.0)
+
     Raises:
         ValueError: delays or echoes do not match the protocol.
     """
@@ -212,6 +87,15 @@ def first_pass(images: jax.Array, protocol: Protocol) -> FirstPass:
 
 def second_pass(firsts: Sequence[FirstPass], protocol: Protocol) -> Fit:
     """T1 and PD of a whole scan, the angle map made smooth over all slices.
+
+    >>> import jax.numpy as jnp
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> from qsr_jax.physics.mdme_signal import signal
+    >>> full = [jnp.full((8, 8), value) for value in (800.0, 80.0, 70.0)]
+    >>> image = signal(*full, 1.0, ROUTINE).astype(jnp.complex64)
+    >>> fitted = second_pass([first_pass(image, ROUTINE)] * 2, ROUTINE)
+    >>> fitted.t1_ms.shape, round(float(fitted.t1_ms[1, 4, 4]), 1)
+    ((2, 8, 8), 800.0)
 
     Raises:
         ValueError: the scan holds no signal.
@@ -233,6 +117,15 @@ def second_pass(firsts: Sequence[FirstPass], protocol: Protocol) -> Fit:
 def fit(images: Iterable[jax.Array], protocol: Protocol) -> Fit:
     """T1, T2 and PD of a whole scan.
 
+    >>> import jax.numpy as jnp
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> from qsr_jax.physics.mdme_signal import signal
+    >>> full = [jnp.full((8, 8), value) for value in (800.0, 80.0, 70.0)]
+    >>> image = signal(*full, 1.0, ROUTINE).astype(jnp.complex64)
+    >>> fitted = fit([image], ROUTINE)
+    >>> [round(float(m[0, 4, 4]), 1) for m in (fitted.t1_ms, fitted.t2_ms, fitted.pd_percent)]
+    [800.0, 80.0, 70.0]
+
     Args:
         images: its slices, (delay, echo, y, x) complex64 each, as
             :func:`qsr_jax.simulate.acquisition.reconstruct` makes them; used up one by one, so a
@@ -246,7 +139,13 @@ def fit(images: Iterable[jax.Array], protocol: Protocol) -> Fit:
 
 
 def clip_to_scanner(fitted: Fit) -> np.ndarray:
-    """(z, y, x, 3) T1 (ms), T2 (ms), PD (%) as a scanner writes them: from 0 to ``scanner_max``."""
+    """(z, y, x, 3) T1 (ms), T2 (ms), PD (%) as a scanner writes them: from 0 to ``scanner_max``.
+
+    >>> voxel = np.ones((1, 1, 1), np.float32)
+    >>> fitted = Fit(9000 * voxel, 80 * voxel, -3 * voxel, theta_deg=106 * voxel)
+    >>> clip_to_scanner(fitted).ravel().tolist()
+    [4300.0, 80.0, 0.0]
+    """
     columns = {"t1": fitted.t1_ms, "t2": fitted.t2_ms, "pd": fitted.pd_percent}
     return np.stack(
         [np.clip(columns[name], 0.0, spec.scanner_max) for name, spec in MAPS.items()], axis=-1

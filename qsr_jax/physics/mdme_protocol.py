@@ -229,6 +229,10 @@ def geometries(routine: Protocol, fast: Protocol, alignment: str) -> tuple[Geome
     centred as ``alignment`` says (corner: outer edges at half the field of view; sample: pixel n/2
     on the isocentre) and the routine grid refines it.
 
+    >>> routine, fast = geometries(ROUTINE, FAST, CORNER)
+    >>> routine.shape, fast.shape, [round(step, 3) for step in fast.spacing_mm]
+    ((24, 512, 512), (24, 256, 256), [5.0, 0.859, 0.859])
+
     Raises:
         ValueError: the protocols do not share field of view and slices, or their matrices are not
             a whole ratio apart, or the alignment is unknown.

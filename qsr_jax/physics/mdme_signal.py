@@ -11,13 +11,23 @@ from qsr_jax.physics.mdme_protocol import Angles, Protocol
 
 
 def excitation_rad(theta_rad: jax.Array, angles: Angles) -> jax.Array:
-    """Excitation angle that goes with a saturation angle, both effective and in radians."""
+    """Excitation angle that goes with a saturation angle, both effective and in radians.
+
+    >>> from qsr_jax.physics.mdme_protocol import EFFECTIVE
+    >>> round(float(jnp.rad2deg(excitation_rad(jnp.deg2rad(100.0), EFFECTIVE))), 2)
+    65.5
+    """
     alpha_deg = angles.ratio * jnp.rad2deg(theta_rad) + angles.offset_deg
     return jnp.deg2rad(jnp.minimum(alpha_deg, angles.cap_deg))
 
 
 def saturation_rad(b1: jax.Array | float, angles: Angles) -> jax.Array:
-    """Effective saturation angle in radians of a relative transmit field ``b1`` (1 = nominal)."""
+    """Effective saturation angle in radians of a relative transmit field ``b1`` (1 = nominal).
+
+    >>> from qsr_jax.physics.mdme_protocol import EFFECTIVE
+    >>> round(float(jnp.rad2deg(saturation_rad(1.1, EFFECTIVE))), 2)
+    114.8
+    """
     return jnp.deg2rad(angles.theta_deg + angles.slope_deg * (jnp.asarray(b1) - 1.0))
 
 
@@ -26,6 +36,11 @@ def receive_gain(alpha_rad: jax.Array, angles: Angles) -> jax.Array:
 
     That is the assumption of W08 eq. 5, of a body coil that transmits and receives; what a receive
     array adds is relative to it (:mod:`qsr_jax.physics.coils`).
+
+    >>> from qsr_jax.physics.mdme_protocol import EFFECTIVE
+    >>> alpha_rad = excitation_rad(saturation_rad(jnp.asarray(0.9), EFFECTIVE), EFFECTIVE)
+    >>> round(float(receive_gain(alpha_rad, EFFECTIVE)), 3)
+    0.909
     """
     return alpha_rad / excitation_rad(saturation_rad(1.0, angles), angles)
 
@@ -37,6 +52,11 @@ def recovery(
 
     ``[1 - (1 - cos th) e^{-TD/T1} - cos th e^{-TR/T1}] / [1 - cos th cos al e^{-TR/T1}]``.
     Limits: ``T1 -> 0`` gives 1; ``TR, TD -> inf`` gives 1; ``TD -> 0, TR -> inf`` gives cos th.
+
+    >>> right = jnp.asarray(jnp.pi / 2)
+    >>> left = recovery(jnp.asarray(800.0), right, right, td_ms=800.0, tr_ms=1e9)
+    >>> round(float(left), 4)  # 1 - 1/e
+    0.6321
     """
     e_td, e_tr = jnp.exp(-td_ms / t1_ms), jnp.exp(-tr_ms / t1_ms)
     cos_theta = jnp.cos(theta_rad)
@@ -53,6 +73,11 @@ def excited(
     td_ms: tuple[float, ...],
 ) -> jax.Array:
     """Transverse magnetisation just after excitation, ``C PD M(TD) sin(al)`` (W08 eq. 3).
+
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> delays = excited(jnp.array(800.0), jnp.array(70.0), 1.0, ROUTINE, td_ms=ROUTINE.td_ms)
+    >>> delays.shape, bool(delays[0] < 0.0), bool(delays[-1] > delays[-2])
+    ((4,), True, True)
 
     Args:
         t1_ms: (...) longitudinal relaxation time, > 0.
@@ -80,6 +105,11 @@ def signal(
     protocol: Protocol,
 ) -> jax.Array:
     """Signed real signal of every delay and echo, ``C PD M(TD) sin(al) e^{-TE/T2}`` (W08 eq. 3).
+
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> one = signal(jnp.array(800.0), jnp.array(80.0), jnp.array(70.0), 1.0, ROUTINE)
+    >>> one.shape, round(float(one[-1, 0]), 3)
+    ((4, 2), 0.497)
 
     Args:
         t1_ms: (...) longitudinal relaxation time, > 0.

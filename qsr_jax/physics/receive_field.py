@@ -35,6 +35,10 @@ def monomials(
 ) -> list[np.ndarray]:
     """The ten monomials up to second order of (z, y, x), each broadcasting to ``shape``.
 
+    >>> terms = monomials((2, 4, 4), step=1, samples=(2, 4, 4))
+    >>> len(terms), terms[3].ravel().tolist()
+    (10, [-0.75, -0.25, 0.25, 0.75])
+
     Args:
         shape: voxels.
         step: voxels between samples, in the plane.
@@ -51,6 +55,13 @@ def monomials(
 
 def white_matter(fitted: Fit) -> np.ndarray:
     """Mask (z, y, x) of voxels near the most frequent T1 of white matter.
+
+    >>> shape = (2, 16, 16)
+    >>> t1_ms, t2_ms = (np.full(shape, value, np.float32) for value in (800.0, 80.0))
+    >>> tilt = np.exp(np.linspace(-0.2, 0.2, 16, dtype=np.float32))
+    >>> scan = Fit(t1_ms, t2_ms, np.broadcast_to(68.0 * tilt, shape), theta_deg=t1_ms)
+    >>> int(white_matter(scan).sum())
+    512
 
     Raises:
         ValueError: too few voxels have the T1, T2 and PD of white matter.
@@ -80,6 +91,14 @@ def white_matter(fitted: Fit) -> np.ndarray:
 def receive_field(fitted: Fit, *, pixel_mm: float) -> np.ndarray:
     """Residual receive field (z, y, x) float32, its mean over white matter 1; divide PD by it.
 
+    >>> shape = (2, 16, 16)
+    >>> t1_ms, t2_ms = (np.full(shape, value, np.float32) for value in (800.0, 80.0))
+    >>> tilt = np.exp(np.linspace(-0.2, 0.2, 16, dtype=np.float32))
+    >>> scan = Fit(t1_ms, t2_ms, np.broadcast_to(68.0 * tilt, shape), theta_deg=t1_ms)
+    >>> field = receive_field(scan, pixel_mm=1.7)
+    >>> round(float(field[0, 0, 15] / field[0, 0, 0]), 2)  # exp(0.4)
+    1.49
+
     Raises:
         ValueError: the scan holds too little white matter.
     """
@@ -105,6 +124,15 @@ def receive_field(fitted: Fit, *, pixel_mm: float) -> np.ndarray:
 
 
 def correct_density(fitted: Fit, *, pixel_mm: float) -> Fit:
-    """The fit with its PD divided by :func:`receive_field`; raises ValueError as that does."""
+    """The fit with its PD divided by :func:`receive_field`; raises ValueError as that does.
+
+    >>> shape = (2, 16, 16)
+    >>> t1_ms, t2_ms = (np.full(shape, value, np.float32) for value in (800.0, 80.0))
+    >>> tilt = np.exp(np.linspace(-0.2, 0.2, 16, dtype=np.float32))
+    >>> scan = Fit(t1_ms, t2_ms, np.broadcast_to(68.0 * tilt, shape), theta_deg=t1_ms)
+    >>> corrected = correct_density(scan, pixel_mm=1.7).pd_percent
+    >>> round(float(corrected.min()), 1), round(float(corrected.max()), 1)
+    (68.0, 68.0)
+    """
     field = receive_field(fitted, pixel_mm=pixel_mm)
     return dataclasses.replace(fitted, pd_percent=fitted.pd_percent / field)

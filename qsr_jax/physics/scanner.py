@@ -65,11 +65,20 @@ class Scanner:
                 raise ValueError(f"scanner: {name} must lie in {low:g}..{high:g}; got {value}")
 
     def truth_points(self, matrix: tuple[int, int]) -> int:
-        """Points along each side of the truth grid for the widest acquired ``matrix``."""
+        """Points along each side of the truth grid for the widest acquired ``matrix``.
+
+        >>> SCANNER.truth_points((320, 256))
+        640
+        """
         return int(fft.next_fast_len(int(np.ceil(self.oversampling * max(matrix) / 2))) * 2)
 
     def slice_weights(self, planes: int) -> tuple[float, ...]:
-        """Slice profile over its 1 mm ``planes`` and one plane beyond on either side; sums to 1."""
+        """Slice profile over its 1 mm ``planes`` and one plane beyond on either side; sums to 1.
+
+        >>> weights = SCANNER.slice_weights(5)
+        >>> len(weights), round(sum(weights), 6), round(weights[0], 3)  # the planes outside
+        (7, 1.0, 0.035)
+        """
         inside = np.ones(planes)
         inside[[0, -1]] = self.slice_edge if planes > 2 else 1.0
         inside *= (1.0 - self.cross_talk) / inside.sum()

@@ -28,6 +28,15 @@ def coil_maps(reference: jax.Array, body: jax.Array, shape: tuple[int, int]) -> 
     unfolded with these maps has the body coil's receive field, up to the error of the reference.
     In air the maps are noise, as on a scanner without a mask.
 
+    >>> from qsr_jax.physics.coils import sensitivities
+    >>> from qsr_jax.physics.scanner import Scanner
+    >>> maps = jnp.asarray(sensitivities((32, 48), z_mm=0.0, fov_mm=220.0, scanner=Scanner()))
+    >>> body = fourier.crop(fourier.to_kspace(jnp.ones((32, 48), jnp.complex64)), (32, 32))
+    >>> reference = fourier.crop(fourier.to_kspace(maps), (32, 32))
+    >>> found = coil_maps(reference, body, (32, 48))
+    >>> found.shape, bool(jnp.abs(found - maps)[:, 16, 24].max() < 0.05)
+    ((8, 32, 48), True)
+
     Args:
         reference: (coil, m, m) Fourier coefficients of the array's reference scan.
         body: (m, m) of the body coil's.
@@ -77,13 +86,24 @@ def _normal_inverse(maps: jax.Array) -> jax.Array:
 
 
 def split(maps: jax.Array, acceleration: int) -> jax.Array:
-    """Maps (c, y, R f) as (c, y, R, f): pixels that fold onto each other beside each other."""
+    """Maps (c, y, R f) as (c, y, R, f): pixels that fold onto each other beside each other.
+
+    >>> split(jnp.arange(6.0).reshape(1, 1, 6), 2).shape
+    (1, 1, 2, 3)
+    """
     return maps.reshape(*maps.shape[:-1], acceleration, -1)
 
 
 @functools.partial(jax.jit, static_argnames="acceleration")
 def unfolding(maps: jax.Array, acceleration: int) -> jax.Array:
-    """Unfolding weights ``(S^H S)^-1 S^H``: maps (c, y, R f) to (R, c, y, f)."""
+    """Unfolding weights ``(S^H S)^-1 S^H``: maps (c, y, R f) to (R, c, y, f).
+
+    >>> from qsr_jax.physics.coils import sensitivities
+    >>> from qsr_jax.physics.scanner import Scanner
+    >>> maps = jnp.asarray(sensitivities((8, 12), z_mm=0.0, fov_mm=220.0, scanner=Scanner()))
+    >>> unfolding(maps, 3).shape
+    (3, 8, 8, 4)
+    """
     parts = split(maps, acceleration)
     inverse = _normal_inverse(parts)
     conjugate = jnp.conj(parts)
@@ -93,14 +113,32 @@ def unfolding(maps: jax.Array, acceleration: int) -> jax.Array:
 
 
 def unfold(folded: jax.Array, weights: jax.Array) -> jax.Array:
-    """Folded coil images (..., c, y, f) to the image (..., y, R f)."""
+    """Folded coil images (..., c, y, f) to the image (..., y, R f).
+
+    >>> from qsr_jax.physics.coils import sensitivities
+    >>> from qsr_jax.physics.scanner import Scanner
+    >>> maps = jnp.asarray(sensitivities((8, 12), z_mm=0.0, fov_mm=220.0, scanner=Scanner()))
+    >>> image = jnp.arange(96.0).reshape(8, 12)
+    >>> folded = jnp.sum(split(maps * image, 3), axis=2)
+    >>> bool(jnp.abs(unfold(folded, unfolding(maps, 3)) - image).max() < 1e-2)
+    True
+    """
     parts = [jnp.sum(weight * folded, axis=-3) for weight in weights]
     return jnp.concatenate(parts, axis=-1)
 
 
 @functools.partial(jax.jit, static_argnames="acceleration")
 def g_factor(maps: jax.Array, acceleration: int) -> jax.Array:
-    """Noise amplification beyond sqrt(R), (y, R f): ``sqrt((S^H S)^-1_ii (S^H S)_ii)``, >= 1."""
+    """Noise amplification beyond sqrt(R), (y, R f): ``sqrt((S^H S)^-1_ii (S^H S)_ii)``, >= 1.
+
+    >>> from qsr_jax.physics.coils import sensitivities
+    >>> from qsr_jax.physics.scanner import Scanner
+    >>> maps = jnp.asarray(sensitivities((8, 12), z_mm=0.0, fov_mm=220.0, scanner=Scanner()))
+    >>> bool(jnp.allclose(g_factor(maps, 1), 1.0, atol=1e-5))
+    True
+    >>> bool(jnp.all(g_factor(maps, 3) >= 0.999))
+    True
+    """
     parts = split(maps, acceleration)
     inverse = _normal_inverse(parts)
     power = jnp.sum(jnp.abs(parts) ** 2, axis=0)

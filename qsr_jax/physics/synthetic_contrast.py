@@ -77,6 +77,10 @@ def weighted(
     Limits: TR to infinity and TE to 0 without inversion give PD; T2 = 0 gives 0; no T1, T2 or PD
     of 0 gives anything but a finite number.
 
+    >>> white = jnp.asarray(815.0), jnp.asarray(78.7), jnp.asarray(68.2)
+    >>> [round(float(weighted(*white, SEQUENCES[name])), 1) for name in ("t1w", "t2w", "psir")]
+    [27.5, 19.1, -4.9]
+
     Args:
         t1_ms: (...) longitudinal relaxation time, >= 0.
         t2_ms: (...) transverse relaxation time, >= 0.
