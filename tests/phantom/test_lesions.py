@@ -94,6 +94,37 @@ def test_a_mask_s_lesions_lie_where_the_mask_says(rng, white_body, flip):
     assert (depth[boxes == 0] < 0).all()
 
 
+@pytest.mark.parametrize(("volume_mm3", "kept"), [(59, 0), (60, 1)])
+def test_parts_of_a_mask_below_sixty_cubic_millimetres_are_left_out(
+    rng, white_body, volume_mm3, kept
+):
+    """A box of 4 x 5 x 3 mm about the middle of a slice, whole or without a corner."""
+    planes, body = white_body
+    z = planes.z_mm[planes.middles][2]
+    affine = np.eye(4)
+    affine[:3, 3] = (-20.5, -20.5, z - 10)  # voxel centres on the points of the planes
+    inside = np.zeros((41, 41, 21), bool)
+    inside[18:22, 18:23, 9:12] = True
+    inside[18, 18, 9] = volume_mm3 == 60
+    assert inside.sum() == volume_mm3
+    lesions, _, _ = lesions_of_mask(rng, LesionMask(inside, affine), body, planes)
+    assert len(lesions) == kept
+
+
+def test_at_most_twenty_lesions_come_from_a_mask(rng, white_body):
+    planes, body = white_body
+    affine = np.eye(4)
+    affine[:3, 3] = (-60.5, -60.5, planes.z_mm[planes.middles][2] - 5)
+    inside = np.zeros((121, 121, 11), bool)
+    for place in range(25):
+        x, y = 10 + 20 * (place // 5), 10 + 20 * (place % 5)
+        inside[x : x + 5 + place % 2, y : y + 5, 3:8] = True
+    lesions, _, boxes = lesions_of_mask(rng, LesionMask(inside, affine), body, planes)
+    assert len(lesions) == 20 == boxes.max()
+    radii = [lesion.radius_mm for lesion in lesions]
+    assert radii == sorted(radii, reverse=True)  # the largest are kept
+
+
 def test_patients_of_a_mask_have_its_lesions_and_specks(toy_template, tiny_grids):
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = (-98, -134, -72)
