@@ -14,7 +14,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from qsr_jax.data.dicom.errors import DicomInputError
-from qsr_jax.data.dicom.redaction import coded
+from qsr_jax.data.dicom.redaction import redacted
 
 _SILENT = logging.CRITICAL + 1
 
@@ -119,5 +119,5 @@ class Attributes:
         if value is None:
             self.refuse(keyword, "missing")
         if value not in allowed:
-            self.refuse(keyword, got=coded(value), expected=" or ".join(str(a) for a in allowed))
+            self.refuse(keyword, got=redacted(value), expected=" or ".join(str(a) for a in allowed))
         return value

@@ -13,13 +13,13 @@ MOST_TERMS = 8
 HIDDEN = "<not shown>"
 
 
-def coded(word: object) -> str:
+def redacted(word: object) -> str:
     """The word, or a stand-in where it is no coded term."""
     text = str(word)
     return text if _TERM.fullmatch(text) else HIDDEN
 
 
-def coded_all(words: Iterable[object], *, between: str) -> str:
+def redacted_all(words: Iterable[object], *, between: str) -> str:
     """Several words, joined; a stand-in for all of them where there are too many."""
-    shown = [coded(word) for word in words]
+    shown = [redacted(word) for word in words]
     return between.join(shown) if len(shown) <= MOST_TERMS else HIDDEN

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from qsr_jax.data.dicom.frames import MAPPING, Frame
-from qsr_jax.data.dicom.redaction import coded, coded_all
+from qsr_jax.data.dicom.redaction import redacted, redacted_all
 from qsr_jax.maps import MapSpec
 
 _RANGES = (
@@ -91,10 +91,10 @@ def required_scale(frame: Frame, spec: MapSpec, *, spread: bool = False) -> Scal
         frame.refuse("RescaleSlope", f"missing, and so is {MAPPING}")
     if scale.unit is not None and scale.unit != spec.ucum[0]:
         expected = f"{spec.ucum[0]} for {spec.label}"
-        frame.refuse(MAPPING, got=f"unit {coded(scale.unit)}", expected=expected)
+        frame.refuse(MAPPING, got=f"unit {redacted(scale.unit)}", expected=expected)
     if scale.quantity and spec.quantity[0] not in scale.quantity:
         expected = f"{spec.quantity[0]} for {spec.label}"
-        got = f"quantity {coded_all(scale.quantity, between=', ')}"
+        got = f"quantity {redacted_all(scale.quantity, between=', ')}"
         frame.refuse(MAPPING, got=got, expected=expected)
     if scale.spread != spread:
         kinds = (f"{spec.label} itself", f"standard deviations of {spec.label}")

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qsr_jax.data.dicom.redaction import coded_all
+from qsr_jax.data.dicom.redaction import redacted_all
 from qsr_jax.maps import MAPS
 
 MAP = "<map>"
@@ -102,7 +102,7 @@ def _not_a_map(image_type: Sequence[str]) -> str | None:
 
 
 def _shown(image_type: Sequence[str]) -> str:
-    return coded_all(image_type, between="\\")
+    return redacted_all(image_type, between="\\")
 
 
 _SCANNER_TOKENS = {spec.label: key for key, spec in MAPS.items()}
