@@ -7,7 +7,6 @@ from typing import Any
 import jax
 
 from qsr_jax.data.records.joint import JointRecords
-from qsr_jax.files.digest import file_sha256
 from qsr_jax.losses import LOSSES
 from qsr_jax.models import ModelError, build_model
 from qsr_jax.models.srgan import Discriminator
@@ -212,7 +211,7 @@ def describe_features(experiment: Experiment) -> str:
         return "VGG-19 weights: none (no content loss)"
     if vgg.weights == "random":
         return "VGG-19 weights: random (the content loss is not the paper's)"
-    return f"VGG-19 weights: file with sha256 {file_sha256(Path(vgg.path))}"
+    return f"VGG-19 weights: file with sha256 {vgg.sha256}"  # load_vgg19 accepts no other
 
 
 def compute_options_of(experiment: Experiment) -> ComputeOptions:

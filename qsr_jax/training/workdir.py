@@ -130,6 +130,7 @@ def environment() -> dict[str, Any]:
         "qsr_jax": __version__,
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "gpu_packages": _gpu_packages(),
+        "gpu_driver": _gpu_driver(),
     }
 
 
@@ -139,6 +140,17 @@ def _gpu_packages() -> dict[str, str]:
     return {
         name: v for name, v in sorted(found.items()) if name.startswith(("nvidia-", "jax-cuda"))
     }
+
+
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+
+
+def _gpu_driver() -> str:
+    """What the kernel says of NVIDIA's driver, or nothing."""
+    try:
+        return NVIDIA_DRIVER.read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        return ""
 
 
 def common(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pytest
 from faulty_io import POINTS, TMP, Fault, arm, compile_library
 
 from qsr_jax.checkpoint import (
+    FORMAT_VERSION,
     LATEST,
     REQUIRED,
     CheckpointError,
@@ -27,7 +28,7 @@ from qsr_jax.checkpoint import (
     sealed_steps,
 )
 
-DOCUMENT = dict.fromkeys(REQUIRED, "x") | {"map": "t1"}
+DOCUMENT = dict.fromkeys(REQUIRED, "x") | {"version": FORMAT_VERSION}
 KEPT, STEPS = 2, 3
 
 

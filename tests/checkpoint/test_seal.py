@@ -7,8 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from qsr_jax.checkpoint import LATEST, REQUIRED, Checkpoints, load_document
-from qsr_jax.checkpoint.document import FORMAT_VERSION
+from qsr_jax.checkpoint import (
+    FORMAT_VERSION,
+    LATEST,
+    REQUIRED,
+    Checkpoints,
+    load_document,
+)
 from qsr_jax.checkpoint.errors import DamageError
 from qsr_jax.checkpoint.seal import SEAL, check_seal, sealed_steps, write_seal
 from qsr_jax.training.parallel import replicate

@@ -1,10 +1,13 @@
 """What may change between two starts of a run, and how the rest is refused."""
 
 import json
+from types import SimpleNamespace
 
+import jax
 import pytest
 
 from qsr_jax.checkpoint import CheckpointError
+from qsr_jax.training import workdir
 from qsr_jax.training.changes import (
     CHANGES,
     check_config,
@@ -14,7 +17,13 @@ from qsr_jax.training.changes import (
 )
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.options import OptionError
-from qsr_jax.training.workdir import adopt, claim_workdir
+from qsr_jax.training.workdir import (
+    adopt,
+    claim_workdir,
+    environment,
+    how_exactly,
+    tell_status,
+)
 
 
 def document_of(data="a" * 64, version="0.1.0"):
@@ -83,3 +92,51 @@ def test_what_was_allowed_is_written_down_with_the_step(tmp_path):
     again = claim_workdir(tmp_path, changed, begun=True, allowed=("seed",))
     assert adopt(again, now, now, step=12) == {}, "the same command goes on"
     assert len((tmp_path / CHANGES).read_text().splitlines()) == 2
+
+
+# --- what a resumed run may promise ---------------------------------------------------------------
+
+
+def test_a_gpu_promises_bits_only_with_deterministic_operations(monkeypatch):
+    """XLA's GPU reductions round as they come unless they are told not to."""
+    here = environment()
+    assert how_exactly(here, here) == "bit for bit"
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert "within rounding only: bit for bit on a GPU needs" in how_exactly(here, here)
+    told = here | {"xla_flags": "--xla_gpu_deterministic_ops=true"}
+    assert how_exactly(told, told) == "bit for bit"
+
+
+def test_the_environment_names_what_may_change_a_last_bit(monkeypatch, tmp_path):
+    assert environment()["gpu_driver"] == ""
+    version = tmp_path / "version"
+    version.write_text("NVRM version: 580.1\nGCC\n")
+    monkeypatch.setattr(workdir, "NVIDIA_DRIVER", version)
+    found = SimpleNamespace(metadata={"Name": "nvidia-cudnn-cu13"}, version="9.1")
+    monkeypatch.setattr(workdir.importlib.metadata, "distributions", lambda: [found])
+    now = environment()
+    assert now["gpu_driver"] == "NVRM version: 580.1"
+    assert now["gpu_packages"] == {"nvidia-cudnn-cu13": "9.1"}
+    before = environment() | {"gpu_packages": {"nvidia-cudnn-cu13": "9.0"}}
+    assert how_exactly(before, now).startswith("within rounding only: gpu_packages differ")
+
+
+def test_what_a_run_says_of_itself_is_whole_or_not_there(tmp_path, monkeypatch):
+    """A full disk while config.json is written leaves the older one."""
+    claim_workdir(tmp_path, Experiment(), begun=False, allowed=())
+    before = (tmp_path / "config.json").read_text()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("qsr_jax.files.atomic.os.fsync", full)
+    for write in (
+        lambda: claim_workdir(tmp_path, Experiment(seed=3), begun=False, allowed=()),
+        lambda: tell_status(
+            tmp_path, Experiment(), 5, {"data_fingerprint": "x", "environment": {}}
+        ),
+    ):
+        with pytest.raises(OSError, match="No space left"):
+            write()
+    assert (tmp_path / "config.json").read_text() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
