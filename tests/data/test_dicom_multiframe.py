@@ -1,10 +1,32 @@
-"""Multi-frame files: frames by position, values by their own scaling, bundles taken apart."""
-
-import copy
+"""Multi-frame files: frames by position, values by their own scaling."""
 
 import numpy as np
 import pytest
-from dicom_factory import CANARY, SIDE, SLICES, SLOPE, save, stored_slice, write_series
+from dicom_factory import CANARY, SLICES, SLOPE, save, write_series
+from multiframe_edits import (
+    PER_SLICE,
+    STORED,
+    both_agree,
+    compressed_floats,
+    contradiction,
+    floats,
+    frames,
+    mapped_per_frame,
+    mapped_shared,
+    mixed_frame_types,
+    nan,
+    nothing_said_once,
+    other_mapping,
+    quantity_broken,
+    rescale_per_frame,
+    rescale_shared,
+    said_twice,
+    same_place,
+    several_mappings,
+    several_units,
+    two_items,
+    two_shared,
+)
 from multiframe_factory import (
     ENHANCED,
     LEGACY,
@@ -12,71 +34,15 @@ from multiframe_factory import (
     SHUFFLED,
     T2_CODE,
     groups,
-    holding,
     make_frames,
     real_world,
-    rescale,
-    set_frames,
 )
 from pydicom import dcmread
-from pydicom.sequence import Sequence
-from pydicom.uid import RLELossless
 
 from qsr_jax.data.dicom import DicomInputError, read_folder, read_series, write_derived
 from qsr_jax.data.dicom.series_rules import MAP, PROTOCOLS, SeriesRule
 from qsr_jax.maps import MAPS
 from qsr_jax.types import CORNER, Prediction
-
-STORED = np.stack([stored_slice(index) for index in range(SLICES)]).astype(np.float64)
-PER_SLICE = np.array([0.1, 0.12, 0.14, 0.16, 0.18])[:, None, None]
-
-
-def shared(ds):
-    return ds.SharedFunctionalGroupsSequence[0]
-
-
-def rescale_per_frame(ds):
-    for index, group in zip(SHUFFLED, groups(ds), strict=True):
-        group.PixelValueTransformationSequence = rescale(float(PER_SLICE[index, 0, 0]))
-
-
-def rescale_shared(ds):
-    shared(ds).PixelValueTransformationSequence = rescale(SLOPE)
-
-
-def mapped_per_frame(ds):
-    for index, group in zip(SHUFFLED, groups(ds), strict=True):
-        group.RealWorldValueMappingSequence = real_world(float(PER_SLICE[index, 0, 0]))
-
-
-def mapped_shared(ds, **changes):
-    shared(ds).RealWorldValueMappingSequence = real_world(**changes)
-
-
-def both_agree(ds):
-    rescale_per_frame(ds)
-    mapped_per_frame(ds)
-
-
-def floats(dtype):
-    def edit(ds):
-        stored = np.frombuffer(ds.PixelData, np.uint16).reshape(SLICES, SIDE, SIDE)
-        set_frames(ds, (stored * SLOPE).astype(dtype))
-        limits = {
-            "DoubleFloatRealWorldValueFirstValueMapped": 0.0,
-            "DoubleFloatRealWorldValueLastValueMapped": 6553.5,
-        }
-        mapped_shared(ds, slope=1.0, **limits)
-
-    return edit
-
-
-def mixed_frame_types(ds):
-    ds.ImageType = ["DERIVED", "PRIMARY", "MIXED", "NONE"]
-    for group in groups(ds):
-        group.MRImageFrameTypeSequence = [holding(FrameType=["DERIVED", "PRIMARY", "T1 MAP"])]
-    rescale_shared(ds)
-
 
 GOOD = [
     ("M2 slope per frame", ENHANCED, rescale_per_frame, STORED * PER_SLICE),
@@ -114,74 +80,6 @@ def test_frames_of_several_files_form_one_stack(tmp_path):
         save(ds, tmp_path / f"{part}.dcm")
     values = read_series(tmp_path).volume.maps[..., 0]
     np.testing.assert_array_equal(values, (STORED * SLOPE).astype(np.float32))
-
-
-def contradiction(ds):
-    both_agree(ds)
-    groups(ds)[2].RealWorldValueMappingSequence[0].RealWorldValueSlope = 0.2
-
-
-def nothing_said_once(ds):
-    rescale_per_frame(ds)
-    del groups(ds)[3].PixelValueTransformationSequence
-
-
-def said_twice(ds):
-    rescale_shared(ds)
-    rescale_per_frame(ds)
-
-
-def two_items(ds):
-    groups(ds)[1].PlanePositionSequence = Sequence(
-        [groups(ds)[0].PlanePositionSequence[0], groups(ds)[2].PlanePositionSequence[0]]
-    )
-
-
-def two_shared(ds):
-    ds.SharedFunctionalGroupsSequence = Sequence([shared(ds), shared(ds)])
-
-
-def same_place(ds):
-    rescale_shared(ds)
-    groups(ds)[4].PlanePositionSequence = groups(ds)[1].PlanePositionSequence
-
-
-def other_mapping(**changes):
-    return lambda ds: mapped_shared(ds, **changes)
-
-
-def several_mappings(ds):
-    shared(ds).RealWorldValueMappingSequence = [*real_world(), *real_world(slope=0.2)]
-
-
-def several_units(ds):
-    shared(ds).RealWorldValueMappingSequence = [*real_world(), *real_world(unit="s")]
-
-
-def quantity_broken(ds):
-    mapped_shared(ds)
-    item = shared(ds).RealWorldValueMappingSequence[0]
-    del item.QuantityDefinitionSequence[0].ConceptNameCodeSequence
-
-
-def frames(number):
-    def edit(ds):
-        rescale_shared(ds)
-        ds.NumberOfFrames = number
-
-    return edit
-
-
-def nan(ds):
-    floats(np.float32)(ds)
-    values = np.frombuffer(ds.FloatPixelData, np.float32).copy()
-    values[7] = np.nan
-    ds.FloatPixelData = values.tobytes()
-
-
-def compressed_floats(ds):
-    floats(np.float32)(ds)
-    ds.file_meta.TransferSyntaxUID = RLELossless
 
 
 RWVM = "RealWorldValueMappingSequence"
@@ -231,129 +129,6 @@ def test_bad_frames_are_refused_by_file_and_tag(tmp_path, case, sop_class, edit,
     assert (caught.value.keyword, caught.value.path) == (keyword, tmp_path / "one.dcm")
     assert text in str(caught.value)
     assert CANARY not in str(caught.value).replace(str(tmp_path), "")
-
-
-TIMES = {"t1": 1.0, "t2": 0.1, "pd": 0.05}
-"""What the slices of each map are, in parts of STORED * SLOPE."""
-
-
-def bundle(tmp_path, tell, *, turns=False):
-    """A series of 15 images; ``tell(ds, name)`` says which map an image is."""
-    names = list(TIMES)
-    folder = tmp_path / "bundle"
-
-    def edit(slices):
-        originals = list(slices)
-        slices.clear()
-        for rank, name in enumerate(names):
-            for index, good in enumerate(originals):
-                ds = copy.deepcopy(good)
-                number = index * 3 + rank if turns else rank * SLICES + index
-                ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"2.25.{number + 9}"
-                ds.InstanceNumber = number + 1
-                ds.PixelData = (stored_slice(index) * TIMES[name]).astype(np.uint16).tobytes()
-                ds.ImageType = ["DERIVED", "PRIMARY", "MULTI_QMAP", "T1", "T2", "PD"]
-                tell(ds, name)
-                slices.append(ds)
-
-    return write_series(folder, edit)
-
-
-def by_image_type(ds, name):
-    ds.ImageType = ["DERIVED", "PRIMARY", "MULTI_QMAP", MAPS[name].label]
-
-
-def by_quantity(ds, name):
-    spec = MAPS[name]
-    ds.RealWorldValueMappingSequence = real_world(unit=spec.ucum[0], quantity=spec.quantity[0])
-
-
-def by_echo(ds, name):
-    ds.EchoNumbers = list(TIMES).index(name) + 1
-
-
-def by_nothing(ds, name):
-    pass
-
-
-def row(by, maps):
-    """The table with another row for bundles that list all their maps."""
-    listed = ("DERIVED", "PRIMARY", "MULTI_QMAP", "T1", "T2", "PD")
-    others = [r for r in PROTOCOLS if r.image_type != listed]
-    return (*others, SeriesRule("mine", listed, maps, by=by, bundle=True))
-
-
-ORDER = {"T1": "t1", "T2": "t2", "PD": "pd"}
-BUNDLES = [
-    ("ImageType of each image", by_image_type, False, PROTOCOLS),
-    ("quantity codes", by_quantity, False, PROTOCOLS),
-    ("a keyword", by_echo, False, row("EchoNumbers", {"1": "t1", "2": "t2", "3": "pd"})),
-    ("blocks", by_nothing, False, row("blocks", ORDER)),
-    ("turns", by_nothing, True, row("turns", ORDER)),
-]
-
-
-@pytest.mark.parametrize(("case", "tell", "turns", "table"), BUNDLES, ids=[r[0] for r in BUNDLES])
-def test_bundles_are_split(tmp_path, case, tell, turns, table):
-    folder = bundle(tmp_path, tell, turns=turns)
-    held = {series.map_name: series for series in read_folder(folder, protocols=table)}
-    assert set(held) == set(TIMES)
-    assert len({series.sha256 for series in held.values()}) == 3
-    for name, series in held.items():
-        expected = (STORED * TIMES[name]).astype(np.uint16) * SLOPE
-        np.testing.assert_array_equal(series.volume.maps[..., 0], expected.astype(np.float32))
-        alone = read_series(folder, map_name=name, protocols=table)
-        assert alone.sha256 == series.sha256
-        assert bool(series.notes) == (case in ("blocks", "turns"))
-    with pytest.raises(DicomInputError, match="a bundle of t1, t2, pd; say which map"):
-        read_series(folder, protocols=table)
-
-
-def lost(folder, *names):
-    for name in names:
-        (folder / f"{name}.dcm").unlink()
-    return folder
-
-
-def test_a_bundle_with_a_slice_missing_is_refused(tmp_path):
-    with pytest.raises(DicomInputError, match="4 of t2, 5 of pd|5 of pd, 5 of t1, 4 of t2"):
-        read_folder(lost(bundle(tmp_path, by_image_type), "009"))
-
-
-def test_order_needs_all_images_once(tmp_path):
-    table = row("blocks", ORDER)
-    with pytest.raises(DicomInputError, match="14 images, expected a multiple of 3"):
-        read_folder(lost(bundle(tmp_path / "a", by_nothing), "009"), protocols=table)
-
-    def same(ds, name):
-        ds.InstanceNumber = 1
-
-    with pytest.raises(DicomInputError, match="InstanceNumber .*comes twice"):
-        read_folder(bundle(tmp_path / "b", same), protocols=table)
-
-
-def test_blocks_taken_for_turns_are_refused(tmp_path):
-    """Five slices and three maps: their places alone would let T1 and T2 change places."""
-    with pytest.raises(DicomInputError, match="ImagePositionPatient .*not the place"):
-        read_folder(bundle(tmp_path / "a", by_nothing), protocols=row("turns", ORDER))
-    with pytest.raises(DicomInputError, match="ImagePositionPatient .*same position"):
-        folder = bundle(tmp_path / "b", by_nothing, turns=True)
-        read_folder(folder, protocols=row("blocks", ORDER))
-
-
-def test_an_image_of_no_known_map_is_refused_without_its_value(tmp_path):
-    def named(ds, name):
-        ds.SeriesDescription = f"{CANARY} {name}"
-
-    table = row("SeriesDescription", {"T1": "t1"})
-    with pytest.raises(DicomInputError, match="SeriesDescription .*another value, expected") as e:
-        read_folder(bundle(tmp_path, named), protocols=table)
-    assert CANARY not in str(e.value).replace(str(tmp_path), "")
-
-
-def test_a_map_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(DicomInputError, match="t1, expected t2"):
-        read_series(write_series(tmp_path / "s"), map_name="t2")
 
 
 def test_maps_of_one_file_have_digests_of_their_own(tmp_path):

@@ -7,11 +7,11 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_factory import SLICES, save
+from multiframe_edits import floats, mapped_per_frame, rescale_per_frame, rescale_shared
 from multiframe_factory import ENHANCED, LEGACY, PARAMETRIC, SHUFFLED, groups, make_frames
 from multiframe_factory import real_world as mapping_of
 from small_predictors import Doubler
-from test_dicom_multiframe import floats, mapped_per_frame, rescale_per_frame, rescale_shared
-from test_written_maps import by_highdicom, same_voxels
+from written_maps import by_highdicom, same_voxels
 
 from launch import predict
 from qsr_jax.data.dicom import read_folder, read_series, write_derived, write_parametric_map

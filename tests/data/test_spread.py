@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_factory import fast_geometry
-from test_written_maps import WORDS, by_pydicom, prediction_of, source_of
+from written_maps import WORDS, by_pydicom, prediction_of, source_of
 
 from qsr_jax.data import dicom
 from qsr_jax.data.dicom.series_rules import SPREADS, NotAMapError, recognise

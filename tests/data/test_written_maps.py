@@ -9,7 +9,18 @@ import sys
 import numpy as np
 import pydicom
 import pytest
-from dicom_factory import acquisition, fast_geometry, head_maps
+from dicom_factory import fast_geometry
+from written_maps import (
+    OBLIQUE,
+    WORDS,
+    by_dcm2niix,
+    by_highdicom,
+    by_pydicom,
+    by_simpleitk,
+    prediction_of,
+    same_voxels,
+    source_of,
+)
 
 from qsr_jax.data import dicom
 from qsr_jax.data.dicom import validator
@@ -17,93 +28,7 @@ from qsr_jax.data.nifti import bids_derivative
 from qsr_jax.data.nifti.bids_derivative import Derived, write_bids_derivative
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.maps import MAPS
-from qsr_jax.types import ALIGNMENTS, CORNER, Geometry, Prediction, Volume
-
-WORDS = {"derivation": "model, sha256; not for diagnostic use", "software": "qsr_jax 0.1"}
-OBLIQUE = dataclasses.replace(
-    fast_geometry(),
-    row_dir=(0.0, 1.0, 0.0),
-    col_dir=(0.08715574274765817, 0.0, -0.9961946980917455),
-)
-
-
-def source_of(folder, name, geometry: Geometry):
-    volume = Volume(head_maps(geometry.shape, 3)[name][..., None], (name,), geometry)
-    dicom.write_acquired(volume, folder, acquisition=acquisition("someone"), uid_seed=name)
-    return dicom.read_series(folder)
-
-
-def prediction_of(series, alignment=CORNER, scale=2):
-    """No symmetry, every value another one."""
-    geometry = series.volume.geometry.refined(scale, alignment)
-    ramp = np.linspace(0.2, 0.9, np.prod(geometry.shape)).reshape(geometry.shape)
-    mean = (ramp * MAPS[series.map_name].scanner_max).astype(np.float32)[..., None]
-    return Prediction(mean, None, (series.map_name,), geometry)
-
-
-def by_pydicom(folder):
-    """(z, y, x) values and the matrix from index to LPS mm, from the attributes of the standard."""
-    slices = [pydicom.dcmread(p) for p in folder.iterdir()]
-    slices.sort(key=lambda ds: ds.InstanceNumber)
-    values = np.stack([d.pixel_array * float(d.RescaleSlope) for d in slices])
-    first, last = slices[0], slices[-1]
-    row, col = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
-    place = [np.array(d.ImagePositionPatient, float) for d in (first, last)]
-    affine = np.eye(4)
-    affine[:3, 0] = (place[1] - place[0]) / (len(slices) - 1)
-    affine[:3, 1] = col * float(first.PixelSpacing[0])
-    affine[:3, 2] = row * float(first.PixelSpacing[1])
-    affine[:3, 3] = place[0]
-    return values, affine
-
-
-def by_simpleitk(folder):
-    sitk = pytest.importorskip("SimpleITK", reason="pip install SimpleITK brings this reader")
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
-    image = reader.Execute()
-    affine = np.eye(4)
-    direction = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
-    affine[:3, :3] = direction[:, ::-1]
-    affine[:3, 3] = image.GetOrigin()
-    return sitk.GetArrayFromImage(image), affine
-
-
-def by_dcm2niix(folder):
-    if shutil.which("dcm2niix", path=f"{sys.prefix}/bin") is None:
-        pytest.skip("dcm2niix is absent; pip install dcm2niix brings it")
-    out = folder.with_name("nii")
-    out.mkdir()
-    command = [f"{sys.prefix}/bin/dcm2niix", "-z", "n", "-b", "n", "-o", str(out), str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    (path,) = out.glob("*.nii")
-    return read_nifti(path)
-
-
-def by_highdicom(folder):
-    highdicom = pytest.importorskip("highdicom", reason="pip install highdicom brings this reader")
-    files = sorted(folder.iterdir())
-    if len(files) == 1:
-        volume = highdicom.imread(files[0]).get_volume()
-        return volume.array, volume.affine
-    volume = highdicom.get_volume_from_series([pydicom.dcmread(p) for p in files])
-    return volume.array, volume.affine
-
-
-def same_voxels(values, affine, prediction, tolerance):
-    """Compares at the places in space, whatever the order in which a reader keeps its axes."""
-    index = np.indices(prediction.geometry.shape).reshape(3, -1)
-    index = index[:, :: max(1, index.shape[1] // 500)]
-    place = prediction.geometry.affine_lps() @ np.vstack([index, np.ones(index.shape[1])])
-    there = (np.linalg.inv(affine) @ place)[:3]
-    nearest = np.rint(there).astype(int)
-    step_mm = np.linalg.norm(affine[:3, :3], axis=0).max()
-    assert np.abs(there - nearest).max() * step_mm < 1e-3
-    moved = affine @ np.vstack([nearest, np.ones(nearest.shape[1])]) - place
-    error = np.abs(values[tuple(nearest)] - prediction.mean[..., 0][tuple(index)])
-    assert error.max() <= tolerance
-    return np.abs(moved).max()
-
+from qsr_jax.types import ALIGNMENTS
 
 READERS = [by_pydicom, by_simpleitk, by_dcm2niix, by_highdicom]
 

@@ -8,11 +8,8 @@ from evaluation_subjects import NAMES, make_case, make_cohort, make_predictions
 
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import compute_tables
-from qsr_jax.evaluation.measure.example_slices import example_slice
-from qsr_jax.evaluation.measure.subject import covered_maps, measure
+from qsr_jax.evaluation.measure.subject import measure
 from qsr_jax.evaluation.sections.common import POOLED
-from qsr_jax.metrics.image import psnr, whole_windows
-from qsr_jax.types import SAMPLE
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +35,6 @@ def test_tissue_table_recovers_the_injected_gain(tables):
         assert row.tests["trained-routine"].difference == pytest.approx(
             row.means["trained"].mean - row.means["routine"].mean
         )
-
-
-def test_fast_is_measured_on_its_own_voxels(rng):
-    case = make_case(rng, subject="a")
-    (value,) = (
-        v.value
-        for v in measure(case, make_predictions(rng, case), split="test")
-        if (v.place, v.map, v.method) == ("WM", "t1", "fast")
-    )
-    repeated = case.fast.maps[..., 0].repeat(2, 1).repeat(2, 2)
-    assert value == pytest.approx(repeated[case.truth.tissue == 3].mean(), rel=1e-6)
 
 
 def test_agreement_rows(tables):
@@ -225,25 +211,6 @@ def test_image_quality_is_mean_over_slices_then_over_subjects(rng, tables, cohor
     assert one(tables["quality"], map="t1", place="frame").paper.psnr_db.mean == 21.94
 
 
-def test_slices_without_brain_are_left_out(rng):
-    case = make_case(rng, subject="a")
-    mask = case.routine.mask.copy()
-    mask[0] = False
-    mask[1, 10:] = False  # a sliver, no whole window
-    case = dataclasses.replace(case, routine=dataclasses.replace(case.routine, mask=mask))
-    made = make_predictions(rng, case)
-    (value,) = (
-        v for v in measure(case, made, split="test")
-        if (v.place, v.map, v.quantity, v.method) == ("brain", "t2", "psnr", "bicubic")
-    )  # fmt: skip
-    per_slice = psnr(
-        made["bicubic"].mean[2:], case.routine.maps[2:], mask[2:], data_range=2000.0
-    )  # fmt: skip
-    assert whole_windows(mask).any((1, 2)).tolist() == [False, False, True, True]
-    assert value.count == 2
-    assert value.value == pytest.approx(float(per_slice[:, 1].mean()), rel=1e-6)
-
-
 def test_two_healthy_subjects_get_means_and_no_tests(rng):
     cohort, _ = make_cohort(rng, healthy=2, patients=0)
     tables = compute_tables(cohort)
@@ -271,45 +238,6 @@ def test_a_model_of_one_map_gives_a_report_of_one_map(rng):
     assert cohort.maps == ("t2",)
     assert list(examples[0].images) == ["t2"]
     assert [row.map for row in compute_tables(cohort)["verdict"]] == ["t2"]
-
-
-def test_example_is_the_slice_with_most_lesion(rng):
-    case = make_case(rng, subject="a", group="patient", lesions=2)
-    lesions = np.zeros_like(case.truth.lesions)
-    lesions[3, 30:34, 30:34] = 1
-    case = dataclasses.replace(case, truth=dataclasses.replace(case.truth, lesions=lesions))
-    example = example_slice(case, make_predictions(rng, case))
-    assert example.slice_index == 3
-    assert example.lesion.sum() == 16
-    np.testing.assert_array_equal(example.images["pd"]["routine"], case.routine.maps[3, ..., 2])
-    assert example.images["pd"]["fast"].shape == (32, 32)
-
-
-def test_predictions_off_the_routine_grid_are_refused(rng):
-    case = make_case(rng, subject="a")
-    made = make_predictions(rng, case)
-    shifted = case.fast.geometry.refined(2, SAMPLE)
-    made["trained"] = dataclasses.replace(made["trained"], geometry=shifted)
-    with pytest.raises(ValueError, match="trained maps do not lie on the routine grid"):
-        measure(case, made, split="test")
-
-
-def test_methods_without_a_common_map_are_refused(rng):
-    case = make_case(rng, subject="a")
-    made = make_predictions(rng, case, names=("t1",))
-    other = dataclasses.replace(
-        made["bicubic"], names=("pd",), mean=made["bicubic"].mean[..., 2:]
-    )  # fmt: skip
-    with pytest.raises(ValueError, match="no map in common"):
-        covered_maps(made | {"other": other})
-
-
-@pytest.mark.parametrize("mask", [None, np.zeros((4, 64, 64), bool)], ids=["none", "empty"])
-def test_a_mask_is_needed(rng, mask):
-    case = make_case(rng, subject="a")
-    case = dataclasses.replace(case, routine=dataclasses.replace(case.routine, mask=mask))
-    with pytest.raises(ValueError, match="no mask|holds no 11 x 11 window"):
-        measure(case, make_predictions(rng, case), split="test")
 
 
 def test_cohort_refuses_missing_baselines_and_doubled_values(cohort_and_examples):

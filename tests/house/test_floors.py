@@ -109,6 +109,7 @@ numpy, scipy, jax and tqdm are at home everywhere."""
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 """Lines of a file; lines of a function without its docstring. A config page is one function that
 says everything, and may be longer."""
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LARGEST_ROOM = 0.26
 """Of the lines of ``qsr_jax``."""
 
@@ -224,6 +225,15 @@ def test_files_and_functions_stay_readable(path):
                 f"{path}:{node.lineno}: {node.name} has {length} lines without its docstring; "
                 f"at most {LONGEST_FUNCTION}: name its parts"
             )
+
+
+@pytest.mark.parametrize("path", TESTS, ids=module_of)
+def test_test_files_stay_readable(path):
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= LONGEST_FILE, (
+        f"{path} has {lines} lines, at most {LONGEST_FILE}: split it by subject, and move what "
+        "both halves need to tests/fixtures"
+    )
 
 
 def test_no_room_fills_the_house():
