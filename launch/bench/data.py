@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from qsr_jax.simulate.simulate import scan
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.types import CORNER
 
-Timed = Callable[[Callable[[], object], int], dict]
+Timed = Callable[[Callable[[], object], int], dict[str, Any]]
 
 SNR = 45.0
 """Of white matter in the routine scan; it does not matter to a clock."""
@@ -24,7 +25,7 @@ SNR = 45.0
 ARRAYS = ("lr", "hr", "mask")
 
 
-def simulate(_: Experiment, repeats: int, timed: Timed) -> Iterator[dict]:
+def simulate(_: Experiment, repeats: int, timed: Timed) -> Iterator[dict[str, Any]]:
     """One subject drawn and scanned with both protocols of the paper, without writing DICOM."""
     routine, fast = PROTOCOLS["paper"]
     grids = dict(zip((routine, fast), geometries(routine, fast, CORNER), strict=True))
@@ -38,7 +39,7 @@ def simulate(_: Experiment, repeats: int, timed: Timed) -> Iterator[dict]:
     yield {"what": "simulate", "of": "subject", "slices": routine.slices} | timed(subject, repeats)
 
 
-def ingest(folder: Path, repeats: int) -> Iterator[dict]:
+def ingest(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
     """Studies per minute through the strict reader, and through a loop that checks nothing."""
     material.write_subjects(folder)
     for workers in (1, 2):
@@ -55,7 +56,7 @@ def ingest(folder: Path, repeats: int) -> Iterator[dict]:
 
 def reading(
     experiment: Experiment, repeats: int, data_dir: Path, scratch: Path, timed: Timed
-) -> Iterator[dict]:
+) -> Iterator[dict[str, Any]]:
     """Pairs per second through the reader that training uses, and as bare arrays in one file."""
     records = open_joint(data_dir, experiment.names, "train", context=experiment.task.context)
     size, seed = experiment.data.batch_size, experiment.seed

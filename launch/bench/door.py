@@ -94,22 +94,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def bench_step(experiment: Experiment, asked: Asked) -> Iterator[dict]:
+def bench_step(experiment: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """One call of the compiled step, per stage."""
     yield from training.step(experiment, asked.repeats, _timed)
 
 
-def bench_memory(experiment: Experiment, asked: Asked) -> Iterator[dict]:
+def bench_memory(experiment: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """What the compiler says a step needs."""
     yield from training.memory(experiment, asked.repeats, _timed)
 
 
-def bench_save(experiment: Experiment, asked: Asked) -> Iterator[dict]:
+def bench_save(experiment: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """One checkpoint of the training state."""
     yield from training.save(experiment, asked.repeats, _timed)
 
 
-def bench_input(experiment: Experiment, asked: Asked) -> Iterator[dict]:
+def bench_input(experiment: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """Pairs per second through the reader that training uses, and of bare arrays."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -117,23 +117,23 @@ def bench_input(experiment: Experiment, asked: Asked) -> Iterator[dict]:
         yield from data.reading(experiment, asked.repeats, data_dir, scratch, _timed)
 
 
-def bench_ingest(_: Experiment, asked: Asked) -> Iterator[dict]:
+def bench_ingest(_: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """Studies per minute from DICOM, beside a loop that checks nothing."""
     with tempfile.TemporaryDirectory() as folder:
         yield from data.ingest(Path(folder), asked.repeats)
 
 
-def bench_simulate(experiment: Experiment, asked: Asked) -> Iterator[dict]:
+def bench_simulate(experiment: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """One simulated subject, both scans."""
     yield from data.simulate(experiment, asked.repeats, _timed)
 
 
-def bench_predict(experiment: Experiment, asked: Asked) -> Iterator[dict]:
+def bench_predict(experiment: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """One slice through the network; one brain from DICOM to DICOM."""
     yield from prediction.of_experiment(experiment, asked.repeats, _timed)
 
 
-def bench_metrics(_: Experiment, asked: Asked) -> Iterator[dict]:
+def bench_metrics(_: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """Image metrics of a whole cohort."""
     yield metrics.bench(asked.subjects, asked.side, asked.workers)
 

@@ -10,7 +10,8 @@ import signal
 import struct
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
@@ -53,7 +54,7 @@ def limit_memory(extra: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (now + extra, now + extra))
 
 
-def decode(request: dict, content: bytes) -> bytes:
+def decode(request: Mapping[str, Any], content: bytes) -> bytes:
     """Little-endian 16-bit words of encapsulated pixels.
 
     Args:

@@ -34,7 +34,7 @@ def copy_without_subjects(
     *,
     salt: bytes,
     groups: Mapping[str, str] | None,
-    progress: Callable[[Iterable], Iterable],
+    progress: Callable[[Iterable[Path]], Iterable[Path]],
 ) -> Copied:
     """Writes ``out/<pseudonym>/<study>-<series>/001.dcm``; it appears whole or not at all.
 

@@ -40,7 +40,7 @@ def survey(
     *,
     protocols: Sequence[SeriesRule],
     known: Callable[[Path], str],
-    progress: Callable[[Iterable], Iterable],
+    progress: Callable[[Iterable[Path]], Iterable[Path]],
 ) -> list[Finding]:
     """Reads every series under ``root`` as strictly as training would; nothing is changed.
 

@@ -14,7 +14,7 @@ Run = Callable[..., concurrent.futures.Future]
 """Starts a call and returns its future."""
 
 
-def in_order(run: Run, calls: Sequence[tuple], *, ahead: int) -> Iterator[Any]:
+def in_order(run: Run, calls: Sequence[tuple[Any, ...]], *, ahead: int) -> Iterator[Any]:
     """Results of ``run(*call)`` in the order of ``calls``, at most ``ahead`` of them waiting."""
     waiting: collections.deque[concurrent.futures.Future] = collections.deque()
     todo = iter(calls)

@@ -26,7 +26,7 @@ def pair_folder(
     salt_file: Path | None = None,
     rules: Path | None = None,
     accepted: Sequence[str] = (),
-    progress: Callable[[Iterable], Iterable] = iter,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> Manifest:
     """Pairs the scans under ``root``; nothing there is changed, and nothing is written but a salt.
 

@@ -55,7 +55,7 @@ def pair_studies(
     accepted: Sequence[str],
     protocols: Sequence[SeriesRule],
     salt: bytes,
-    progress: Callable[[Iterable], Iterable],
+    progress: Callable[[Iterable[str]], Iterable[str]],
 ) -> Manifest:
     """Pairs everything under ``root``; what does not fit is listed with its reason.
 
@@ -150,7 +150,7 @@ def _acceptances(accepted: Sequence[str]) -> dict[str, frozenset[str]]:
 
 
 def _pair_everybody(
-    tree: _Tree, places: Sequence[Path], progress: Callable[[Iterable], Iterable]
+    tree: _Tree, places: Sequence[Path], progress: Callable[[Iterable[str]], Iterable[str]]
 ) -> tuple[dict[str, Candidate], list[dict[str, str]]]:
     """PatientID to paired maps, and what was refused on the way."""
     refused: list[dict[str, str]] = []
