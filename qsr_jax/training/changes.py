@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qsr_jax.checkpoint import CheckpointError
+from qsr_jax.files.atomic import append_line
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.options import OptionError
 
@@ -111,7 +112,6 @@ def check_document(
 
 def record(workdir: Path, changes: Changes, *, step: int) -> None:
     """Adds what was allowed to change to the workdir's record."""
-    with (workdir / CHANGES).open("a", encoding="utf-8") as file:
-        for key, (then, now) in changes.items():
-            line = {"after_step": step, "key": key, "then": then, "now": now}
-            file.write(json.dumps(line) + "\n")
+    for key, (then, now) in changes.items():
+        line = {"after_step": step, "key": key, "then": then, "now": now}
+        append_line(workdir / CHANGES, json.dumps(line))
