@@ -6,6 +6,7 @@ Reads only what the run left in its workdir, so it works while the run goes on, 
 import argparse
 import datetime
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,11 +37,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         except (ValueError, OSError) as error:
             errors.append(str(error))
             continue
-        print(json.dumps(found) if arguments.json else "\n".join(_lines(found)))
+        print(json.dumps(_plain(found)) if arguments.json else "\n".join(_lines(found)))
     for text in errors[:-1]:
         print(f"error: {text}", file=sys.stderr)
     if errors:
         raise SystemExit(f"error: {errors[-1]}")
+
+
+def _plain(value: Any) -> Any:
+    """The same with null where a number is not finite: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def status(workdir: Path) -> dict[str, Any]:

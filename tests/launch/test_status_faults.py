@@ -70,6 +70,17 @@ def test_a_run_that_has_not_logged_yet(workdir, capsys):
     assert "step         0 of 8 (0 %)" in told(workdir, capsys)
 
 
+def test_json_has_no_nan(workdir, capsys):
+    (workdir / "metrics.jsonl").write_text(json.dumps(TRAIN | {"total": float("nan")}) + "\n")
+    status.main([str(workdir), "--json"])
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    found = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert found["train"]["total"] is None
+
+
 def test_a_speed_of_nothing_promises_nothing(workdir, capsys):
     (workdir / "metrics.jsonl").write_text(json.dumps(TRAIN | {"images_per_second": 0.0}) + "\n")
     assert "left at its speed" not in told(workdir, capsys)
