@@ -1,12 +1,16 @@
 """Records that are not what was sealed are refused, by file."""
 
+import dataclasses
 import json
 import shutil
 
 import pytest
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
+from qsr_jax.data.records.build import build_records
+from qsr_jax.data.records.builder import PairsBuilder
 from qsr_jax.data.records.open import DatasetError, dataset_folder, open_records
+from qsr_jax.files.digest import json_sha256
 
 
 def edit_json(path, edit):
@@ -82,3 +86,33 @@ def test_damaged_datasets_are_refused(copied_records, case, damage, reason):
     damage(dataset_folder(copied_records, "t1"))
     with pytest.raises(DatasetError, match=reason):
         open_records(copied_records, "t1", "train")
+
+
+def test_a_seal_of_another_version_is_refused(copied_records):
+    path = dataset_folder(copied_records, "t1") / "seal.json"
+    content = json.loads(path.read_text()) | {"version": 99}
+    del content["sha256"]
+    path.write_text(json.dumps(content | {"sha256": json_sha256(content)}))
+    with pytest.raises(DatasetError, match=r"seal\.json: qsr_jax-seal 99; expected qsr_jax-seal 1"):
+        open_records(copied_records, "t1", "train")
+
+
+def test_a_record_that_cannot_be_read_names_its_folder(copied_records):
+    class Broken:
+        def __getitem__(self, index):
+            raise RuntimeError("CRC mismatch")
+
+    records = open_records(copied_records, "t1", "train")
+    broken = dataclasses.replace(records, source=Broken())
+    with pytest.raises(DatasetError, match=r"t1.*damaged \(record 3: CRC mismatch\)"):
+        broken[3]
+
+
+def test_a_build_that_runs_out_of_disk_leaves_nothing(manifest_path, tmp_path, monkeypatch):
+    def full(self, **_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PairsBuilder, "download_and_prepare", full)
+    with pytest.raises(DatasetError, match="could not be written .*No space left.*free disk space"):
+        build_records(manifest_path, tmp_path / "records")
+    assert not dataset_folder(tmp_path / "records", "t1").exists()

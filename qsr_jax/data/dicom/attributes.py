@@ -3,6 +3,7 @@
 Nothing here prints what a file says about a subject; messages hold numbers and coded terms only.
 """
 
+import abc
 import contextlib
 import logging
 import warnings
@@ -40,7 +41,7 @@ def unquoted(action: Literal["ignore"]) -> Iterator[None]:
         logger.setLevel(level)
 
 
-class Attributes:
+class Attributes(abc.ABC):
     """Attributes of one image; every accessor raises :class:`DicomInputError`.
 
     Attributes:
@@ -51,9 +52,9 @@ class Attributes:
     path: Path
     label: str
 
+    @abc.abstractmethod
     def value(self, keyword: str) -> Any:
         """The value of an attribute, None where it is absent or empty."""
-        raise NotImplementedError
 
     def refuse(self, keyword: str, why: str = "", *, expected: str = "", got: str = "") -> NoReturn:
         """Raises the error for ``keyword`` of this file."""

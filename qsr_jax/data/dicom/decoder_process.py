@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypedDict
+from typing import IO, Self, TypedDict, cast
 
 DECODE_SECONDS = 30.0
 """Wall-clock time of a decoding; a busy machine may need much of it."""
@@ -129,12 +129,11 @@ def _exchanged(
     Raises:
         OSError, EOFError, ValueError: it died on the way.
     """
-    if process.stdin is None or process.stdout is None:
-        raise EOFError
-    process.stdin.write(json.dumps(head).encode() + b"\n" + content)
-    process.stdin.flush()
-    answer = json.loads(process.stdout.readline())
-    words = process.stdout.read(answer["bytes"])
+    to_child, from_child = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+    to_child.write(json.dumps(head).encode() + b"\n" + content)
+    to_child.flush()
+    answer = json.loads(from_child.readline())
+    words = from_child.read(answer["bytes"])
     if len(words) != answer["bytes"]:
         raise EOFError
     return answer["why"], words
