@@ -30,8 +30,8 @@ ROOMS = (
     "qsr_jax.evaluation.measure",
     "qsr_jax.evaluation.sections",
 )
-GROWING = {"METRICS", "CONVENTIONS"}
-"""Tables that a newcomer's line makes longer; tests of their own hold their lines."""
+ELSEWHERE = {"METRICS", "CONVENTIONS", "VERSION"}
+"""Tables that a newcomer's line makes longer, and versions of formats: other tests hold them."""
 TRANSCRIBED = "qsr_jax.evaluation.sections.published"
 """The paper's tables, held by tests/evaluation/test_published.py."""
 LONGEST = 10
@@ -77,7 +77,7 @@ def defined_here(module):
                 if (
                     isinstance(part, ast.Name)
                     and NAME.fullmatch(part.id)
-                    and part.id not in GROWING
+                    and part.id not in ELSEWHERE
                 ):
                     yield part.id
 

@@ -13,11 +13,12 @@ from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.seal import SealError
 from qsr_jax.maps import spec_of
 
-NAME, VERSION = "qmri_pairs", "2.0.0"
+NAME, VERSION = "qmri_pairs", "3.0.0"
 """Of the dataset. A change of features needs a new version: tfds does not compare them."""
 RELEASE_NOTES = {
     "1.0.0": "First release.",
-    "2.0.0": "One shard per subject, a seal over all of them, a card; folds.",
+    "2.0.0": "One shard per person, a seal over all of them, a card; folds.",
+    "3.0.0": "The feature person is called subject.",
 }
 
 BUILD = "python -m data_tools.build_dataset --manifest manifest.json --data_dir DIR"

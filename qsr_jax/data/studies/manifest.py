@@ -16,7 +16,7 @@ from qsr_jax.files.digest import json_sha256
 from qsr_jax.maps import MAPS
 from qsr_jax.types import ALIGNMENTS
 
-FORMAT, VERSION = "qsr_jax-manifest", 2
+FORMAT, VERSION = "qsr_jax-manifest", 3
 SPLITS = ("train", "validation", "test")
 HEALTHY, PATIENT = "healthy", "patient"
 GROUPS = (HEALTHY, PATIENT)
