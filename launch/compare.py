@@ -1,7 +1,8 @@
 """Compares two volumes on one grid, by slice: errors, PSNR, SSIM, sharpness, noise, resolution.
 
 TEST and REFERENCE are NIfTI files (.nii, .nii.gz) or folders of one DICOM map series each. Their
-geometry must agree. Nothing is scaled, clipped or registered.
+geometry must agree. Nothing is clipped or registered. Values of NIfTI files are read in the unit
+that the JSON file beside them says (BIDS has relaxation times in s), else in that of --units.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from qsr_jax.cli import program
 from qsr_jax.evaluation.compare_volumes import PAPER_RANGE, as_json, compare
+from qsr_jax.evaluation.compared_image import UNITS
 from qsr_jax.evaluation.report.terminal import comparison
 from qsr_jax.maps import MAPS
 
@@ -36,7 +38,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         + ")",
     )
     parser.add_argument(
-        "--map", choices=tuple(MAPS), help="what NIfTI files hold (default: not known)"
+        "--map",
+        choices=tuple(MAPS),
+        help="what NIfTI files hold (default: what their BIDS suffix says, such as _T1map)",
+    )
+    parser.add_argument(
+        "--units",
+        choices=UNITS,
+        help="unit of NIfTI files without a JSON file beside them that says Units (T1 and T2 are "
+        "refused without either)",
     )
     parser.add_argument(
         "--niqe-model", type=Path, help="natural-image model (.npz or .mat); adds NIQE of both"
@@ -50,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             mask=arguments.mask,
             data_range=arguments.data_range,
             map_name=arguments.map,
+            units=arguments.units,
             niqe_model=arguments.niqe_model,
         )
     except (ValueError, OSError) as error:

@@ -155,9 +155,9 @@ def _add_trainings(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="a manifest and the workdirs trained on it, or a folder with manifest.json, t1, t2, "
-        "pd; repeat it for every fold and seed. Each subject is measured by the trainings that "
-        "test on them and counts once, with the mean of these",
+        help="a manifest and the workdirs trained on it, or a folder with manifest.json and "
+        "workdirs; repeat it for every fold and seed. Each subject is measured by the trainings "
+        "that test on them and counts once, with the mean of these",
     )
 
 

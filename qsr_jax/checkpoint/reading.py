@@ -31,7 +31,7 @@ def load_document(workdir: Path, *, which: str = "latest") -> tuple[int, dict[st
     if not steps:
         raise CheckpointError(
             f"{workdir}: holds no trained model (no complete checkpoint in {which}/); train one "
-            f"with `python -m launch.train --workdir {workdir} …`"
+            f"with `qsr train --workdir {workdir} …`"
         )
     step = steps[0]
     check_seal(folder / str(step))

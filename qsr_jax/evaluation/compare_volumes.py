@@ -1,4 +1,4 @@
-"""Two volumes on one grid, compared slice by slice. Nothing is scaled, clipped or registered."""
+"""Two volumes on one grid, compared slice by slice. Units are converted, nothing is registered."""
 
 import dataclasses
 import math
@@ -7,8 +7,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.data.dicom import read_series
-from qsr_jax.data.nifti.files import read_nifti
+from qsr_jax.evaluation.compared_image import Image, read_image, read_values
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.image import BRAIN, METRICS, PAPER
 from qsr_jax.metrics.niqe import load_model, niqe, to_grey
@@ -36,16 +35,6 @@ RESOLUTIONS = {
 }
 """Label and threshold. The first takes the reference for noise-free; the second takes both for
 scans of one subject with noise of their own, and says nothing of an image made from the other."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Image:
-    """A volume that was read: values (z, y, x), index to LPS mm, and the map if the file says."""
-
-    path: Path
-    values: np.ndarray
-    affine: np.ndarray
-    map_name: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +97,7 @@ def compare(
     mask: Path | None = None,
     data_range: float | str | None = None,
     map_name: str | None = None,
+    units: str | None = None,
     niqe_model: Path | None = None,
 ) -> VolumeComparison:
     """Reads two volumes and measures the first against the second.
@@ -118,24 +108,25 @@ def compare(
         mask: NIfTI file, not 0 where voxels count; None for the whole frame.
         data_range: L of PSNR and SSIM, unit of the map; :data:`PAPER_RANGE` for the paper's; None
             for what a scanner writes at most.
-        map_name: what NIfTI files hold, or None.
+        map_name: what NIfTI files hold; None where their BIDS suffix says it, or nobody knows.
+        units: unit of NIfTI files without a side-car that says it, of
+            :data:`qsr_jax.evaluation.compared_image.UNITS`.
         niqe_model: file of the natural-image model; None leaves NIQE out.
 
     Raises:
-        ValueError: a file cannot be read, grids or maps differ, values inside the mask are not
-            finite, or the data range is not known.
+        ValueError: a file cannot be read, its unit is in doubt, grids or maps differ, values
+            inside the mask are not finite, or the data range is not known.
     """
-    first, second = read_image(test, map_name), read_image(reference, map_name)
+    first, second = (read_image(path, map_name, units=units) for path in (test, reference))
     check_grid(first, second)
-    if first.map_name != second.map_name:
-        raise ValueError(f"{test} is {first.map_name}, {reference} is {second.map_name}")
+    _check_kind(first, second)
     name = first.map_name
     data_range = _range_of(data_range, name)
     inside = read_mask(mask, second)
     for image in (first, second):
         if not np.isfinite(image.values[inside]).all():
             raise ValueError(f"{image.path}: values inside the mask are not finite")
-    unit = "" if name is None else spec_of(name).unit
+    unit = first.unit
     rows = [*_pair_rows(first, second, inside, data_range, unit)]
     rows += _single_rows(first, second, inside, unit)
     if min(inside.shape[1:]) >= LEAST_SIDE:
@@ -146,6 +137,16 @@ def compare(
     return VolumeComparison(
         str(test), str(reference), name, unit, where, data_range, inside.shape, tuple(rows)
     )
+
+
+def _check_kind(first: Image, second: Image) -> None:
+    """Raises ValueError unless both are the same map in the same unit."""
+    if first.map_name != second.map_name:
+        kinds = (f"{i.path} is {i.map_name or 'not known (give --map)'}" for i in (first, second))
+        raise ValueError(", ".join(kinds))
+    if first.unit != second.unit:
+        units = (f"{image.path} is in {image.unit or 'no unit'}" for image in (first, second))
+        raise ValueError(f"{', '.join(units)}; say which map they hold (--map)")
 
 
 def _range_of(given: float | str | None, name: str | None) -> float:
@@ -159,24 +160,6 @@ def _range_of(given: float | str | None, name: str | None) -> float:
     if not given > 0.0:
         raise ValueError(f"--data-range {given:g} must be positive")
     return given
-
-
-def read_image(path: Path, map_name: str | None) -> Image:
-    """Reads a NIfTI file, or a folder of one DICOM series, which says itself what it holds.
-
-    Raises:
-        ValueError: not readable, or ``map_name`` contradicts the DICOM series.
-    """
-    if not path.is_dir():
-        if not path.exists():
-            raise ValueError(f"{path}: no such file or folder")
-        values, affine = read_nifti(path)
-        return Image(path, values.astype(np.float32), affine, map_name)
-    series = read_series(path)
-    if map_name not in (None, series.map_name):
-        raise ValueError(f"{path}: holds {series.map_name}, not --map {map_name}")
-    volume = series.volume
-    return Image(path, volume.maps[..., 0], volume.geometry.affine_lps(), series.map_name)
 
 
 def check_grid(image: Image, other: Image) -> None:
@@ -204,7 +187,7 @@ def read_mask(path: Path | None, image: Image) -> np.ndarray:
     """
     if path is None:
         return np.ones(image.values.shape, bool)
-    mask = read_image(path, None)
+    mask = read_values(path)
     check_grid(mask, image)
     inside = mask.values != 0
     if not inside.any():

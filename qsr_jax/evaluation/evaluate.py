@@ -14,7 +14,7 @@ from qsr_jax.evaluation.report.about import describe
 from qsr_jax.evaluation.report.page import PAGE, check_target, write_report
 from qsr_jax.evaluation.report.terminal import summary
 from qsr_jax.evaluation.sections.summary import verdict_rows
-from qsr_jax.evaluation.trainings import load_runs, paths_of
+from qsr_jax.evaluation.trainings import checked_runs, load_runs, paths_of
 from qsr_jax.evaluation.value_cache import ValueCache
 from qsr_jax.evaluation.values import BICUBIC
 from qsr_jax.metrics.niqe import load_model
@@ -62,8 +62,8 @@ def evaluate(
 
     Args:
         runs: trainings; each is a manifest followed by the workdirs trained on it, or one folder
-            that holds manifest.json and the workdirs t1, t2, pd. Several (folds, seeds) become one
-            report with their spread.
+            that holds manifest.json and the workdirs. Several (folds, seeds) become one report with
+            their spread.
         out: folder of the report; an older report is replaced, anything else refused.
         split: whom to measure, "train", "validation" or "test".
         trained_on: the manifest the models were trained with, if that of ``runs`` holds new
@@ -80,11 +80,13 @@ def evaluate(
 
     Raises:
         LeakageError: a model may know a subject it would be tested on.
-        ValueError: nobody in the split, an unknown baseline, two models of one map, ``out`` holds
-            something else, or what the manifest, the scans or the models have to complain about.
+        ValueError: no training, nobody in the split, an unknown baseline, two models of one map,
+            ``out`` holds something else, or what the manifest, the scans or the
+            models have to complain about.
         WriteError: the disk refused; an older report is still in place.
     """
     folder = Path(out)
+    given = checked_runs(runs)
     check_target(folder)
     names = wanted_baselines(baselines)
     workers = min(2, os.cpu_count() or 1) if workers is None else workers
@@ -92,7 +94,7 @@ def evaluate(
         raise ValueError(f"workers: {workers}; expected a whole number from 1 on")
     natural = None if niqe_model is None else load_model(Path(niqe_model))
     loaded = load_runs(
-        [paths_of([Path(part) for part in run]) for run in runs],
+        [paths_of(run, which=checkpoint) for run in given],
         split=split,
         trained_on=None if trained_on is None else Path(trained_on),
         which=checkpoint,

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from qsr_jax.checkpoint import load_document
+from qsr_jax.checkpoint import BEST, LATEST, load_document, sealed_steps
 from qsr_jax.data.studies.manifest import ROUTINE, Manifest, Subject
 from qsr_jax.evaluation.cohort import FoldSeed
 from qsr_jax.maps import MAPS
@@ -49,28 +49,70 @@ class Run:
         return merge_maps(self.models)
 
 
-def paths_of(given: Sequence[Path]) -> tuple[Path, list[Path]]:
+def checked_runs(runs: Sequence[Sequence[Path | str]]) -> list[list[Path]]:
+    """The trainings of a notebook as lists of paths.
+
+    Raises:
+        ValueError: none, or a path where a list of them is expected.
+    """
+    wanted = 'expected such as [("manifest.json", "t1", "t2")] or [("FOLDER",)]'
+    if isinstance(runs, str | Path):
+        raise ValueError(f"runs: {str(runs)!r} is one path, not trainings; {wanted}")
+    runs = list(runs)
+    if not runs:
+        raise ValueError(f"runs: none given; {wanted}")
+    for run in runs:
+        if isinstance(run, str | Path) or not list(run):
+            raise ValueError(f"runs: {run!r} is no training; {wanted}")
+    return [[Path(part) for part in run] for run in runs]
+
+
+def paths_of(given: Sequence[Path], *, which: str = LATEST) -> tuple[Path, list[Path]]:
     """A manifest and its workdirs from what ``--run`` was given.
 
     Args:
-        given: a folder that holds manifest.json and the workdirs t1, t2, pd (those that exist);
-            or a manifest and one workdir per map.
+        given: a folder that holds manifest.json and workdirs (every folder with a checkpoint, and
+            those called t1, t2, pd); or a manifest and one workdir per map.
+        which: checkpoint of each model, "latest" or "best".
 
     Raises:
-        ValueError: the folder holds no workdir, or a manifest stands alone.
+        ValueError: the folder holds no workdir, or two that make the same map; or a manifest
+            stands alone.
+        CheckpointError: a workdir holds no checkpoint of this kind.
     """
     first, *workdirs = given
     if workdirs:
         return first, workdirs
     if not first.is_dir():
         raise ValueError(
-            f"--run {first}: expected a folder with manifest.json, {', '.join(MAPS)}, or a "
-            "manifest followed by the workdirs trained on it"
+            f"--run {first}: expected a folder with manifest.json and workdirs, or a manifest "
+            "followed by the workdirs trained on it"
         )
     workdirs = [first / name for name in MAPS if (first / name).is_dir()]
+    others = [path for path in sorted(first.iterdir()) if path not in workdirs and _trained(path)]
+    workdirs += others
     if not workdirs:
-        raise ValueError(f"--run {first}: none of {', '.join(MAPS)} in it; train a model there")
+        raise ValueError(f"--run {first}: no folder with a checkpoint in it; train a model there")
+    if others:
+        _check_maps_once(first, workdirs, which)
     return first / "manifest.json", workdirs
+
+
+def _trained(workdir: Path) -> bool:
+    return any(sealed_steps(workdir / kind) for kind in (LATEST, BEST))
+
+
+def _check_maps_once(folder: Path, workdirs: Sequence[Path], which: str) -> None:
+    """Raises ValueError where two workdirs make one map: nobody said which is meant."""
+    maker: dict[str, Path] = {}
+    for workdir in workdirs:
+        for name in load_document(workdir, which=which)[1]["maps"]:
+            other = maker.setdefault(name, workdir)
+            if other != workdir:
+                raise ValueError(
+                    f"--run {folder}: {other.name} and {workdir.name} both make {name}; give the "
+                    "manifest and the workdirs that are meant"
+                )
 
 
 def load_runs(

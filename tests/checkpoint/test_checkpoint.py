@@ -76,7 +76,7 @@ def test_half_written_steps_are_not_checkpoints(saved):
 
 
 def test_an_empty_workdir_says_how_to_train(tmp_path):
-    with pytest.raises(CheckpointError, match="holds no trained model.*launch.train"):
+    with pytest.raises(CheckpointError, match="holds no trained model.*`qsr train --workdir"):
         load_document(tmp_path)
     with pytest.raises(CheckpointError, match="no complete checkpoint"):
         Checkpoints(tmp_path, keep=1).restore({})

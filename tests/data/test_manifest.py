@@ -92,7 +92,7 @@ def test_bad_manifests_name_the_key(tmp_path, content, edit, reason):
 def test_what_is_no_manifest_is_refused(tmp_path, text):
     with pytest.raises(ManifestError, match=r"manifest\.json: "):
         load(tmp_path, text)
-    with pytest.raises(ManifestError, match="data_tools.pair_studies"):
+    with pytest.raises(ManifestError, match="make it with `qsr pair`"):
         Manifest.load(tmp_path / "gone.json")
 
 

@@ -60,14 +60,41 @@ def test_the_commands_of_a_page_run_in_order(page, tiny_cohort, tmp_path):
     assert (tmp_path / "report" / "index.html").is_file()
 
 
-@pytest.mark.parametrize("page", MARKDOWN, ids=lambda p: p.name)
-def test_links_and_paths_exist(page):
-    text = page.read_text("utf-8")
+SHORT = "|".join(
+    sorted(p.name for p in (ROOT / "qsr_jax").iterdir() if (p / "__init__.py").exists())
+)
+"""Rooms of the package, that pages name without it: `physics/coils.py`."""
+
+
+PLACES = ("", "qsr_jax/**/", "launch/**/", "data_tools/**/", "configs/**/", "tests/**/", "docs/**/")
+FILES = {path.name for place in PLACES for path in ROOT.glob(f"{place}*.py")}
+"""Names of all modules; a page may name one without its folder."""
+
+
+def missing_paths(text: str, folder: Path) -> set[str]:
+    """Links from ``folder``, paths from the root or a room, and bare modules that do not exist."""
     linked = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     named = re.findall(r"`((?:qsr_jax|configs|launch|data_tools|tests|docs)/[\w./]+)`", text)
-    for target in {*linked, *named}:
-        base = page.parent if target in linked else ROOT
-        assert (base / target).exists(), f"{page.name} names {target}, which does not exist"
+    short = re.findall(rf"`((?:{SHORT})/[\w./]+)`", text)
+    bare = re.findall(r"`(\w+\.py)`", text)
+    return {
+        *(target for target in linked if not (folder / target).exists()),
+        *(target for target in named if not (ROOT / target).exists()),
+        *(target for target in short if not (ROOT / "qsr_jax" / target).exists()),
+        *(name for name in bare if name not in FILES),
+    }
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda p: p.name)
+def test_links_and_paths_exist(page):
+    missing = missing_paths(page.read_text("utf-8"), page.parent)
+    assert not missing, f"{page.name} names {', '.join(sorted(missing))}, which do not exist"
+
+
+def test_a_path_that_went_is_found():
+    gone = ("qsr_jax/gone.py", "physics/gone.py", "phantom/gone.py", "gone.py")
+    text = "".join(f"`{path}` " for path in (*gone, "physics/coils.py", "launch/train.py"))
+    assert missing_paths(text + "[x](gone.md)", ROOT / "docs") == {*gone, "gone.md"}
 
 
 def test_the_readme_fits_on_150_lines():

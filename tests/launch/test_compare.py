@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from launch import compare
+from qsr_jax.data.dicom import read_series
 from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.evaluation import compare_volumes
 from qsr_jax.types import Geometry
@@ -59,14 +60,23 @@ def test_json_holds_every_slice(files, capsys):
 
 
 def test_equal_volumes(files, capsys):
-    text = run(capsys, files("test"), files("test"), "--map", "t1", "--json")
+    text = run(capsys, files("test"), files("test"), "--map", "t1", "--units", "ms", "--json")
     rows = {row["name"]: row for row in json.loads(text)["rows"]}
     assert rows["psnr"]["per_slice"] == ["inf"] * 3
     assert rows["mae"]["summary"]["max"] == 0
 
 
 def test_the_mask_leaves_slices_out(files, capsys):
-    arguments = files("test"), files("reference"), "--map", "t1", "--mask", files("mask")
+    arguments = (
+        files("test"),
+        files("reference"),
+        "--map",
+        "t1",
+        "--units",
+        "ms",
+        "--mask",
+        files("mask"),
+    )
     rows = {row["name"]: row for row in json.loads(run(capsys, *arguments, "--json"))["rows"]}
     assert rows["mae"]["per_slice"][2] is None and rows["mae"]["summary"]["n"] == 2
     table = run(capsys, *arguments)
@@ -78,7 +88,8 @@ def test_the_mask_leaves_slices_out(files, capsys):
 @pytest.mark.parametrize(("name", "largest"), [("t1", 6553.5), ("pd", 6553.5), ("t2", 6553.5)])
 def test_the_papers_range_has_a_name(files, capsys, name, largest, rng):
     pair = [files(n, rng.uniform(0, 90, GRID.shape).astype(np.float32)) for n in ("a", "b")]
-    document = json.loads(run(capsys, *pair, "--map", name, "--data-range", "paper", "--json"))
+    flags = ["--map", name, *([] if name == "pd" else ["--units", "ms"])]
+    document = json.loads(run(capsys, *pair, *flags, "--data-range", "paper", "--json"))
     assert document["data_range"] == pytest.approx(largest)
     rows = {row["name"]: row["per_slice"] for row in document["rows"]}
     expected = 20 * np.log10(largest / np.array(rows["rmse"]))
@@ -93,7 +104,9 @@ def test_resolution_of_a_known_blur(files, capsys, rng):
     mask = np.ones(grid.shape, np.uint8)
     mask[2] = 0
     pair = files("blurred", blurred, grid), files("sharp", reference, grid)
-    text = run(capsys, *pair, "--map", "t1", "--mask", files("most", mask, grid), "--json")
+    text = run(
+        capsys, *pair, "--map", "t1", "--units", "ms", "--mask", files("most", mask, grid), "--json"
+    )
     rows = {row["name"]: row for row in json.loads(text)["rows"]}
     found = rows["resolution_transfer"]
     assert found["unit"] == "mm" and found["per_slice"][2] is None
@@ -103,12 +116,12 @@ def test_resolution_of_a_known_blur(files, capsys, rng):
 
 def test_a_slice_without_detail_has_no_resolution(files, capsys, rng):
     flat = files("flat", np.full(GRID.shape, 900, np.float32))
-    rows = json.loads(run(capsys, flat, flat, "--map", "t1", "--json"))["rows"]
+    rows = json.loads(run(capsys, flat, flat, "--map", "t1", "--units", "ms", "--json"))["rows"]
     none = [row["per_slice"] for row in rows if row["name"].startswith("resolution")]
     assert none == [[None] * 3] * 2
     tiny = dataclasses.replace(GRID, shape=(3, 7, 9))
     small = files("small", rng.uniform(0, 9, tiny.shape).astype(np.float32), tiny)
-    assert "resolution" not in run(capsys, small, small, "--map", "t1")
+    assert "resolution" not in run(capsys, small, small, "--map", "t1", "--units", "ms")
 
 
 def test_niqe_says_its_model(files, capsys, tmp_path, rng):
@@ -116,7 +129,7 @@ def test_niqe_says_its_model(files, capsys, tmp_path, rng):
     np.savez(model, mu_pris_param=np.ones((1, 36)), cov_pris_param=np.eye(36))
     big = dataclasses.replace(GRID, shape=(2, 192, 192))
     image = files("big", rng.uniform(0, 2500, big.shape).astype(np.float32), big)
-    text = run(capsys, image, image, "--map", "t1", "--niqe-model", model)
+    text = run(capsys, image, image, "--map", "t1", "--units", "ms", "--niqe-model", model)
     assert "test: NIQE against natural images (sha256 " in text
     assert "96 pixel blocks, whole frame, grey 255 = 2500 ms" in text
 
@@ -143,7 +156,7 @@ def test_dicom_series_know_their_map(tiny_cohort, capsys):
 def test_grids_must_agree(files, change, numbers):
     grid = dataclasses.replace(GRID, **change)
     other = files("other", np.full(grid.shape, 900, np.float32), grid)
-    said = refusal(other, files("reference"), "--map", "t1")
+    said = refusal(other, files("reference"), "--map", "t1", "--units", "ms")
     assert all(number in said for number in numbers), said
 
 
@@ -153,11 +166,15 @@ def test_what_cannot_be_compared_is_refused(files, tmp_path):
     nothing = files("nothing", np.zeros(GRID.shape, np.uint8))
     assert "give --data-range or --map" in refusal(reference, reference)
     assert "must be positive" in refusal(reference, reference, "--data-range", -1)
-    assert "not finite" in refusal(holes, reference, "--map", "t1")
-    assert "the mask is empty" in refusal(reference, reference, "--map", "t1", "--mask", nothing)
-    assert "no such file" in refusal(tmp_path / "no.nii", reference, "--map", "t1")
+    assert "not finite" in refusal(holes, reference, "--map", "t1", "--units", "ms")
+    assert "the mask is empty" in refusal(
+        reference, reference, "--map", "t1", "--units", "ms", "--mask", nothing
+    )
+    assert "no such file" in refusal(tmp_path / "no.nii", reference, "--map", "t1", "--units", "ms")
     (tmp_path / "text.nii").write_text("no")
-    assert "not a readable NIfTI" in refusal(tmp_path / "text.nii", reference, "--map", "t1")
+    assert "not a readable NIfTI" in refusal(
+        tmp_path / "text.nii", reference, "--map", "t1", "--units", "ms"
+    )
 
 
 def test_help_and_typing_errors(capsys):
@@ -169,9 +186,80 @@ def test_help_and_typing_errors(capsys):
 
 
 def test_a_notebook_compares_too(files):
-    found = compare_volumes.compare(Path(files("test")), Path(files("reference")), map_name="t1")
+    pair = Path(files("test")), Path(files("reference"))
+    found = compare_volumes.compare(*pair, map_name="t1", units="ms")
     assert {row.name: row for row in found.rows}["bias"].summary()["mean"] == pytest.approx(10)
     with pytest.raises(ValueError, match="data range 'papers'; expected a number or 'paper'"):
-        compare_volumes.compare(
-            Path(files("test")), Path(files("reference")), data_range="papers", map_name="t1"
-        )
+        compare_volumes.compare(*pair, data_range="papers", map_name="t1", units="ms")
+
+
+def bids_copy(values, geometry, folder, suffix, units):
+    """A NIfTI file with a BIDS suffix, and its side-car where it has one."""
+    path = folder / f"sub-1_{suffix}.nii.gz"
+    write_nifti(np.asarray(values, np.float32), geometry, path)
+    if units is not None:
+        (folder / f"sub-1_{suffix}.json").write_text(json.dumps({"Units": units}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "units", "factor"),
+    [
+        ("t1", "T1map", "s", 1000.0),
+        ("t2", "T2map", "ms", 1.0),
+        ("t2", "T2map", "s", 1000.0),
+        ("pd", "PDmap", "percent", 1.0),
+        ("pd", "PDmap", None, 1.0),
+    ],
+)
+def test_dicom_and_nifti_of_one_map_agree(
+    tiny_cohort, tmp_path, capsys, name, suffix, units, factor
+):
+    series = tiny_cohort / f"cohort/sub-001/routine_{name}"
+    volume = read_series(series).volume
+    path = bids_copy(volume.maps[..., 0] / factor, volume.geometry, tmp_path, suffix, units)
+    for pair in ((series, path), (path, series)):
+        document = json.loads(run(capsys, *pair, "--json"))
+        rows = {row["name"]: row["summary"] for row in document["rows"]}
+        assert document["map"] == name
+        assert rows["mae"]["max"] < 1e-4 and rows["gradient_test"]["mean"] > 0.1
+
+
+def test_a_unit_in_doubt_is_refused(files, tmp_path, rng):
+    values = rng.uniform(0.5, 1.5, GRID.shape)
+    bare = bids_copy(values, GRID, tmp_path, "T1map", None)
+    said = refusal(bare, bare)
+    assert "t1 in s or ms?" in said and "give --units s|ms" in said
+    assert "--units percent for t1; expected s or ms" in refusal(bare, bare, "--units", "percent")
+    assert "holds t1, not --map t2" in refusal(bare, bare, "--map", "t2", "--units", "s")
+    unknown = files("reference")
+    assert "say which it is (--map)" in refusal(unknown, unknown, "--units", "s")
+    with pytest.raises(ValueError, match="units 'seconds'; expected one of s, ms, percent"):
+        compare_volumes.compare(bare, bare, units="seconds")
+    for content, why in (
+        ('{"Units": "arbitrary"}', "Units must be one of s, ms"),
+        ('{"Units": "s", "Statistic": "standard deviation"}', "not a statistic"),
+        ("{", "not readable"),
+    ):
+        bare.with_name("sub-1_T1map.json").write_text(content)
+        assert why in refusal(bare, bare, "--units", "s")
+
+
+def test_units_say_what_no_side_car_says(files, tmp_path, capsys):
+    """The side-car of one file is believed; the flag is for the other."""
+    values = np.linspace(500, 1500, np.prod(GRID.shape)).reshape(GRID.shape)
+    sealed = bids_copy(values / 1000, GRID, tmp_path, "T1map", "s")
+    other = files("other", values.astype(np.float32))
+    text = run(capsys, sealed, other, "--map", "t1", "--units", "ms", "--json")
+    rows = {row["name"]: row["summary"] for row in json.loads(text)["rows"]}
+    assert rows["mae"]["max"] < 1e-3
+
+
+def test_unknown_maps_of_two_units_are_not_subtracted(files, tmp_path):
+    pair = [files(name, np.ones(GRID.shape, np.float32)) for name in ("one", "two")]
+    for name, unit in (("one", "s"), ("two", "ms")):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"Units": unit}))
+    assert "is not known (give --map)" in refusal(
+        pair[0], bids_copy(np.ones(GRID.shape), GRID, tmp_path, "PDmap", None), "--data-range", 9
+    )
+    assert "one.nii.gz is in s" in refusal(*pair, "--data-range", 9)

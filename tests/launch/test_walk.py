@@ -180,7 +180,7 @@ def test_a_run_that_never_began_does_not_claim_its_workdir(tiny_data, tmp_path):
 
 
 def test_a_missing_data_set_is_told(tmp_path):
-    with pytest.raises(SystemExit, match=f"{tmp_path}/nowhere.*data_tools.build_dataset"):
+    with pytest.raises(SystemExit, match=f"{tmp_path}/nowhere.*qsr build"):
         train.main(arguments("t1", tmp_path / "nowhere", tmp_path / "run"))
 
 

@@ -49,7 +49,7 @@ def find_maps(root: Path) -> Found:
         for file in sorted(files):
             found = here.name == "anat" and _NAME.fullmatch(file)
             (maps if found else ignored).append(here / file)
-    cars = {_side_car(path) for path in maps}
+    cars = {side_car_of(path) for path in maps}
     return Found(tuple(sorted(maps)), tuple(sorted(set(ignored) - cars)))
 
 
@@ -84,7 +84,7 @@ def read_map(path: Path) -> Series:
     subject, study = owner_of_map(path)
     match = _parsed(path)
     spec = spec_of(SUFFIXES[match["suffix"]])
-    factor = UNITS[spec.name][_unit(_side_car(path), spec.name)]
+    factor = factor_of(path, spec.name)
     try:
         values, affine = read_placed(path)
         values = check(values * factor, spec, where=str(path))
@@ -93,7 +93,7 @@ def read_map(path: Path) -> Series:
     geometry, upside_down = _geometry(path, values.shape, affine)
     values = values[::-1] if upside_down else values
     values, geometry, _ = turned(values, geometry, canonical_signs(geometry))
-    files = (path, _side_car(path))
+    files = (path, side_car_of(path))
     digests = "".join(file_sha256(file) for file in files)
     maps = np.ascontiguousarray(values[..., None], np.float32)
     return Series(
@@ -109,29 +109,56 @@ def read_map(path: Path) -> Series:
     )
 
 
-def _side_car(path: Path) -> Path:
+def side_car_of(path: Path) -> Path:
+    """The JSON file beside an image."""
     return path.with_name(path.name.split(".nii")[0] + ".json")
 
 
-def _unit(side_car: Path, map_name: str) -> str:
-    """The unit that the side-car says; never a guess."""
+def factor_of(path: Path, map_name: str, *, without: str | None = None) -> float:
+    """What the values of a file are multiplied with to be in the house's unit; never a guess.
+
+    Args:
+        path: NIfTI file.
+        map_name: what it holds.
+        without: its unit where no side-car says one; None refuses such a file.
+
+    Raises:
+        BidsError: no unit is said, one that the map cannot have, or the side-car is no map's.
+    """
     allowed = UNITS[map_name]
     wanted = f"Units must be one of {', '.join(allowed)}"
+    side_car = side_car_of(path)
+    unit = said_unit(path, wanted=wanted) or without
+    if unit is None:
+        state = "Units: missing" if side_car.exists() else "missing"
+        raise BidsError(f"{side_car}: {state}; {wanted}")
+    if unit not in allowed:
+        raise BidsError(f"{side_car}: {wanted}; it is none of them")
+    return allowed[unit]
+
+
+def said_unit(path: Path, *, wanted: str = "expected JSON with Units") -> str | None:
+    """``Units`` of the side-car, None where there is no side-car or it does not say.
+
+    Args:
+        path: NIfTI file.
+        wanted: what should stand there, for the error.
+
+    Raises:
+        BidsError: the side-car cannot be read, or is that of a statistic.
+    """
+    side_car = side_car_of(path)
     try:
         content = json.loads(side_car.read_text())
     except FileNotFoundError:
-        raise BidsError(f"{side_car}: missing; {wanted}") from None
+        return None
     except (OSError, ValueError) as error:
         raise BidsError(f"{side_car}: not readable ({type(error).__name__}); {wanted}") from None
     content = content if isinstance(content, dict) else {}
     if STATISTIC in content:
         raise BidsError(f"{side_car}: {STATISTIC}: present; expected a map, not a statistic of it")
     unit = content.get("Units")
-    if unit is None:
-        raise BidsError(f"{side_car}: Units: missing; {wanted}")
-    if unit not in allowed:
-        raise BidsError(f"{side_car}: {wanted}; it is none of them")
-    return unit
+    return None if unit is None else str(unit)
 
 
 def _geometry(path: Path, shape: tuple[int, int, int], affine: np.ndarray) -> tuple[Geometry, bool]:

@@ -70,7 +70,7 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
     VERSION = tfds.core.Version(records.VERSION)
     RELEASE_NOTES = records.RELEASE_NOTES
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"manual_dir holds {MANIFEST_NAME}, made by data_tools.pair_studies from a tree of scans."
+        f"manual_dir holds {MANIFEST_NAME}, made by `qsr pair` from a tree of scans."
     )
     BUILDER_CONFIGS = [
         config_of(name, fold)

@@ -21,7 +21,7 @@ RELEASE_NOTES = {
     "3.0.0": "The feature person is called subject.",
 }
 
-BUILD = "python -m data_tools.build_dataset --manifest manifest.json --data_dir DIR"
+BUILD = "qsr build --manifest manifest.json --data_dir DIR"
 
 
 class DatasetError(ValueError):

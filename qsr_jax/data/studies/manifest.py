@@ -172,7 +172,7 @@ class Manifest:
             content = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise ManifestError(
-                f"{path}: cannot be read ({error}); make it with data_tools.pair_studies"
+                f"{path}: cannot be read ({error}); make it with `qsr pair`"
             ) from None
         node = Node(path, "manifest", content)
         node.version(FORMAT, VERSION)

@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TextIO, TypeAlias, runtime_checkable
 
 COLUMNS = ("subject", "region", "map", "unit", "method", "value")
 AVERAGED = "averaged"
@@ -71,7 +71,8 @@ def read_long_table(
             their mean. None: a subject has one value.
 
     Raises:
-        TableError: a missing column; a line with too few cells, an empty name, a value that is
+        TableError: no such file, or nothing that is a table; a missing column;
+            a line with too few cells, an empty name, a value that is
             not a positive number, a second unit of a map or a second value of a subject; no lines.
     """
     mine = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns)
@@ -142,13 +143,23 @@ def _cells(table: Table, wanted: Sequence[str]) -> Iterator[tuple[str, Mapping[s
         for i, cells in enumerate(zip(*columns.values(), strict=True)):
             yield f"row {i}", dict(zip(columns, cells, strict=True))
     else:
-        for i, row in enumerate(table):
+        for i, row in enumerate(_rows(table)):
             _check_columns(f"table, row {i}", list(row), wanted)
             yield f"row {i}", row
 
 
+def _rows(table: object) -> Sequence[Mapping[str, object]]:
+    """The rows of a table in memory; refuses what is none."""
+    if isinstance(table, Sequence) and all(isinstance(row, Mapping) for row in table):
+        return table
+    raise TableError(
+        f"table: {type(table).__name__}; expected the path of a csv file, columns by name (a "
+        "DataFrame, a mapping), or a list of rows, each a mapping"
+    )
+
+
 def _cells_of_file(path: Path, wanted: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with _opened(path) as file:
         reader = csv.reader(file, strict=True)
         try:
             heads = next(reader, [])
@@ -162,6 +173,16 @@ def _cells_of_file(path: Path, wanted: Sequence[str]) -> Iterator[tuple[str, Map
             raise TableError(
                 f"{path}, after line {reader.line_num}: not a UTF-8 csv file ({error})"
             ) from error
+
+
+def _opened(path: Path) -> TextIO:
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "no such file"
+        raise TableError(f"{path}: {kind}; expected a csv file with one value per line")
+    try:
+        return path.open(newline="", encoding="utf-8-sig")
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _check_columns(place: str, heads: Sequence[str], wanted: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """From a table of values to its agreement: what ``launch.agreement`` and notebooks call."""
 
+import numbers
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -61,8 +62,12 @@ def agreement(
     Raises:
         ValueError: a table that cannot be trusted, degenerate values, options that make no sense,
             or an ``out`` that holds something else; each says which.
-        OSError: the table cannot be read, or the disk refused (an older ``out`` still stands).
+        OSError: the disk refused (an older ``out`` still stands).
     """
+    _check_numbers(
+        {"margin_percent": margin_percent, "alpha": alpha, "error_ratio": error_ratio}
+        | {f"margins[{name!r}]": margin for name, margin in (margins or {}).items()}
+    )
     if plots not in KINDS:
         raise ValueError(f"plots {plots!r} is not one of {', '.join(KINDS)}")
     if out is not None:
@@ -84,6 +89,13 @@ def agreement(
         about = {"table": Path(name_of(table)).name, "software": f"qsr_jax {software_version()}"}
         write_agreement(Path(out), blocks, found, about=about, plots=plots, watch=watch)
     return found
+
+
+def _check_numbers(options: Mapping[str, object]) -> None:
+    """Raises ValueError for an option of a notebook that is a text, None or a yes."""
+    for name, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise ValueError(f"{name}: {value!r} is a {type(value).__name__}; expected a number")
 
 
 def compare_all(blocks: Iterable[Block], *, plan: Plan) -> list[Comparison]:
