@@ -19,6 +19,7 @@ import csv
 import io
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,10 +100,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _axis(text: str) -> tuple[str, tuple[str, ...]]:
-    key, equals, values = text.partition("=")
-    if not (key and equals and all(values.split(","))):
+    key, equals, listed = text.partition("=")
+    values = re.split(r",(?![^(]*\))", listed)  # not at the commas inside (…)
+    if not (key and equals and all(values)):
         raise argparse.ArgumentTypeError(f"{text!r}: expected KEY=VALUE,VALUE,…")
-    return key, tuple(values.split(","))
+    return key, tuple(values)
 
 
 def _count(text: str) -> int:

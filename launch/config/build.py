@@ -8,8 +8,9 @@ from ml_collections import ConfigDict
 
 from launch.config.page import ConfigError
 from qsr_jax.objectives import TermOptions
+from qsr_jax.training.assemble import check_experiment
 from qsr_jax.training.experiment import Experiment, LossOptions
-from qsr_jax.training.options import Options
+from qsr_jax.training.options import OptionError, Options
 
 SECTIONS = {field.name: field.type for field in dataclasses.fields(Experiment)}
 
@@ -26,7 +27,9 @@ def experiment_of(config: ConfigDict) -> Experiment:
         OptionError: a value that cannot be.
     """
     given = {name: _section(name, value) for name, value in config.items()}
-    return Experiment(**(dict.fromkeys(OPTIONAL) | given))
+    experiment = Experiment(**(dict.fromkeys(OPTIONAL) | given))
+    check_experiment(experiment)
+    return experiment
 
 
 def _section(name: str, value: Any) -> Any:
@@ -49,12 +52,18 @@ def _section(name: str, value: Any) -> Any:
 def _terms(loss: Mapping[str, Any]) -> dict[str, TermOptions]:
     if loss.keys() != {"terms"}:
         raise ConfigError(f"loss has the keys {', '.join(loss)}; expected terms alone")
-    try:
-        return {name: TermOptions(**term) for name, term in loss["terms"].items()}
-    except (TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"loss.terms: {error}; expected loss.terms.NAME with weight, region, reduction"
-        ) from error
+    terms = {}
+    for name, term in loss["terms"].items():
+        try:
+            terms[name] = TermOptions(**term)
+        except TypeError as error:
+            raise ConfigError(
+                f"loss.terms.{name}: {error}; expected loss.terms.NAME with weight, region, "
+                "reduction"
+            ) from error
+        except ValueError as error:
+            raise OptionError(f"loss.terms.{name}: {error}") from error
+    return terms
 
 
 def options_class(section: str) -> type[Options]:

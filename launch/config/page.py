@@ -2,6 +2,8 @@
 
 import argparse
 import difflib
+import runpy
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,7 +65,7 @@ def find_page(page: str | Path) -> Path:
     near = difflib.get_close_matches(Path(page).stem, shipped_pages(), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(
-        f"config {page}: no such file{hint} Expected a file, or the name of a shipped page: "
+        f"config {page}: no such file{hint or '.'} Expected a file, or the name of a shipped page: "
         f"{', '.join(shipped_pages())}"
     )
 
@@ -74,19 +76,46 @@ def load_config(page: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
     Raises:
         ConfigError: no such page, an unknown key, or a value of another type.
     """
-    page = str(find_page(page))
-    words = ["launch", f"--config={page}", *overrides]
-    values = flags.FlagValues()
+    path = find_page(page)
+    config = _opened(path)
+    words, values = ["launch", *overrides], flags.FlagValues()
     try:
-        config_flags.DEFINE_config_file(
-            "config", flag_values=values, lock_config=True, sys_argv=words
+        config_flags.DEFINE_config_dict(
+            "config", config, flag_values=values, lock_config=True, sys_argv=words
         )
         values(words)
         return values.config
     except flags.IllegalFlagValueError as error:
-        raise ConfigError(f"{page}: {error}") from error
-    except (AttributeError, KeyError, flags.UnrecognizedFlagError) as error:
-        raise ConfigError(_unknown_key(page, overrides)) from error
+        raise ConfigError(f"{path.name}: {error}") from error
+    except (AttributeError, KeyError, TypeError, flags.UnrecognizedFlagError) as error:
+        raise ConfigError(_unknown_key(path.name, config, overrides)) from error
+
+
+def _opened(path: Path) -> ConfigDict:
+    """What ``get_config`` of a page returns.
+
+    Raises:
+        ConfigError: the page cannot be run; names the page, the line and what is wrong.
+    """
+    try:
+        config = runpy.run_path(str(path))["get_config"]()
+    except KeyError as error:
+        if error.args == ("get_config",):
+            raise ConfigError(f"{path}: has no get_config(); see configs/ for pages") from error
+        raise ConfigError(_broken(path, error)) from error
+    except Exception as error:  # a page is anybody's program
+        raise ConfigError(_broken(path, error)) from error
+    if not isinstance(config, ConfigDict):
+        raise ConfigError(f"{path}: get_config() returns {type(config).__name__}, not a ConfigDict")
+    return config
+
+
+def _broken(path: Path, error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
+    said = (str(error).strip().split("\n") or [""])[0]
+    return f"{path}, line {line}: {type(error).__name__}: {said[:200]}"
 
 
 def flatten(config: ConfigDict) -> dict[str, object]:
@@ -100,12 +129,15 @@ def flatten(config: ConfigDict) -> dict[str, object]:
     return leaves
 
 
-def _unknown_key(page: str, overrides: Sequence[str]) -> str:
-    known = list(flatten(load_config(page)))
+def _unknown_key(page: str, config: ConfigDict, overrides: Sequence[str]) -> str:
+    known = list(flatten(config))
     for word in overrides:
         key = word.removeprefix("--config.").split("=")[0]
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            return f"{page}: config has no key {key!r}{hint} Known keys: {', '.join(known)}"
+            hint = f"; did you mean {near[0]}?" if near else "."
+            section = key.split(".")[0]
+            beside = [name for name in known if name.split(".")[0] == section]
+            rest = beside or sorted({name.split(".")[0] for name in known})
+            return f"{page}: config has no key {key!r}{hint} It has {', '.join(rest)}"
     return f"{page}: the overrides {list(overrides)} cannot be applied"

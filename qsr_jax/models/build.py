@@ -32,11 +32,10 @@ class ModelError(ValueError):
     """No such network, or a field that it does not have or cannot take."""
 
 
-def own_fields(network: type[nn.Module]) -> dict[str, type]:
+def own_fields(network: type[nn.Module]) -> dict[str, Any]:
     """Names and types of the fields that a page may set."""
     foreign = {*SURROUNDINGS, "name", "parent"}
-    fields = {f.name: f.type for f in dataclasses.fields(network) if f.name not in foreign}
-    return {name: kind for name, kind in fields.items() if isinstance(kind, type)}
+    return {f.name: f.type for f in dataclasses.fields(network) if f.name not in foreign}
 
 
 def build_model(
@@ -98,6 +97,8 @@ def check_fields(name: str, fields: Mapping[str, Any]) -> None:
     for key in own.keys() - fields.keys() - defaults:
         raise ModelError(f"model.{key} is missing; {name} needs {', '.join(own)}")
     for key, value in fields.items():
+        if own[key] not in (int, float, bool, str):
+            continue  # the network knows what its other kinds may be
         kinds = (int, float) if own[key] is float else (own[key],)
         if not isinstance(value, kinds) or (own[key] is not bool and isinstance(value, bool)):
             raise ModelError(f"model.{key} is {value!r}; expected {own[key].__name__}")

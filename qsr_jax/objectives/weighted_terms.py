@@ -43,8 +43,9 @@ class TermOptions:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be."""
-        if not 0.0 <= self.weight < math.inf:
-            raise ValueError(f"loss weight is {self.weight}; expected 0 or more")
+        numeric = isinstance(self.weight, int | float) and not isinstance(self.weight, bool)
+        if not numeric or not 0.0 <= self.weight < math.inf:
+            raise ValueError(f"loss weight is {self.weight!r}; expected 0 or more")
         if self.region not in REGIONS:
             raise ValueError(f"loss region is {self.region!r}; expected one of {REGIONS}")
         if self.reduction not in REDUCTIONS:

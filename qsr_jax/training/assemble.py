@@ -1,6 +1,7 @@
 """From an experiment and its records to what trains: task, stages, optimisers, features."""
 
 import dataclasses
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax
 
 from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.losses import LOSSES
-from qsr_jax.models import ModelError, build_model
+from qsr_jax.models import NETWORKS, ModelError, build_model
 from qsr_jax.models.srgan import Discriminator
 from qsr_jax.models.vgg19 import (
     Vgg19Features,
@@ -142,11 +143,21 @@ def kinds_of(experiment: Experiment) -> set[str]:
 
 def model_of(experiment: Experiment, task: JointMaps) -> Any:
     """The network that learns the task; a denoiser stays on its grid."""
-    scale = 1 if experiment.objective.name == "denoising" else task.scale
+    denoising = experiment.objective.name == "denoising"
+    scale = 1 if denoising else task.scale
     fields = dict(experiment.model)
+    if not isinstance(fields.get("name"), str):
+        raise OptionError(f"model.name is missing; known: {', '.join(NETWORKS)}")
+    name = fields.pop("name")
+    if denoising and name in NETWORKS and not takes_noise(NETWORKS[name]):
+        able = ", ".join(key for key, network in NETWORKS.items() if takes_noise(network))
+        raise OptionError(
+            f"model.name is {name!r}, which cannot be told the noise; objective 'denoising' needs "
+            f"a network that takes (x, sigma): {able}"
+        )
     try:
         return build_model(
-            fields.pop("name"),
+            name,
             scale=scale,
             channels=len(task.names),
             alignment=task.alignment,
@@ -157,6 +168,34 @@ def model_of(experiment: Experiment, task: JointMaps) -> Any:
         )
     except ModelError as error:
         raise OptionError(str(error)) from error
+
+
+def takes_noise(network: type) -> bool:
+    """Whether a network can be told the noise level of its input."""
+    return "sigma" in inspect.signature(network.__call__).parameters
+
+
+def check_experiment(experiment: Experiment) -> None:
+    """Refuses what cannot be trained on any records, before there are any.
+
+    Raises:
+        OptionError: an unknown task, network, loss or objective, or a section, field or value that
+            one of them refuses.
+    """
+    options = experiment.task
+    try:
+        task = build_task(
+            options.name,
+            names=experiment.names,
+            scale=2,
+            context=options.context,
+            margin=options.margin,
+            log_maps=options.log_maps,
+            crop=experiment.data.crop,
+        )
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+    stages_of(experiment, task, max(1, experiment.schedule.steps))
 
 
 def discriminator_of(experiment: Experiment) -> Discriminator:

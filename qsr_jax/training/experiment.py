@@ -1,8 +1,9 @@
 """An experiment: everything that decides what is trained, as plain frozen values."""
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from qsr_jax.maps import MAPS
 from qsr_jax.objectives import TermOptions
@@ -76,16 +77,32 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be."""
-        for name in self.names:
-            if name not in MAPS:
-                raise OptionError(
-                    f"map is {self.map!r}; expected {', '.join(MAPS)}, or several joined by + such "
-                    "as t1+t2+pd"
-                )
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
+        if not isinstance(self.map, str) or not set(self.names) <= set(MAPS):
+            raise OptionError(
+                f"map is {self.map!r}; expected {', '.join(MAPS)}, or several joined by + such as "
+                "t1+t2+pd"
+            )
+        whole = isinstance(self.seed, numbers.Integral) and not isinstance(self.seed, bool)
+        if not whole or not 0 <= self.seed < 2**31:
             raise OptionError(
                 f"seed is {self.seed!r}; expected a whole number from 0 to 2147483647"
             )
+        self._check_sections()
+
+    def _check_sections(self) -> None:
+        """Refuses a section of another kind: a dictionary, a name, or nothing."""
+        for field in dataclasses.fields(self):
+            kinds = get_args(field.type) or (field.type,)
+            value, classes = getattr(self, field.name), [k for k in kinds if isinstance(k, type)]
+            if field.name in ("map", "seed", "model") or isinstance(value, tuple(classes)):
+                continue
+            expected = " or ".join(kind.__name__ for kind in classes)
+            raise OptionError(f"{field.name} is {value!r}; expected {expected}")
+        if not isinstance(self.model, Mapping) or "name" not in self.model:
+            raise OptionError(f"model is {self.model!r}; expected a name and the network's fields")
+        wrong = [k for k, v in self.loss.terms.items() if not isinstance(v, TermOptions)]
+        if wrong:
+            raise OptionError(f"loss.terms.{wrong[0]} is no TermOptions")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,6 +9,10 @@ import math
 import types
 from typing import Any, ClassVar, get_args
 
+from qsr_jax.maps import MAPS
+from qsr_jax.tasks import TASKS
+from qsr_jax.tasks.joint_maps import CONTEXTS
+
 MATMULS = ("default", "high", "highest")
 PRECISIONS = ("float32", "bfloat16")
 AUTO, YES, NO, NONE = "auto", "yes", "no", "none"
@@ -82,6 +86,18 @@ class TaskOptions(Options):
     margin: int = number(0, low=0, high=64)
     log_maps: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuses what no task takes."""
+        super().__post_init__()
+        if self.name not in TASKS:
+            raise OptionError(f"task.name is {self.name!r}; known: {', '.join(TASKS)}")
+        if self.context not in CONTEXTS:
+            raise OptionError(f"task.context is {self.context}; expected one of {CONTEXTS}")
+        if not isinstance(self.log_maps, tuple) or not set(self.log_maps) <= set(MAPS):
+            raise OptionError(
+                f"task.log_maps is {self.log_maps!r}; expected some of {', '.join(MAPS)} in (…)"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class DataOptions(Options):
@@ -132,8 +148,12 @@ class DiscriminatorOptions(Options):
 
     def __post_init__(self) -> None:
         """Refuses widths that are none."""
-        if not self.features or any(not 1 <= width <= 4096 for width in self.features):
-            raise OptionError(f"discriminator.features is {self.features}; expected 1 to 4096 each")
+        widths = self.features if isinstance(self.features, tuple) else ()
+        fit = [isinstance(width, int) and 1 <= width <= 4096 for width in widths]
+        if not fit or not all(fit):
+            raise OptionError(
+                f"discriminator.features is {self.features!r}; expected numbers from 1 to 4096"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT end a run at the next step, with a checkpoint; a second one, at once."""
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -11,13 +12,19 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """While entered, remembers the first signal instead of dying of it."""
+    """While entered, remembers the first signal instead of dying of it.
+
+    Only the main thread of a process hears signals: in another one nothing is asked, and a training
+    there ends when it is done.
+    """
 
     def __init__(self) -> None:
         self.name: str | None = None
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        hears = threading.current_thread() is threading.main_thread()
+        numbers = SIGNALS if hears else ()
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(

@@ -143,3 +143,10 @@ def test_a_damaged_run_does_not_cost_the_others_their_line(tmp_path, capsys):
     assert rows["whole"] == rows["cut"] == ("3", "30.5")
     assert rows["broken"] == rows["absent"] == ("0", "")
     assert "not in the table: " in capsys.readouterr().err
+
+
+def test_a_tuple_is_one_value_of_an_axis():
+    """Its commas stand inside parentheses."""
+    axis = sweep._axis("discriminator.features=(4,4),(8,8),16")
+    assert axis == ("discriminator.features", ("(4,4)", "(8,8)", "16"))
+    assert sweep._axis("map=t1,t2") == ("map", ("t1", "t2"))

@@ -1,5 +1,6 @@
 """Networks and losses: what every subject of a table must obey."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -122,6 +123,27 @@ def test_fields_that_cannot_be_are_refused(name, change, message):
 def test_a_missing_field_is_told():
     with pytest.raises(ModelError, match="model.depth is missing; unet needs features, depth"):
         build_model("unet", scale=2, channels=1, features=8, blocks=1)
+
+
+class Unusual(nn.Module):
+    """Fields of kinds that the room cannot check by itself."""
+
+    scale: int
+    channels: int = 1
+    widths: tuple[int, ...] = (4, 4)
+    depth: int | None = 1
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        return nn.Conv(self.channels, (3, 3))(x)
+
+
+def test_fields_of_any_kind_are_the_networks_own(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "unusual", Unusual)
+    network = build_model("unusual", scale=1, channels=1, widths=(4, 5), depth=None)
+    assert (network.widths, network.depth) == ((4, 5), None)
+    with pytest.raises(ModelError, match="model.width: unusual has no such field; it has widths"):
+        build_model("unusual", scale=1, channels=1, width=3)
 
 
 # --- each network ---------------------------------------------------------------------------------

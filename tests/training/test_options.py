@@ -1,10 +1,12 @@
 """Every setting is refused when it is given, by its name, and sections must fit together."""
 
+import concurrent.futures
 import dataclasses
 import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
@@ -183,6 +185,79 @@ def test_sections_must_belong_to_the_objective(message):
     task = build_task("super_resolution", names=("t1",), scale=2)
     with pytest.raises(OptionError, match=re.escape(message)):
         stages_of(experiment, task, 10)
+
+
+WRONG_SECTIONS = {
+    "task is 'joint_maps'; expected TaskOptions": {"task": "joint_maps"},
+    "data is {'batch_size': 3}; expected DataOptions": {"data": {"batch_size": 3}},
+    "model is 'srgan'; expected a name and the network's fields": {"model": "srgan"},
+    "model is {}; expected a name": {"model": {}},
+    "loss is {'mae': 1.0}; expected LossOptions": {"loss": {"mae": 1.0}},
+    "loss.terms.mae is no TermOptions": {"loss": LossOptions({"mae": 1.0})},
+    "optimizer is None; expected OptimizerOptions": {"optimizer": None},
+    "map is None; expected t1, t2, pd": {"map": None},
+    "map is ('t1', 't2')": {"map": ("t1", "t2")},
+    "seed is True; expected a whole number": {"seed": True},
+}
+
+
+@pytest.mark.parametrize("message", WRONG_SECTIONS)
+def test_an_experiment_made_by_hand_takes_sections_of_their_own_kind(message):
+    with pytest.raises(OptionError, match=re.escape(message)):
+        Experiment(**WRONG_SECTIONS[message])
+    assert Experiment(seed=np.int64(3)).leaves()["seed"] == 3
+
+
+WRONG_OPTIONS = {
+    "task.name is 'nope'; known: super_resolution": lambda: options.TaskOptions(name="nope"),
+    "task.context is 2; expected one of": lambda: options.TaskOptions(context=2),
+    "task.log_maps is 't2'; expected some of": lambda: options.TaskOptions(log_maps="t2"),
+    "task.log_maps is ('t9',)": lambda: options.TaskOptions(log_maps=("t9",)),
+    "discriminator.features is 4;": lambda: options.DiscriminatorOptions(features=4),
+    "discriminator.features is (4.5,)": lambda: options.DiscriminatorOptions(features=(4.5,)),
+    "loss weight is '1'": lambda: TermOptions(weight="1"),
+    "loss weight is True": lambda: TermOptions(weight=True),
+}
+
+
+@pytest.mark.parametrize("message", WRONG_OPTIONS)
+def test_options_are_refused_when_they_are_given(message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        WRONG_OPTIONS[message]()
+
+
+EARLY = {
+    "loss.terms.mae: loss weight is -1.0": ["loss.terms.mae.weight=-1"],
+    "loss.terms.gan: loss region is 'leg'": ["loss.terms.gan.region=leg"],
+    "model.features is -1; expected 1 to 4096": ["model.features=-1"],
+    "objective.name is 'gan'; known": ["objective.name=gan"],
+    "model.name is 'residual', which cannot be told the noise": [],
+}
+
+
+@pytest.mark.parametrize("message", EARLY)
+def test_a_page_is_refused_before_there_are_records(message):
+    """So a sweep tells it before its first run, and each loss by its own key."""
+    page, words = ("srgan", EARLY[message]) if EARLY[message] else ("denoiser", None)
+    config = load_config(page, [f"--config.{word}" for word in words or ()])
+    if words is None:
+        with config.unlocked():
+            config.model = ConfigDict({"name": "residual", "features": 4, "blocks": 1})
+    with pytest.raises(OptionError, match=re.escape(message)):
+        experiment_of(config)
+
+
+def test_a_training_in_another_thread_hears_no_signals(tiny_data, tmp_path):
+    """Python gives signals to the main thread alone; a notebook's worker may train all the same."""
+    words = {"schedule.steps": 1, "data.batch_size": 4, "data.crop": 12, "task.margin": 2}
+    words |= {"model.features": 4, "model.blocks": 1}
+    flags = [f"--config.{key}={value}" for key, value in words.items()]
+    experiment = experiment_of(load_config("joint_maps", flags))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        result = pool.submit(
+            train, experiment, data_dir=tiny_data, workdir=tmp_path / "run"
+        ).result()
+    assert result.is_finished
 
 
 def test_stages_follow_their_steps():
