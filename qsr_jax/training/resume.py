@@ -45,9 +45,12 @@ def newest_state(
     strict: bool,
 ) -> tuple[TrainState, int]:
     """The newest whole checkpoint's state and step, or ``state`` and 0 if there is none."""
-    for told in checkpoints.set_damaged_aside(strict=strict):
+    aside = checkpoints.set_damaged_aside(strict=strict)
+    for told in aside:
         say(told)
     if checkpoints.newest_step is None:
+        if aside:
+            say("no whole checkpoint is left: begins anew at step 0")
         return state, 0
     step, state, found = checkpoints.restore(state)
     changes = adopt(claim, found, document, step=step)

@@ -17,6 +17,7 @@ from qsr_jax.training.changes import (
 )
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.options import OptionError
+from qsr_jax.training.resume import newest_state
 from qsr_jax.training.workdir import (
     adopt,
     claim_workdir,
@@ -140,3 +141,12 @@ def test_what_a_run_says_of_itself_is_whole_or_not_there(tmp_path, monkeypatch):
             write()
     assert (tmp_path / "config.json").read_text() == before
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("aside", [[], ["step 6 was not finished; set aside"]])
+def test_a_run_without_a_whole_checkpoint_says_that_it_begins_anew(aside, capsys):
+    checkpoints = SimpleNamespace(newest_step=None, set_damaged_aside=lambda *, strict: aside)
+    assert newest_state(checkpoints, {}, None, "fresh", strict=False) == ("fresh", 0)
+    said = capsys.readouterr().out
+    assert ("begins anew at step 0" in said) == bool(aside)
+    assert all(told in said for told in aside)
