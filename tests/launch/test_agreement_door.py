@@ -220,7 +220,7 @@ def test_plots_do_not_overwrite_each_other(table, tmp_path):
 
 
 def test_no_table(tmp_path):
-    with pytest.raises(SystemExit, match="error: .*No such file"):
+    with pytest.raises(SystemExit, match="error: .*no such file; expected a csv"):
         run(tmp_path / "absent.csv", tmp_path / "out")
 
 
