@@ -19,6 +19,23 @@ from qsr_jax.maps import MAPS
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.compare --help``."""
+    arguments = _parser().parse_args(argv)
+    try:
+        result = compare(
+            arguments.test,
+            arguments.reference,
+            mask=arguments.mask,
+            data_range=arguments.data_range,
+            map_name=arguments.map,
+            units=arguments.units,
+            niqe_model=arguments.niqe_model,
+        )
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    print(json.dumps(as_json(result), indent=2) if arguments.json else comparison(result))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program("launch.compare"), description=__doc__)
     parser.add_argument("test", metavar="TEST", type=Path, help="what is judged")
     parser.add_argument("reference", metavar="REFERENCE", type=Path, help="what it is held against")
@@ -52,20 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--niqe-model", type=Path, help="natural-image model (.npz or .mat); adds NIQE of both"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, every slice included")
-    arguments = parser.parse_args(argv)
-    try:
-        result = compare(
-            arguments.test,
-            arguments.reference,
-            mask=arguments.mask,
-            data_range=arguments.data_range,
-            map_name=arguments.map,
-            units=arguments.units,
-            niqe_model=arguments.niqe_model,
-        )
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
-    print(json.dumps(as_json(result), indent=2) if arguments.json else comparison(result))
+    return parser
 
 
 def _range(text: str) -> float | str:

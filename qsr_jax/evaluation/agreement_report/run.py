@@ -64,10 +64,7 @@ def agreement(
             or an ``out`` that holds something else; each says which.
         OSError: the disk refused (an older ``out`` still stands).
     """
-    _check_numbers(
-        {"margin_percent": margin_percent, "alpha": alpha, "error_ratio": error_ratio}
-        | {f"margins[{name!r}]": margin for name, margin in (margins or {}).items()}
-    )
+    _check_numbers(margins or {}, margin_percent, alpha, error_ratio)
     if plots not in KINDS:
         raise ValueError(f"plots {plots!r} is not one of {', '.join(KINDS)}")
     if out is not None:
@@ -91,8 +88,12 @@ def agreement(
     return found
 
 
-def _check_numbers(options: Mapping[str, object]) -> None:
+def _check_numbers(
+    margins: Mapping[str, object], margin_percent: object, alpha: object, error_ratio: object
+) -> None:
     """Raises ValueError for an option of a notebook that is a text, None or a yes."""
+    options = {"margin_percent": margin_percent, "alpha": alpha, "error_ratio": error_ratio}
+    options |= {f"margins[{name!r}]": margin for name, margin in margins.items()}
     for name, value in options.items():
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise ValueError(f"{name}: {value!r} is a {type(value).__name__}; expected a number")
