@@ -142,7 +142,7 @@ def load_vgg19(path: Path, *, sha256: str) -> dict[str, dict[str, jax.Array]]:
     if not path.is_file():
         raise WeightsError(
             f"{path}: no VGG-19 weight file; make one from torchvision's or Keras's published "
-            "weights with `python -m data_tools.convert_vgg19 --help`, then set config.vgg.path "
+            "weights with `qsr convert-vgg19 --help`, then set config.vgg.path "
             "and config.vgg.sha256"
         )
     digest = file_sha256(path)
