@@ -140,7 +140,9 @@ def test_a_killed_build_is_recognised_and_rebuilt(data_dir, manifest_path, tmp_p
     assert ran.returncode == -signal.SIGKILL, ran.stderr
     assert len(open_records(folder, "t1", "train")) == 9
     assert half_written(dataset_folder(folder, "t2"))
-    with pytest.raises(DatasetError, match=r"half-written dataset; finish it: qsr build --manifest"):
+    with pytest.raises(
+        DatasetError, match=r"half-written dataset; finish it: qsr build --manifest"
+    ):
         open_records(folder, "t2", "train")
     with pytest.raises(DatasetError, match=r"no dataset here; build it: qsr build --manifest"):
         open_records(folder, "pd", "train")
