@@ -106,7 +106,7 @@ def refuse(path, match, sha256=None):
 
 
 def test_a_missing_file_says_how_to_get_one(tmp_path):
-    refuse(tmp_path / "no.npz", "data_tools.convert_vgg19", sha256="0")
+    refuse(tmp_path / "no.npz", "convert-vgg19", sha256="0")
 
 
 def test_another_digest_is_refused(weight_file):
