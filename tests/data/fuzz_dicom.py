@@ -22,6 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / "fixtures"), str(HERE.parents[1])]
+
 from dicom_factory import CANARY, make_slices, set_stored, stored_slice
 from multiframe_factory import (
     ENHANCED,

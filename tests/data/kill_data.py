@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "fixtures"), str(HERE.parents[1])]
 LONGEST = 1.2
 """Times of kills go up to this share of an undisturbed run, so that some come too late."""
 CONTEXT = multiprocessing.get_context("forkserver")

@@ -19,11 +19,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from fault_disks import disk_full, failing_writes
-from fault_states import changed_runs, damaged_checkpoints, not_finite
-from tiny_training import STEPS, Runner, logged, wait_until  # isort: split
 
-from faulty_io import POINTS, Fault
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / "fixtures"), str(HERE.parents[1])]
+
+from fault_disks import disk_full, failing_writes  # noqa: E402
+from fault_states import changed_runs, damaged_checkpoints, not_finite  # noqa: E402
+from faulty_io import POINTS, Fault  # noqa: E402
+from tiny_training import STEPS, Runner, logged, wait_until  # noqa: E402  # isort: split
 
 
 def killed_anywhere(runner: Runner, count: int, rng: np.random.Generator) -> Iterator[str]:
