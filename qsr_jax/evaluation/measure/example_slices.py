@@ -55,7 +55,7 @@ def example_slice(
     lesions = None if case.truth is None else case.truth.lesions > 0
     if index is None:
         marked = mask if lesions is None or not lesions.any() else lesions
-        index = int(marked.sum((1, 2)).argmax())
+        index = int(np.argmax(marked.sum((1, 2))))
     kept = {m: made for m, made in predictions.items() if m in NEEDS_BOTH}
     sources = {FAST: case.fast, **kept, **references(case)}
     images = {
