@@ -14,7 +14,7 @@ from qsr_jax.models import build_model
 from qsr_jax.predictors.batched import super_resolve
 from qsr_jax.predictors.dicom_series import predict
 from qsr_jax.predictors.network import NetworkPredictor
-from qsr_jax.tasks import build_task
+from qsr_jax.training.assemble import task_of
 from qsr_jax.training.experiment import Experiment
 
 Timed = Callable[[Callable[[], object], int], dict[str, Any]]
@@ -51,15 +51,8 @@ def of_experiment(experiment: Experiment, repeats: int, timed: Timed) -> Iterato
 
 def untrained(experiment: Experiment, names: tuple[str, ...]) -> NetworkPredictor:
     """The experiment's network with the weights it starts from: a clock does not mind."""
-    options, fields = experiment.task, dict(experiment.model)
-    task = build_task(
-        options.name,
-        names=names,
-        scale=material.SCALE,
-        context=options.context,
-        margin=options.margin,
-        log_maps=options.log_maps,
-    )
+    fields = dict(experiment.model)
+    task = task_of(experiment, scale=material.SCALE, names=names)
     network = build_model(
         fields.pop("name"),
         scale=task.scale,

@@ -14,12 +14,13 @@ import numpy as np
 from launch.bench import material
 from qsr_jax.checkpoint import FORMAT_VERSION, REQUIRED, Checkpoints
 from qsr_jax.objectives import FEATURES_HR, Objective, Srgan
-from qsr_jax.tasks import JointMaps, build_task
+from qsr_jax.tasks import JointMaps
 from qsr_jax.training.assemble import (
     compute_options_of,
     features_of,
     frozen_parameters,
     objective_of,
+    task_of,
 )
 from qsr_jax.training.device_records import FEATURES, RECORDS, from_resident, routine_features
 from qsr_jax.training.experiment import Experiment
@@ -42,18 +43,7 @@ class Bench:
     @functools.cached_property
     def task(self) -> JointMaps:
         """As on records of the paper's grids."""
-        options = self.experiment.task
-        return build_task(
-            options.name,
-            names=self.experiment.names,
-            scale=material.SCALE,
-            context=options.context,
-            margin=options.margin,
-            log_maps=options.log_maps,
-            crop=self.experiment.data.crop,
-            flip=self.experiment.data.flip,
-            seed=self.experiment.seed,
-        )
+        return task_of(self.experiment, scale=material.SCALE)
 
     @functools.cached_property
     def stages(self) -> dict[str, Objective]:

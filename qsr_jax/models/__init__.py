@@ -3,4 +3,3 @@
 from qsr_jax.models.build import NETWORKS, ModelError, build_model
 
 __all__ = ["NETWORKS", "ModelError", "build_model"]
-GENERATORS = NETWORKS

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from qsr_jax.losses import LOSSES
 from qsr_jax.objectives.objective import REDUCTIONS, Term, output_of
 from qsr_jax.tasks import Example, Task
+from qsr_jax.tasks.joint_maps import inner_part
 
 FEATURES_HR = "features_hr"
 """Among an example's extras: features of the targets, where they need not be computed again."""
@@ -102,7 +103,7 @@ def _values(
 
     def of_maps(output: jax.Array) -> jax.Array:
         maps = (task.physical(images) for images in (output, example.target))
-        inner = None if weights is None else _inner(weights, margin)
+        inner = None if weights is None else inner_part(weights, margin)
         return loss.values(*maps, inner, names=task.names)
 
     return of_maps
@@ -135,17 +136,12 @@ def region_weights(example: Example, region: str) -> jax.Array | None:
     if region == "frame" and not example.margin:
         return None
     inner = jnp.pad(
-        _inner(jnp.ones_like(example.mask), example.margin),
+        inner_part(jnp.ones_like(example.mask), example.margin),
         ((0, 0), (example.margin,) * 2, (example.margin,) * 2, (0, 0)),
     )
     if region == "frame":
         return inner
     return inner * (example.mask if region == "brain" else _within(example.mask, HEAD_PIXELS))
-
-
-def _inner(images: jax.Array, margin: int) -> jax.Array:
-    height, width = images.shape[1:3]
-    return images[:, margin : height - margin, margin : width - margin]
 
 
 def _within(mask: jax.Array, pixels: int) -> jax.Array:

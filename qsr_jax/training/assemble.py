@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 
-from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.losses import LOSSES
 from qsr_jax.models import NETWORKS, ModelError, build_model
 from qsr_jax.models.srgan import Discriminator
@@ -23,6 +22,7 @@ from qsr_jax.training.compute_options import ComputeOptions
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.options import OptionError
 from qsr_jax.training.parallel import AXIS
+from qsr_jax.types import CORNER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,20 @@ class Stage:
     objective: Objective
 
 
-def task_of(experiment: Experiment, records: JointRecords) -> JointMaps:
-    """The task of an experiment on these records.
+def task_of(
+    experiment: Experiment,
+    *,
+    scale: int,
+    alignment: str = CORNER,
+    names: tuple[str, ...] | None = None,
+) -> JointMaps:
+    """The task of an experiment.
+
+    Args:
+        experiment: its maps, and its task and data sections.
+        scale: factor between the grids of the records.
+        alignment: how the fine grid lies on the coarse one.
+        names: other maps than the experiment's.
 
     Raises:
         OptionError: the maps, slices or margins do not fit the task.
@@ -48,9 +60,9 @@ def task_of(experiment: Experiment, records: JointRecords) -> JointMaps:
     try:
         return build_task(
             options.name,
-            names=experiment.names,
-            scale=records.scale,
-            alignment=records.grid_alignment,
+            names=names or experiment.names,
+            scale=scale,
+            alignment=alignment,
             context=options.context,
             margin=options.margin,
             log_maps=options.log_maps,
@@ -182,19 +194,7 @@ def check_experiment(experiment: Experiment) -> None:
         OptionError: an unknown task, network, loss or objective, or a section, field or value that
             one of them refuses.
     """
-    options = experiment.task
-    try:
-        task = build_task(
-            options.name,
-            names=experiment.names,
-            scale=2,
-            context=options.context,
-            margin=options.margin,
-            log_maps=options.log_maps,
-            crop=experiment.data.crop,
-        )
-    except ValueError as error:
-        raise OptionError(str(error)) from error
+    task = task_of(experiment, scale=2)
     stages_of(experiment, task, max(1, experiment.schedule.steps))
 
 

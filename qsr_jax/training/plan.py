@@ -68,7 +68,7 @@ def sample_example(task: JointMaps) -> Example:
 def make_plan(experiment: Experiment, data_dir: Path) -> Plan:
     """Opens the records and decides everything, or refuses it; nothing is compiled or written."""
     records = open_split(experiment, data_dir, "train")
-    task = task_of(experiment, records)
+    task = task_of(experiment, scale=records.scale, alignment=records.grid_alignment)
     total_steps = planned_steps(experiment, len(records))
     stages = stages_of(experiment, task, total_steps)
     check_runs_here(experiment, records)
