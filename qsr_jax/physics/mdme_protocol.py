@@ -50,11 +50,19 @@ class Played:
 
     Attributes:
         echo_spacing_ms: time between the echoes of the train.
-        td_offset_ms: added to every delay.
+        td_offset_ms: added to every delay, after it was scaled.
+        td_scale: factor on every delay.
+        saturation_scale: factor on the flip angle of the saturation pulse, as B1 would act on it.
+        saturation_width: thickness of the saturated slab over that of the excited slice.
+        refocusing_width: thickness of the refocused slab, likewise.
     """
 
     echo_spacing_ms: float
-    td_offset_ms: float
+    td_offset_ms: float = 0.0
+    td_scale: float = 1.0
+    saturation_scale: float = 1.0
+    saturation_width: float = 1.0
+    refocusing_width: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +114,7 @@ class Protocol:
         """(holds, rule, value) of the delays and the echo train."""
         rising = all(a < b for a, b in zip(self.td_ms, self.td_ms[1:], strict=False))
         lines, spacing = self.lines_per_echo, self.echo_spacing_ms
-        played = self.td_ms[0] + self.played.td_offset_ms if self.td_ms else 0.0
+        played = self.played_td_ms[0] if self.td_ms else 0.0
         times = (self.tr_ms, spacing, self.played.echo_spacing_ms, lines)
         if not (len(self.te_ms) == 2 and len(self.td_ms) >= 3 and min(times) > 0):
             return (
@@ -125,6 +133,10 @@ class Protocol:
             (0 < self.te_ms[0] < self.te_ms[1], "te_ms must be positive and rising", self.te_ms),
             (rising and self.td_ms[0] > 0, "td_ms must be positive and rising", self.td_ms),
             (played > 0, "the first delay with played.td_offset_ms must be positive", played),
+            (self.played_td_ms[-1] < self.tr_ms,
+             f"the last delay as played must stay below TR {self.tr_ms}", self.played_td_ms[-1]),
+            (min(dataclasses.astuple(self.played)[2:]) > 0,
+             "scales and widths as played must be positive", self.played),
             (self.td_ms[-1] < self.tr_ms, f"td_ms must stay below TR {self.tr_ms}", self.td_ms),
             (on_train, f"te_ms must be multiples of echo_spacing_ms {spacing}", self.te_ms),
             (1 <= first <= lines < second <= 2 * lines,
@@ -153,7 +165,8 @@ class Protocol:
     @property
     def played_td_ms(self) -> tuple[float, ...]:
         """Delays as the scanner plays them."""
-        return tuple(td + self.played.td_offset_ms for td in self.td_ms)
+        scale, offset_ms = self.played.td_scale, self.played.td_offset_ms
+        return tuple(scale * td + offset_ms for td in self.td_ms)
 
     @property
     def train_length(self) -> int:
@@ -177,7 +190,7 @@ ROUTINE = Protocol(
     acceleration=2,
     echo_spacing_ms=9.14,
     lines_per_echo=8,
-    played=Played(echo_spacing_ms=9.14, td_offset_ms=0.0),
+    played=Played(echo_spacing_ms=9.14),
     fov_mm=220.0,
     slices=24,
     slice_mm=5.0,
@@ -204,7 +217,7 @@ FAST = dataclasses.replace(
     matrix=(192, 128),
     recon=256,
     acceleration=3,
-    played=Played(echo_spacing_ms=FAST_ECHO_SPACING_MS, td_offset_ms=0.0),
+    played=Played(echo_spacing_ms=FAST_ECHO_SPACING_MS),
 )
 """The paper's fast scan."""
 

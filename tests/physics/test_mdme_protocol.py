@@ -35,6 +35,8 @@ IMPOSSIBLE = [
         {"played": Played(echo_spacing_ms=9.14, td_offset_ms=-170.0)},
         "td_offset_ms must be positive",
     ),
+    ({"played": Played(9.14, td_scale=1.05)}, "last delay as played must stay below TR 4000"),
+    ({"played": Played(9.14, refocusing_width=0.0)}, "scales and widths as played must be positive"),
 ]
 
 
@@ -55,12 +57,8 @@ def test_the_paper_s_two_scans():
 def test_the_paper_s_echo_train():
     """16 echoes, of which the 2nd and the 10th are the effective ones."""
     assert (ROUTINE.train_length, ROUTINE.echo_numbers) == (16, (2, 10))
-    assert dataclasses.replace(ROUTINE, played=Played(9.0, 5.0)).played_td_ms == (
-        175.0,
-        675.0,
-        1845.0,
-        3845.0,
-    )
+    played = dataclasses.replace(ROUTINE, played=Played(9.0, 5.0, td_scale=0.5)).played_td_ms
+    assert played == (90.0, 340.0, 925.0, 1925.0)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
