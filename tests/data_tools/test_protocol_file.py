@@ -50,7 +50,11 @@ def changed(path, value):
         (("fast", "tr_ms"), None, "fast: missing key tr_ms"),
         (("fast", "g_factor"), 1.4, "fast: unknown key g_factor"),
         (("fast", "played", "echo_spacing_ms"), None, "fast.played: missing key echo_spacing_ms"),
-        (("fast", "played"), 8.68, "fast.played must be a table of echo_spacing_ms, refocusing_width"),
+        (
+            ("fast", "played"),
+            8.68,
+            "fast.played must be a table of echo_spacing_ms, refocusing_width",
+        ),
         (("routine", "tr_ms"), "4 s", "routine.tr_ms must be float; got '4 s'"),
         (("routine", "tr_ms"), float("inf"), "routine.tr_ms must be float; got inf"),
         (("routine", "slices"), 24.5, "routine.slices must be int; got 24.5"),

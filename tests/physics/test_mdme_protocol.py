@@ -36,7 +36,10 @@ IMPOSSIBLE = [
         "td_offset_ms must be positive",
     ),
     ({"played": Played(9.14, td_scale=1.05)}, "last delay as played must stay below TR 4000"),
-    ({"played": Played(9.14, refocusing_width=0.0)}, "scales and widths as played must be positive"),
+    (
+        {"played": Played(9.14, refocusing_width=0.0)},
+        "scales and widths as played must be positive",
+    ),
 ]
 
 
