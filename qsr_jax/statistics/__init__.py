@@ -10,7 +10,9 @@ One comparison gives plain numbers, many give arrays (comparisons...). Both are 
 many are compiled (:mod:`qsr_jax.statistics.backend`). :func:`compare` gives everything at once.
 
 Degenerate input raises ValueError and says which: unequal shapes, n < 3, a value that is not
-finite, no spread. The house never says "no difference" because p > .05; see :func:`equivalence`.
+finite, no spread. Only the verdicts on whether a method agrees do not (:func:`mean_verdict`,
+:func:`individual_verdict`, :func:`non_inferiority`, many at once :func:`decide_family`): they say
+why there is no answer. The house never says "no difference" because p > .05.
 """
 
 from qsr_jax.statistics.agreement import (
@@ -31,8 +33,11 @@ from qsr_jax.statistics.bootstrap import (
 )
 from qsr_jax.statistics.coefficients import concordance, icc_agreement, icc_consistency
 from qsr_jax.statistics.comparisons import MIN_SUBJECTS, DegenerateError, Pairs, pair
+from qsr_jax.statistics.families import RULES, Family, decide_family
 from qsr_jax.statistics.moments import LIMIT_Z, Estimates, estimate
 from qsr_jax.statistics.multiplicity import Adjusted, adjust
+from qsr_jax.statistics.non_inferiority import non_inferiority, score_non_inferiority
+from qsr_jax.statistics.outcomes import LEAST_SUBJECTS, Outcome, Verdict
 from qsr_jax.statistics.paired_tests import (
     describe,
     equivalence,
@@ -62,16 +67,25 @@ from qsr_jax.statistics.results import (
     Variation,
     take,
 )
+from qsr_jax.statistics.verdicts import (
+    LEAST_CONCORDANCE,
+    attainable_concordance,
+    individual_verdict,
+    mean_verdict,
+)
 
 __all__ = [
     "BOOTSTRAPPED",
     "BOOTSTRAPS",
     "FAMILIES",
+    "LEAST_CONCORDANCE",
+    "LEAST_SUBJECTS",
     "LEVEL",
     "LIMIT_Z",
     "MIN_BOOTSTRAP",
     "MIN_PASSING_BABLOK",
     "MIN_SUBJECTS",
+    "RULES",
     "Adjusted",
     "BlandAltman",
     "Coefficient",
@@ -81,7 +95,9 @@ __all__ = [
     "Endpoint",
     "Equivalence",
     "Estimates",
+    "Family",
     "Interval",
+    "Outcome",
     "PairedT",
     "Pairs",
     "PassingBablok",
@@ -91,12 +107,15 @@ __all__ = [
     "Sample",
     "SignedRank",
     "Variation",
+    "Verdict",
     "adjust",
     "adjusted",
+    "attainable_concordance",
     "bland_altman",
     "bootstrap",
     "compare",
     "concordance",
+    "decide_family",
     "deming",
     "describe",
     "draw_subjects",
@@ -104,12 +123,16 @@ __all__ = [
     "estimate",
     "icc_agreement",
     "icc_consistency",
+    "individual_verdict",
     "margin_of",
+    "mean_verdict",
+    "non_inferiority",
     "pair",
     "paired_t",
     "passing_bablok",
     "proportional_bias",
     "regress",
+    "score_non_inferiority",
     "signed_rank",
     "take",
     "variation",

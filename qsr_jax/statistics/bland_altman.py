@@ -1,5 +1,8 @@
 """How far apart are two methods, and does that grow with the value? Bland-Altman, CVs."""
 
+import dataclasses
+import functools
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
@@ -89,11 +92,64 @@ def _exact(pairs: Pairs, bias: np.ndarray, sd: np.ndarray) -> list[Interval]:
     ]
 
 
+@functools.cache
 def _limit_quantiles(n: int) -> tuple[float, float]:
     """Ends of a limit's exact interval in standard errors of the bias: noncentral t."""
     tails = [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0]
     near, far = stats.nct.ppf(tails, n - 1, LIMIT_Z * np.sqrt(n)).tolist()
     return near, far
+
+
+@dataclasses.dataclass(frozen=True)
+class OuterLimits:
+    """Bias, the outer confidence bounds of the limits of agreement, and P of lying inside.
+
+    ``p`` is the larger of two one-sided tests: below alpha exactly where ``outer``, of level
+    1 - 2 alpha, lies inside the margin.
+    """
+
+    bias: float
+    outer: Interval
+    p: float
+
+
+def outer_limits(
+    test: ArrayLike, reference: ArrayLike, *, margin: float, percent: bool, alpha: float
+) -> OuterLimits:
+    """Do the 95 % limits of agreement lie inside a margin, confidence bounds included?
+
+    Exact for normal differences, from noncentral t (Carkeet 2015,
+    doi:10.1097/OPX.0000000000000513).
+
+    Args:
+        test: (n,) one value per subject.
+        reference: same shape and unit.
+        margin: half width, in units or percent.
+        percent: whether differences are taken in percent of the mean of both methods.
+        alpha: level of each one-sided test.
+
+    Raises:
+        ValueError: degenerate input.
+
+    >>> found = outer_limits([11.0, 12.0, 16.0, 10.0], [10.0, 12.0, 14.0, 10.5], margin=8.0,
+    ...                      percent=False, alpha=0.05)
+    >>> round(found.outer.low, 3), round(found.outer.high, 3), round(found.p, 4)
+    (-6.044, 7.294, 0.0379)
+    """
+    limits = bland_altman(test, reference, unit="", percent=percent)
+    n, se = limits.n, limits.sd / np.sqrt(limits.n)
+    centre = LIMIT_Z * np.sqrt(n)
+    half = _outer_quantile(n, alpha) * se
+    room = (margin - abs(limits.bias)) / se
+    p = float(stats.nct.sf(room, n - 1, centre))
+    outer = Interval(float(limits.bias - half), float(limits.bias + half), 1.0 - 2.0 * alpha)
+    return OuterLimits(limits.bias, outer, p)
+
+
+@functools.cache
+def _outer_quantile(n: int, alpha: float) -> float:
+    """A limit's one-sided bound in standard errors of the bias: noncentral t."""
+    return float(stats.nct.ppf(1.0 - alpha, n - 1, LIMIT_Z * np.sqrt(n)))
 
 
 def proportional_bias(test: ArrayLike, reference: ArrayLike) -> ProportionalBias:

@@ -50,6 +50,40 @@ def concordance(test: ArrayLike, reference: ArrayLike) -> Coefficient:
     return _coefficient(pairs, CONCORDANCE, value, interval)
 
 
+def concordance_bound(
+    test: ArrayLike, reference: ArrayLike, *, least: float, alpha: float
+) -> tuple[float, float, float]:
+    """Does Lin's concordance exceed ``least``? One-sided, on Fisher's z as :func:`concordance`.
+
+    A test that reads the same everywhere has a concordance of 0, and nothing is shown by it.
+
+    Args:
+        test: (n,) one value per subject.
+        reference: same shape and unit.
+        least: what it has to exceed.
+        alpha: level of the test.
+
+    Returns:
+        The coefficient, its lower bound of level 1 - alpha, and P of "not above ``least``".
+
+    Raises:
+        ValueError: degenerate input, or a reference without spread.
+
+    >>> bound = concordance_bound([11.0, 12.0, 16.0, 13.0], [10.0, 12.0, 14.0, 11.0], least=0.0,
+    ...                           alpha=0.05)
+    >>> tuple(round(v, 3) for v in bound)
+    (0.69, 0.02, 0.046)
+    """
+    pairs = pair(test, reference)
+    require_spread(pairs, "differences", "reference values")
+    if np.ptp(pairs.test) <= 1e-12 * np.abs(pairs.test).max():
+        return 0.0, 0.0, 1.0
+    value, se = float(pairs.full.concordance), float(_lin_se(pairs))
+    z = np.arctanh(value)
+    low = float(np.tanh(z - special.ndtri(1.0 - alpha) * se))
+    return value, low, float(special.ndtr((np.arctanh(least) - z) / se))
+
+
 def _varied(test: ArrayLike, reference: ArrayLike) -> Pairs:
     """Pairs of which every coefficient exists."""
     pairs = pair(test, reference, pooled=True)

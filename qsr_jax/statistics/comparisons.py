@@ -19,10 +19,10 @@ class DegenerateError(ValueError):
 
     Attributes:
         reason: what is wrong with them.
-        index: which of many comparisons, () for the only one.
+        index: the first of many comparisons, () for the only one.
     """
 
-    def __init__(self, reason: str, index: tuple[int, ...]) -> None:
+    def __init__(self, reason: str, index: tuple[int, ...] = ()) -> None:
         where = f"comparison {', '.join(map(str, index))}: " if index else ""
         super().__init__(f"{where}{reason}")
         self.reason, self.index = reason, index

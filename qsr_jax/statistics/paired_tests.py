@@ -8,6 +8,7 @@ from qsr_jax.statistics.comparisons import Pairs, pair, require_spread, t_interv
 from qsr_jax.statistics.results import (
     LEVEL,
     Equivalence,
+    Interval,
     PairedT,
     Sample,
     SignedRank,
@@ -97,7 +98,11 @@ def equivalence(
     """Two one-sided paired t-tests (Schuirmann 1987, doi:10.1007/BF01068419).
 
     State the margin once, in units or in percent of the reference's mean; the result says both. A
-    margin in percent is taken as fixed, as the paper does, although the mean is estimated.
+    margin in percent is that of the true mean, not of the sample's: the tests are of
+    ``mean(test - 1.05 reference) < 0`` and ``mean(test - 0.95 reference) > 0`` (at 5 percent), and
+    decide as Fieller's interval of the ratio of means does (1954,
+    doi:10.1111/j.2517-6161.1954.tb00159.x). Taking the sample's mean for the true one, as the paper
+    does, errs in 20 % instead of 5 % of cohorts where subjects vary by 40 %.
 
     Args:
         test: (n,) one number per subject, or (comparisons..., n, 1).
@@ -108,11 +113,16 @@ def equivalence(
         margin_percent: the same in percent of the reference's mean.
 
     Raises:
-        ValueError: not one margin, a margin that is not positive, or degenerate input.
+        ValueError: not one margin, a margin that is not positive, degenerate input, or percent of
+            a mean that may be zero.
 
     >>> result = equivalence([101.0, 99.0, 103.0], [100.0, 100.0, 102.0], alpha=0.05, margin=5.0)
     >>> round(result.p, 4), result.equivalent, round(result.margin_percent, 2)
     (0.0099, True, 4.97)
+    >>> result = equivalence([101.0, 99.0, 103.0], [100.0, 100.0, 102.0], alpha=0.05,
+    ...                      margin_percent=5.0)
+    >>> round(result.p, 4), round(result.interval_percent.high, 2)
+    (0.0093, 2.24)
     """
     if not 0.0 < alpha < 0.5:
         raise ValueError(f"alpha must lie between 0 and 0.5, got {alpha}")
@@ -120,7 +130,10 @@ def equivalence(
     units, percent = _margins(pairs, margin, margin_percent)
     require_spread(pairs, "differences")
     difference, se, df = pairs.full.bias, _standard_error(pairs), pairs.n - 1
-    p = special.stdtr(df, -(units - np.abs(difference)) / se)
+    if margin is None:
+        p, ratio = _ratio_test(pairs, percent / 100.0), _ratio_interval(pairs, alpha)
+    else:
+        p, ratio = special.stdtr(df, -(units - np.abs(difference)) / se), None
     return pairs.result(
         Equivalence,
         n=pairs.n,
@@ -132,7 +145,48 @@ def equivalence(
         equivalent=p < alpha,
         margin_percent=percent,
         stated="percent" if margin is None else "units",
+        interval_percent=ratio,
     )
+
+
+def _ratio_test(pairs: Pairs, share: np.ndarray) -> np.ndarray:
+    """Larger P of the tests that mean(test) lies below and above 1 +- share of mean(reference)."""
+    sign = np.sign(pairs.full.mean_reference)
+    t = [
+        side * sign * ratio_t(pairs.test, pairs.reference, 1.0 + side * share[..., None, None])
+        for side in (-1.0, 1.0)
+    ]
+    return special.stdtr(pairs.n - 1, np.maximum(*t))
+
+
+def ratio_t(test: np.ndarray, reference: np.ndarray, factor: ArrayLike) -> np.ndarray:
+    """Student's t of the mean of ``test - factor * reference``: (comparisons..., n, 1) to (...).
+
+    >>> round(float(ratio_t(np.array([[2.0], [4.0], [6.0]]), np.ones((3, 1)), 1.0)), 3)
+    2.598
+    """
+    rest = (test - factor * reference)[..., 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return rest.mean(-1) / rest.std(-1, ddof=1) * np.sqrt(rest.shape[-1])
+
+
+def _ratio_interval(pairs: Pairs, alpha: float) -> Interval:
+    """Fieller's interval of the ratio of means, of level 1 - 2 alpha, minus one, in percent.
+
+    Raises:
+        DegenerateError: it is no interval, because the reference's mean may be zero.
+    """
+    full, n = pairs.full, pairs.n
+    g = special.stdtrit(n - 1, 1.0 - alpha) ** 2 / (n * (n - 1))
+    square = full.mean_reference**2 - g * full.ss_reference
+    pairs.require(square > 0.0, "the reference's mean may be zero, so percent has no meaning")
+    # ratio - 1 = r: square r^2 - 2 middle r + rest = 0, which keeps the digits of small ones.
+    ss_difference = full.ss_test + full.ss_reference - 2.0 * full.ss_both
+    middle = full.bias * full.mean_reference - g * (full.ss_both - full.ss_reference)
+    rest = full.bias**2 - g * ss_difference
+    root = np.sqrt(np.maximum(middle**2 - square * rest, 0.0))
+    low, high = (100.0 * (middle + side * root) / square for side in (-1.0, 1.0))
+    return interval_of(low, high, 1.0 - 2.0 * alpha)
 
 
 def _margins(

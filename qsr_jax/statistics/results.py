@@ -83,8 +83,9 @@ class SignedRank:
 class Equivalence:
     """Two one-sided tests: equivalent if the (1 - 2 alpha) interval lies inside +-margin.
 
-    ``margin`` is in units, ``margin_percent`` the same in percent of the reference's mean;
-    ``stated`` says which of them was chosen ("units" or "percent"), the other follows from it.
+    ``stated`` says whether the margin was chosen in "units" or in "percent" of the reference's
+    mean; the other one follows from the sample. ``interval`` is that of the difference in units;
+    with a margin in percent it is ``interval_percent`` that decides, else that is None.
     """
 
     n: int
@@ -96,6 +97,7 @@ class Equivalence:
     equivalent: bool
     margin_percent: float
     stated: str
+    interval_percent: Interval | None
 
 
 @dataclasses.dataclass(frozen=True)
