@@ -17,7 +17,7 @@ def test_fast_is_measured_on_its_own_voxels(rng):
     (value,) = (
         v.value
         for v in measure(case, make_predictions(rng, case), split="test")
-        if (v.place, v.map, v.method) == ("WM", "t1", "fast")
+        if (v.kind, v.place, v.map, v.method) == ("tissue", "WM", "t1", "fast")
     )
     repeated = case.fast.maps[..., 0].repeat(2, 1).repeat(2, 2)
     assert value == pytest.approx(repeated[case.truth.tissue == 3].mean(), rel=1e-6)

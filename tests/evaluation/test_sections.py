@@ -114,7 +114,8 @@ def test_measures_and_sections_have_the_same_names():
     assert {path.stem for path in (REPORT / "sections").glob("*.html")} == sections
     assert measures - sections == {"labels", "repeated_scan", "rois", "subject"}  # inputs of others
     assert sections - measures == {  # computed from values that several sections share
-        "summary", "folds_and_seeds", "tissue", "agreement", "regions", "lesions", "worst_slices"
+        "summary", "folds_and_seeds", "tissue", "agreement", "regions", "lesions", "worst_slices",
+        "repeatability",
     }  # fmt: skip
 
 

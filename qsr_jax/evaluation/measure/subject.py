@@ -11,6 +11,7 @@ from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.measure import lesion_contrast, synthetic_contrast
 from qsr_jax.evaluation.measure.calibration import calibration_fields
+from qsr_jax.evaluation.measure.error_by_place import error_fields
 from qsr_jax.evaluation.measure.image_quality import brain_box, brain_mask, image_fields
 from qsr_jax.evaluation.measure.label_agreement import agreement_fields
 from qsr_jax.evaluation.measure.labels import Labels, label_fields, true_labels
@@ -73,6 +74,7 @@ def measure(
     names = covered_maps(predictions)
     rows = itertools.chain(
         _rows(case, names, shown, labels, scans),
+        error_fields(case, names, sources, labels, wanted=sources if scans else predictions),
         resolution_fields(case, names, sources, wanted=sources if scans else predictions),
     )
     return [Value(**who, **row) for row in rows]
