@@ -44,6 +44,18 @@ EFFECTIVE = Angles(106.0, 88.0, 1.0, -34.5, 69.0, (1.036, 0.977))
 and 80-115 degrees for B1 = 70-110 %, excitation = saturation - 34.5 degrees, at most 69."""
 
 
+SLICE_ORDERS = ("linear", "interleaved")
+"""One after the other, as Warntjes 2008 plays them; or every second one first, then the others."""
+
+
+THETA_SOURCES = ("data", "nominal", "map")
+"""Where the fit's saturation angle comes from: the scan's own delays, smoothed (W08 eq. 4); the
+nominal angle everywhere; or a map that is given, such as another scan's of the same session."""
+
+LEAST_ECHO, MOST_EDGE = 0.55, 1.0
+"""Least part of an echo that is read; largest change of gain at the rim of k-space."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Played:
     """What the scanner plays where it differs from what the header (and so the fit) says.
@@ -55,6 +67,7 @@ class Played:
         saturation_scale: factor on the flip angle of the saturation pulse, as B1 would act on it.
         saturation_width: thickness of the saturated slab over that of the excited slice.
         refocusing_width: thickness of the refocused slab, likewise.
+        slice_order: of :data:`SLICE_ORDERS`, in which the slots take the slices.
     """
 
     echo_spacing_ms: float
@@ -63,6 +76,7 @@ class Played:
     saturation_scale: float = 1.0
     saturation_width: float = 1.0
     refocusing_width: float = 1.0
+    slice_order: str = "linear"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +97,13 @@ class Protocol:
         played: what the scanner really plays.
         fov_mm: side of the square field of view.
         slices: number of slices, contiguous.
+        slots: of a repetition; each saturates one slice and acquires another. As many as the stack
+            that the scanner plays has slices; of it, ``slices`` are simulated.
         slice_mm: slice thickness.
         fermi: (radius, width) of the k-space window, as fractions of the sampled half axis.
+        partial_echo: part of the frequency samples that is read, the last ones; the others are 0.
+        edge_gain: of the maker's filter at the rim of k-space, less 1; below 0 it smooths.
+        theta_source: one of :data:`THETA_SOURCES`.
         angles: effective flip angles.
     """
 
@@ -100,9 +119,13 @@ class Protocol:
     played: Played
     fov_mm: float
     slices: int
+    slots: int
     slice_mm: float
     fermi: tuple[float, float]
     angles: Angles
+    partial_echo: float = 1.0
+    edge_gain: float = 0.0
+    theta_source: str = "data"
 
     def __post_init__(self) -> None:
         """Refuses what cannot be scanned, naming the value and the rule."""
@@ -128,34 +151,43 @@ class Protocol:
             for te, n in zip(self.te_ms, self.echo_numbers, strict=True)
         )
         train_ms = self.train_length * self.played.echo_spacing_ms
-        slot_ms = self.tr_ms / max(self.slices, 1)
+        slot_ms = self.tr_ms / max(self.slots, 1)
         return (
             (0 < self.te_ms[0] < self.te_ms[1], "te_ms must be positive and rising", self.te_ms),
             (rising and self.td_ms[0] > 0, "td_ms must be positive and rising", self.td_ms),
             (played > 0, "the first delay with played.td_offset_ms must be positive", played),
             (self.played_td_ms[-1] < self.tr_ms,
              f"the last delay as played must stay below TR {self.tr_ms}", self.played_td_ms[-1]),
-            (min(dataclasses.astuple(self.played)[2:]) > 0,
+            (min(value for key, value in vars(self.played).items()
+                 if key.endswith(("_scale", "_width"))) > 0,
              "scales and widths as played must be positive", self.played),
+            (self.played.slice_order in SLICE_ORDERS,
+             f"played.slice_order must be one of {SLICE_ORDERS}", self.played.slice_order),
             (self.td_ms[-1] < self.tr_ms, f"td_ms must stay below TR {self.tr_ms}", self.td_ms),
             (on_train, f"te_ms must be multiples of echo_spacing_ms {spacing}", self.te_ms),
             (1 <= first <= lines < second <= 2 * lines,
              f"te_ms must fall on echoes 1..{lines} and {lines + 1}..{2 * lines} of the train",
              (first, second)),
-            (train_ms <= slot_ms, f"the echo train must fit into TR/slices = {slot_ms:.4g} ms",
+            (train_ms <= slot_ms, f"the echo train must fit into TR/slots = {slot_ms:.4g} ms",
              f"{train_ms:.4g} ms"),
         )  # fmt: skip
 
     def _sampling_rules(self) -> tuple[tuple[bool, str, object], ...]:
         """(holds, rule, value) of matrix, slices and acceleration."""
-        lengths = (self.fov_mm, self.slices, self.slice_mm, *self.matrix, *self.fermi)
+        lengths = (self.fov_mm, self.slices, self.slots, self.slice_mm, *self.matrix, *self.fermi)
         whole = isinstance(self.acceleration, int) and self.acceleration >= 1
         return (
             (min(lengths) > 0, "lengths and counts must be positive", lengths),
             (max(self.matrix) <= self.recon, f"matrix exceeds recon {self.recon}", self.matrix),
             (all(n % 2 == 0 for n in self.matrix), "matrix must be even", self.matrix),
             (whole, "acceleration must be a whole number >= 1", self.acceleration),
-        )
+            (LEAST_ECHO <= self.partial_echo <= 1.0,
+             f"partial_echo must lie in {LEAST_ECHO}..1", self.partial_echo),
+            (abs(self.edge_gain) <= MOST_EDGE,
+             f"edge_gain must lie in -{MOST_EDGE:g}..{MOST_EDGE:g}", self.edge_gain),
+            (self.theta_source in THETA_SOURCES,
+             f"theta_source must be one of {', '.join(THETA_SOURCES)}", self.theta_source),
+        )  # fmt: skip
 
     @property
     def pixel_mm(self) -> float:
@@ -193,6 +225,7 @@ ROUTINE = Protocol(
     played=Played(echo_spacing_ms=9.14),
     fov_mm=220.0,
     slices=24,
+    slots=24,
     slice_mm=5.0,
     fermi=(0.9, 0.03),
     angles=EFFECTIVE,
