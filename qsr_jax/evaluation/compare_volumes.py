@@ -7,7 +7,8 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.evaluation.compared_image import Image, read_image, read_values
+from qsr_jax.evaluation.compared_grid import read_mask, stored_like
+from qsr_jax.evaluation.compared_image import Image, read_image
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.image import BRAIN, METRICS, PAPER
 from qsr_jax.metrics.niqe import load_model, niqe, to_grey
@@ -21,7 +22,6 @@ from qsr_jax.metrics.resolution import (
 from qsr_jax.metrics.sharpness import gradient_strength, noise_level
 from qsr_jax.metrics.ssim import WINDOWS
 
-GRID_TOLERANCE_MM = 1e-3
 PAPER_RANGE = "paper"
 """Name of the paper's data range, 65 535 stored units."""
 ALONE = {"noise": noise_level, "gradient": gradient_strength}
@@ -104,7 +104,8 @@ def compare(
 
     Args:
         test: NIfTI file, or folder of one DICOM map series.
-        reference: likewise, on the same grid.
+        reference: likewise, on the same grid; the order and direction in which a file stores its
+            axes do not matter, slices are those of this one.
         mask: NIfTI file, not 0 where voxels count; None for the whole frame.
         data_range: L of PSNR and SSIM, unit of the map; :data:`PAPER_RANGE` for the paper's; None
             for what a scanner writes at most.
@@ -118,7 +119,7 @@ def compare(
             inside the mask are not finite, or the data range is not known.
     """
     first, second = (read_image(path, map_name, units=units) for path in (test, reference))
-    check_grid(first, second)
+    first = stored_like(second, first)
     _check_kind(first, second)
     name = first.map_name
     data_range = _range_of(data_range, name)
@@ -160,51 +161,6 @@ def _range_of(given: float | str | None, name: str | None) -> float:
     if not given > 0.0:
         raise ValueError(f"--data-range {given:g} must be positive")
     return given
-
-
-def check_grid(image: Image, other: Image) -> None:
-    """Raises ValueError, with the numbers, unless both lie on one grid to 1e-3 mm."""
-    if image.values.shape != other.values.shape:
-        raise ValueError(
-            f"{image.path} has {_size(image)} voxels (z, y, x), {other.path} has {_size(other)}; "
-            "resample one of them on purpose, nothing is resampled here"
-        )
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in image.values.shape], (1,))).reshape(4, -1)
-    apart = np.linalg.norm((image.affine - other.affine) @ corners, axis=0)
-    if apart.max() > GRID_TOLERANCE_MM:
-        raise ValueError(
-            f"{image.path} and {other.path} lie up to {apart.max():.3g} mm apart (first voxels "
-            f"{_first(image)} and {_first(other)} mm LPS, voxels of {_spacing(image)} and "
-            f"{_spacing(other)} mm); resample one of them on purpose, nothing is resampled here"
-        )
-
-
-def read_mask(path: Path | None, image: Image) -> np.ndarray:
-    """The mask (z, y, x) bool; all of the frame without a file.
-
-    Raises:
-        ValueError: not readable, on another grid, or empty.
-    """
-    if path is None:
-        return np.ones(image.values.shape, bool)
-    mask = read_values(path)
-    check_grid(mask, image)
-    inside = mask.values != 0
-    if not inside.any():
-        raise ValueError(f"{path}: the mask is empty")
-    return inside
-
-
-def _size(image: Image) -> str:
-    return " x ".join(str(n) for n in image.values.shape)
-
-
-def _first(image: Image) -> str:
-    return "({})".format(", ".join(f"{v:.4g}" for v in image.affine[:3, 3]))
-
-
-def _spacing(image: Image) -> str:
-    return " x ".join(f"{v:.4g}" for v in np.linalg.norm(image.affine[:3, :3], axis=0))
 
 
 def _pair_rows(

@@ -13,7 +13,7 @@ import numpy as np
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.nifti.bids import SUFFIXES, factor_of, said_unit, side_car_of
 from qsr_jax.data.nifti.bids import UNITS as BIDS_UNITS
-from qsr_jax.data.nifti.files import read_nifti
+from qsr_jax.data.nifti.files import read_placed
 from qsr_jax.maps import spec_of
 
 UNITS = tuple(dict.fromkeys(u for of in BIDS_UNITS.values() for u in of if u.isalpha()))
@@ -51,7 +51,7 @@ def read_image(path: Path, map_name: str | None, *, units: str | None = None) ->
 
     Raises:
         ValueError: not readable, ``map_name`` contradicts the series or the suffix, or the unit is
-            not known, or none of the map.
+            not known, none of the map, or one that its values cannot have.
     """
     if units is not None and units not in UNITS:
         raise ValueError(f"units {units!r}; expected one of {', '.join(UNITS)}")
@@ -67,6 +67,7 @@ def read_image(path: Path, map_name: str | None, *, units: str | None = None) ->
             raise ValueError(f"{path}: --units {units} without a map; say which it is (--map)")
         return dataclasses.replace(image, unit=said_unit(path) or "")
     values = image.values * _factor(path, name, units)
+    _check_unit(path, name, values)
     return dataclasses.replace(
         image, values=values.astype(np.float32), map_name=name, unit=spec_of(name).unit
     )
@@ -76,12 +77,13 @@ def read_values(path: Path) -> Image:
     """Reads values as they stand in the file, such as those of a mask.
 
     Raises:
-        ValueError: no such file, or not readable.
+        ValueError: no such file, not readable, no real numbers (complex, RGB), no orientation, or a
+            grid that is not in mm.
     """
     if not path.is_dir():
         if not path.exists():
             raise ValueError(f"{path}: no such file or folder")
-        values, affine = read_nifti(path)
+        values, affine = read_placed(path)
         return Image(path, values.astype(np.float32), affine, None, "")
     series = read_series(path)
     values, affine = series.volume.maps[..., 0], series.volume.geometry.affine_lps()
@@ -107,3 +109,26 @@ def _factor(path: Path, name: str, units: str | None) -> float:
             f"say Units; give --units {'|'.join(words)}"
         )
     return factor_of(path, name, without=without)
+
+
+def _check_unit(path: Path, name: str, values: np.ndarray) -> None:
+    """Raises ValueError where seconds were read as milliseconds, or the reverse.
+
+    A head holds water between ``measured_min`` and ``readable_max``. Where 99 in 100 voxels lie
+    below the first, or one in 100 lies above the second, and the other unit makes them fit, no
+    other reading is left.
+    """
+    spec, there = spec_of(name), values[np.isfinite(values) & (values > 0.0)]
+    if not there.size or len({factor for _, factor in spec.bids_units}) == 1:
+        return
+    high = float(np.percentile(there, 99.0))
+    for beyond, factor, said in (
+        (high < spec.measured_min, 1000.0, "seconds that were read as milliseconds"),
+        (high > spec.readable_max, 0.001, "milliseconds that were read as seconds"),
+    ):
+        if beyond and spec.measured_min <= high * factor <= spec.readable_max:
+            raise ValueError(
+                f"{path}: {name} with a median of {np.median(there):.4g} {spec.unit}: these can "
+                f"only be {said}; give the unit they have (--units, or Units in "
+                f"{side_car_of(path).name})"
+            )
