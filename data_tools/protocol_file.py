@@ -100,6 +100,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
                 pairs = zip(kinds, value, strict=True)
                 return tuple(_value(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(pairs))
         raise ValueError(f"{where} must be a list of {kind}; got {value!r}")
+    if kind is str and isinstance(value, str):
+        return value
     number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     if number and (kind is float or (kind is int and isinstance(value, int))):
         return kind(value)

@@ -89,7 +89,7 @@ def draw_histograms(
 
 
 def draw_spreads(spreads: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> bytes:
-    """Point-spread functions along the phase direction, SVG: panel to line to (mm, spread)."""
+    """Point-spread functions, SVG: direction to line to (mm, spread)."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(11, 3), layout="constrained")
         for ax, (title, lines) in zip(
@@ -98,7 +98,7 @@ def draw_spreads(spreads: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray
             for colour, (name, (place_mm, spread)) in zip(COLOURS, lines.items(), strict=False):
                 ax.plot(place_mm, spread / np.abs(spread).max(), color=colour, lw=1.1, label=name)
             ax.axhline(0, color="#999999", lw=0.6)
-            ax.set(xlabel="mm along the phase direction", title=title, xlim=(-6, 6))
+            ax.set(xlabel="mm", title=title, xlim=(-6, 6))
             ax.legend(fontsize=8)
         figure.axes[0].set_ylabel("fraction of the peak")
         return _bytes(figure, "svg")

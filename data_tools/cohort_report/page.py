@@ -33,8 +33,8 @@ from data_tools.cohort_report.tables import (
 from qsr_jax import __version__
 from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.echo_train import point_spread
 from qsr_jax.physics.mdme_protocol import Protocol
+from qsr_jax.physics.point_spread import point_spread
 
 
 def render(context: Mapping[str, Any]) -> str:
@@ -168,11 +168,11 @@ def _fields(subject: SimulatedSubject) -> list[dict[str, Any]]:
 
 
 def _spreads(protocols: tuple[Protocol, Protocol]) -> bytes:
+    found = {
+        one.name: point_spread(one, WHITE_T2_MS, echo=0, points=PSF_POINTS) for one in protocols
+    }
     panels = {
-        f"echo {echo + 1}, TE {protocols[0].te_ms[echo]:g} ms": {
-            one.name: point_spread(one, WHITE_T2_MS, echo=echo, points=PSF_POINTS)
-            for one in protocols
-        }
-        for echo in (0, 1)
+        f"along {axis}": {name: spreads[axis] for name, spreads in found.items()}
+        for axis in ("phase", "frequency")
     }
     return figures.draw_spreads(panels)

@@ -9,8 +9,8 @@ from data_tools.cohort_report.numbers import FAST, ROUTINE, TISSUES, Sums
 from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.tissue_values import TISSUES as TISSUE_VALUES
-from qsr_jax.physics.echo_train import full_width_mm, point_spread
 from qsr_jax.physics.mdme_protocol import Protocol
+from qsr_jax.physics.point_spread import full_width_mm, point_spread
 from qsr_jax.simulate.acquisition import image_noise
 
 LEAST_DICE = 0.95
@@ -116,17 +116,15 @@ def resolution_rows(protocols: tuple[Protocol, Protocol], snr: float) -> list[di
     unit = image_noise(1.0, protocols[0])
     rows = []
     for one in protocols:
-        widths = [
-            full_width_mm(*point_spread(one, WHITE_T2_MS, echo=echo, points=PSF_POINTS))
-            for echo in (0, 1)
-        ]
+        spreads = point_spread(one, WHITE_T2_MS, echo=0, points=PSF_POINTS)
+        widths = [full_width_mm(*spreads[axis]) for axis in ("phase", "frequency")]
         acquired = " × ".join(f"{one.fov_mm / n:.2f}" for n in one.matrix)
         rows.append(
             {
                 "scan": one.name,
                 "acquired": acquired,
                 "reconstructed": f"{one.pixel_mm:.2f}",
-                "width": " · ".join(f"{width:.2f}" for width in widths),
+                "width": " × ".join(f"{width:.2f}" for width in widths),
                 "snr": f"{snr * unit / image_noise(1.0, one):.1f}",
             }
         )

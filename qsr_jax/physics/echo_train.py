@@ -10,7 +10,6 @@ import functools
 import numpy as np
 from scipy import linalg
 
-from qsr_jax.ops.fourier import frequencies
 from qsr_jax.physics.mdme_protocol import Protocol
 
 T2_RANGE_MS = (20.0, 2000.0)
@@ -95,54 +94,3 @@ def expand_decays(times_ms: tuple[float, ...]) -> tuple[tuple[float, ...], np.nd
         if np.abs(weights @ decays[chosen] - decays).max() <= EXPANSION_ERROR:
             break
     return tuple(times_ms[i] for i in chosen), weights
-
-
-def point_spread(
-    protocol: Protocol, t2_ms: float, *, echo: int, points: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Image of a point along the phase direction, echo train and window together.
-
-    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
-    >>> place_mm, spread = point_spread(ROUTINE, 80.0, echo=0, points=1024)
-    >>> round(full_width_mm(place_mm, spread), 1)
-    1.3
-
-    Args:
-        protocol: matrix, train and window.
-        t2_ms: of the point.
-        echo: 0 or 1.
-        points: samples over the field of view.
-
-    Returns:
-        positions (points,) mm and the real point-spread function, its integral over pixels 1 at
-        infinite T2 and without a window.
-    """
-    k = frequencies(protocol.matrix[1])
-    lines, times = sampled_lines(protocol), line_times_ms(protocol)[echo]
-    centre = times[np.argmin(np.abs(lines))]
-    decay = np.exp(-(np.interp(k, lines, times) - centre) / t2_ms)
-    radius, width = protocol.fermi
-    window = 1.0 / (1.0 + np.exp(np.clip((np.abs(2 * k / len(k)) - radius) / width, -50, 50)))
-    place = np.linspace(-0.5, 0.5, points, endpoint=False)
-    spread = np.cos(2 * np.pi * np.outer(place, k)) @ (decay * window) / len(k)
-    return place * protocol.fov_mm, spread
-
-
-def full_width_mm(place_mm: np.ndarray, spread: np.ndarray) -> float:
-    """Full width at half maximum of a point-spread function around its peak.
-
-    >>> place = np.linspace(-5.0, 5.0, 1001)
-    >>> round(full_width_mm(place, np.exp(-4 * np.log(2) * (place / 2.0) ** 2)), 2)
-    2.0
-    """
-    peak = int(np.argmax(spread))
-    half = spread[peak] / 2
-    ends = []
-    for step in (-1, 1):
-        i = peak
-        while spread[i + step] > half:
-            i += step
-        inside, outside = spread[i], spread[i + step]
-        part = (inside - half) / (inside - outside)
-        ends.append(place_mm[i] + part * (place_mm[i + step] - place_mm[i]))
-    return float(ends[1] - ends[0])

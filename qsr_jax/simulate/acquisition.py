@@ -18,6 +18,7 @@ from qsr_jax.physics import sense
 from qsr_jax.physics.echo_train import expand_decays, line_times_ms, sampled_lines
 from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.mdme_signal import excited, signal
+from qsr_jax.physics.point_spread import k_space_window
 from qsr_jax.types import Geometry
 
 REFERENCE_TISSUE = (760.0, 67.0, 66.0)
@@ -27,12 +28,6 @@ MARGIN = 24
 """Samples added to the widest matrix along each axis. A product with a smooth coil mixes
 neighbouring frequencies only, so that the acquired samples differ by less than 1e-3 of the largest
 one from those of coils applied to the fine truth itself (tests/simulate/test_acquisition.py)."""
-
-
-def k_space_window(protocol: Protocol) -> np.ndarray:
-    """Fermi window over the acquired (frequency, phase) samples of a protocol."""
-    radius, width = protocol.fermi
-    return fourier.fermi_window(protocol.matrix, radius=radius, width=width)
 
 
 def image_noise(receiver_noise: float, protocol: Protocol) -> float:

@@ -62,24 +62,3 @@ def test_one_time_needs_one_anchor():
     anchors, weights = echo_train.expand_decays((20.0,))
     assert anchors == (20.0,)
     np.testing.assert_allclose(weights, 1.0)
-
-
-@pytest.mark.parametrize("protocol", [ROUTINE, FAST])
-def test_points_are_wider_where_t2_is_short(protocol):
-    widths = []
-    for t2_ms in (40.0, 80.0, 300.0, 1e6):
-        place, spread = echo_train.point_spread(protocol, t2_ms, echo=0, points=8192)
-        assert place[np.argmax(spread)] == pytest.approx(0.0, abs=1e-9)
-        widths.append(echo_train.full_width_mm(place, spread))
-    assert widths == sorted(widths, reverse=True)
-    # Without decay only the window's radius of 0.9 widens the sinc's 1.207 pixels
-    pixel_mm = protocol.fov_mm / protocol.matrix[1]
-    assert widths[-1] == pytest.approx(1.207 * pixel_mm / 0.9, rel=0.02)
-    assert widths[0] > 1.2 * widths[-1]
-
-
-def test_both_echoes_have_one_point_spread_function():
-    first, second = (
-        echo_train.point_spread(ROUTINE, 80.0, echo=echo, points=512)[1] for echo in (0, 1)
-    )
-    np.testing.assert_allclose(first, second, atol=1e-12)
