@@ -69,7 +69,7 @@ class Pairs:
 
     @functools.cached_property
     def _every(self) -> Estimates:
-        return self.weighted(np.concatenate([np.ones((1, self.n)), 1.0 - np.eye(self.n)]))
+        return estimate(self.test, self.reference, None, error_ratio=self.error_ratio)
 
     def weighted(self, weights: np.ndarray) -> Estimates:
         """Estimates where subjects count ``weights`` (weightings, n) times: (..., weightings)."""

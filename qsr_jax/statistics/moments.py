@@ -17,6 +17,9 @@ from qsr_jax.statistics.backend import in_double
 LIMIT_Z = float(stats.norm.ppf(0.975))
 """Half width of the limits of agreement in standard deviations, 1.959964."""
 
+ROUNDING = 1e-13
+"""Share of a sum of squares below which what is left of it is rounding: there is no spread."""
+
 
 class Estimates(NamedTuple):
     """One array (comparisons..., weightings) per estimate; units of the values, or percent.
@@ -54,15 +57,15 @@ class Estimates(NamedTuple):
 
 
 def estimate(
-    test: np.ndarray, reference: np.ndarray, weights: np.ndarray, *, error_ratio: float
+    test: np.ndarray, reference: np.ndarray, weights: np.ndarray | None, *, error_ratio: float
 ) -> Estimates:
     """All estimates of all comparisons under all weightings.
 
     Args:
         test: (comparisons..., n, k) k values of each of n subjects, any unit.
         reference: same shape and unit.
-        weights: (weightings, n) how often each subject counts: ones, a subject left out, or the
-            counts of a bootstrap sample.
+        weights: (weightings, n) how often each subject counts, such as the counts of a bootstrap
+            sample. None: everybody once, and then n times with one subject left out.
         error_ratio: var(error of test) / var(error of reference), for Deming's line.
 
     Returns:
@@ -73,25 +76,53 @@ def estimate(
     >>> estimate(x, y, np.ones((1, 3)), error_ratio=1.0).bias.tolist()
     [1.0]
     """
-    return Estimates(**_estimates(test, reference, weights, error_ratio, many=np.ndim(test) > 2))
+    values, many = (test, reference, error_ratio), np.ndim(test) > 2
+    if weights is None:
+        return Estimates(**_left_out(*values, many=many))
+    return Estimates(**_weighted(*values, weights, many=many))
 
 
 @in_double
-def _estimates(
-    xp: ModuleType, x: jax.Array, y: jax.Array, weights: jax.Array, error_ratio: jax.Array
+def _weighted(
+    xp: ModuleType, x: jax.Array, y: jax.Array, error_ratio: jax.Array, weights: jax.Array
 ) -> dict[str, jax.Array]:
-    points = weights.sum(-1) * x.shape[-1]
+    terms, centre = _terms(xp, x, y)
+    sums = xp.einsum("f...n,rn->f...r", terms, weights)
+    return _estimates(xp, sums, centre, weights.sum(-1) * x.shape[-1], error_ratio)
+
+
+@in_double
+def _left_out(
+    xp: ModuleType, x: jax.Array, y: jax.Array, error_ratio: jax.Array
+) -> dict[str, jax.Array]:
+    terms, centre = _terms(xp, x, y)
+    whole = terms.sum(-1, keepdims=True)
+    sums = xp.concatenate([whole, whole - terms], -1)
+    n, k = x.shape[-2:]
+    points = xp.where(np.arange(n + 1) == 0, n, n - 1.0) * k
+    return _estimates(xp, sums, centre, points, error_ratio)
+
+
+def _terms(xp: ModuleType, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What is summed over subjects (9, comparisons..., n), and the means it is taken about."""
     percent = (x - y) / ((x + y) / 2.0) * 100.0
     values = xp.stack([x, y, x - y, percent])
     # Summed about the unweighted mean, which keeps digits.
     centre = values.mean((-2, -1), keepdims=True)
     terms = xp.concatenate([values - centre, (values - centre) ** 2, xp.abs(percent)[None]])
-    sums = xp.einsum("f...n,rn->f...r", terms.sum(-1), weights)
+    return terms.sum(-1), centre[..., 0]
+
+
+def _estimates(
+    xp: ModuleType, sums: jax.Array, centre: jax.Array, points: jax.Array, error_ratio: jax.Array
+) -> dict[str, jax.Array]:
     shift = sums[:4] / points
-    means = shift + centre[..., 0]
-    squares = xp.maximum(sums[4:8] - points * shift**2, 0.0)
+    means = shift + centre
+    squares = sums[4:8] - points * shift**2
+    squares = xp.where(squares > ROUNDING * sums[4:8], squares, 0.0)
     ss_x, ss_y, ss_d, _ = squares
     ss_xy = (ss_x + ss_y - ss_d) / 2.0
+    ss_xy = xp.where(xp.abs(ss_xy) > ROUNDING * xp.sqrt(ss_x * ss_y), ss_xy, 0.0)
     mean_x, mean_y, bias, _ = means
     return {
         "points": xp.broadcast_to(points, bias.shape),

@@ -107,11 +107,16 @@ for (name in unique(data$dataset)) {
   put(name, prefix("paired_t", c(difference = unname(t$estimate), t = unname(t$statistic),
       p = t$p.value, low = t$conf.int[1], high = t$conf.int[2])))
   margin <- 0.05 * mean(y)
-  above <- t.test(x, y, paired = TRUE, mu = -margin, alternative = "greater")
-  below <- t.test(x, y, paired = TRUE, mu = margin, alternative = "less")
+  # The margin in percent is of the true mean: test against 0.95 and 1.05 times the reference.
+  above <- t.test(x - 0.95 * y, alternative = "greater")
+  below <- t.test(x - 1.05 * y, alternative = "less")
   narrow <- t.test(x, y, paired = TRUE, conf.level = 0.90)$conf.int
   put(name, prefix("equivalence", c(margin = margin, p = max(above$p.value, below$p.value),
       low = narrow[1], high = narrow[2])))
+  # Fieller's interval as the ratios that neither one-sided test rejects, found by bisection.
+  edge <- function(k) 100 * (uniroot(function(r) t.test(x - r * y)$statistic - k * qt(0.95, n - 1),
+      interval = mean(x) / mean(y) + c(-1, 1) * 0.4, tol = 1e-14)$root - 1)
+  put(name, prefix("equivalence_percent", c(low = edge(1), high = edge(-1))))
   put(name, prefix("bland_altman", bland_altman(x - y)))
   put(name, prefix("bland_altman_percent", bland_altman(100 * (x - y) / ((x + y) / 2))))
   fit <- lm(x ~ y); ci <- confint(fit)

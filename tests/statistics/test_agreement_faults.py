@@ -74,7 +74,14 @@ def test_both_margins_are_said():
     assert (percent.margin, percent.stated) == (6.0, "percent")
     units = statistics.equivalence(GOOD + ODD, GOOD, alpha=0.05, margin=6.0)
     assert (units.margin_percent, units.stated) == (pytest.approx(50.0), "units")
-    assert units.p == percent.p
+    assert units.interval == percent.interval
+    assert units.interval_percent is None
+
+
+def test_percent_of_a_mean_that_may_be_zero_is_refused():
+    spread = np.array([-30.0, 40.0, 10.0, -20.0, 5.0])
+    with pytest.raises(ValueError, match="mean may be zero, so percent has no meaning"):
+        statistics.equivalence(spread + ODD, spread, alpha=0.05, margin_percent=5.0)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, float("nan")])

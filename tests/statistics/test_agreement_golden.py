@@ -59,6 +59,10 @@ def our_equivalence(x, y):
     return {"margin": r.margin, "p": r.p, **ends("", r.interval)}
 
 
+def our_equivalence_percent(x, y):
+    return ends("", statistics.equivalence(x, y, alpha=0.05, margin_percent=5.0).interval_percent)
+
+
 def our_bland_altman(percent):
     def numbers(x, y):
         r = statistics.bland_altman(x, y, unit="ms", percent=percent)
@@ -133,6 +137,7 @@ def our_signed_rank(x, y):
 OURS = {
     "paired_t": our_paired_t,
     "equivalence": our_equivalence,
+    "equivalence_percent": our_equivalence_percent,
     "bland_altman": our_bland_altman(percent=False),
     "bland_altman_percent": our_bland_altman(percent=True),
     "regression": our_regression,
@@ -186,8 +191,8 @@ def test_corrected_p_agrees_with_r_and_statsmodels(method):
 @pytest.mark.parametrize("dataset", DATA)
 def test_lines_and_tost_agree_with_statsmodels(dataset):
     x, y = DATA[dataset]
-    tost = statistics.equivalence(x, y, alpha=0.05, margin_percent=5.0)
-    assert tost.p == pytest.approx(ttost_paired(x, y, -tost.margin, tost.margin)[0], rel=1e-9)
+    tost = statistics.equivalence(x, y, alpha=0.05, margin=5.0)
+    assert tost.p == pytest.approx(ttost_paired(x, y, -5.0, 5.0)[0], rel=1e-9)
     trend, mean = statistics.proportional_bias(x, y), (x + y) / 2
     theirs = sm.OLS(x - y, sm.add_constant(mean)).fit()
     assert (trend.intercept, trend.slope) == pytest.approx(tuple(theirs.params), rel=1e-8)
