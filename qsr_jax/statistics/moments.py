@@ -122,7 +122,7 @@ def _estimates(
     squares = xp.where(squares > ROUNDING * sums[4:8], squares, 0.0)
     ss_x, ss_y, ss_d, _ = squares
     ss_xy = (ss_x + ss_y - ss_d) / 2.0
-    ss_xy = xp.where(xp.abs(ss_xy) > ROUNDING * xp.sqrt(ss_x * ss_y), ss_xy, 0.0)
+    ss_xy = xp.where(xp.abs(ss_xy) > ROUNDING * (ss_x + ss_y), ss_xy, 0.0)
     mean_x, mean_y, bias, _ = means
     return {
         "points": xp.broadcast_to(points, bias.shape),
