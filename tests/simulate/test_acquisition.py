@@ -156,7 +156,7 @@ def test_k_space_of_an_ellipse_is_analytic():
 
 
 def test_working_grid_is_wide_enough_for_the_coils(rng):
-    """Coils applied after the low pass or to the fine image itself: the same samples to 1e-3."""
+    """Coils applied after the low pass or to the fine image itself: the same samples to 1.5e-3."""
     n, protocol = 160, TINY[0]
     texture = ellipse(n, (0.42, 0.33), (0, 0)) * (1 + 0.3 * rng.standard_normal((n, n)))
     flat = (np.ones((2, len(sampled_lines(protocol)), 1), np.float32),)
@@ -166,7 +166,7 @@ def test_working_grid_is_wide_enough_for_the_coils(rng):
         still = np.zeros((2, *shape), "f4")
         found.append(room.measure(images, coils_on(shape), still, flat, (protocol,))[0])
     difference = np.abs(np.asarray(found[0]) - np.asarray(found[1]))
-    assert difference.max() < 1e-3 * np.abs(found[1]).max()
+    assert difference.max() < 1.5e-3 * np.abs(found[1]).max()
 
 
 @pytest.mark.parametrize("protocol", TINY)
