@@ -31,6 +31,29 @@ def nifti_files(folder: Path) -> list[Path]:
     return files
 
 
+def label_files(folder: Path, labels: str | None) -> dict[Path, str]:
+    """Label maps of a folder, each with the key of TABLES that tells its codes.
+
+    Args:
+        folder: holds the maps, or subfolders that are named after their codes.
+        labels: the codes of all maps in ``folder``; None looks for the subfolders.
+
+    Raises:
+        ValueError: there is no such folder, or no map where one is expected.
+    """
+    if labels is not None:
+        return dict.fromkeys(nifti_files(folder), labels)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: not a folder")
+    named = [name for name in TABLES if (folder / name).is_dir()]
+    if not named:
+        raise ValueError(
+            f"{folder}: declare the codes of its label maps with --labels, or sort them into "
+            f"subfolders named {' and '.join(TABLES)}"
+        )
+    return {path: name for name in named for path in nifti_files(folder / name)}
+
+
 def read_label_map(path: Path, labels: str) -> LabelMap:
     """A segmented head in the codes of ``labels``, a key of TABLES; raises ValueError."""
     codes, affine = read_volume(path)

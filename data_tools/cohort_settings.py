@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data_tools import anatomy_files
 from data_tools.protocol_file import load_protocols
 from qsr_jax.anatomy.regions import label_regions
@@ -21,8 +23,13 @@ from qsr_jax.physics.mdme_protocol import PROTOCOLS, Protocol
 from qsr_jax.physics.scanner import Scanner
 from qsr_jax.simulate.scan import check_scans
 
-DIGITS = 16
-"""Hexadecimal digits of a file's SHA-256 that say which file it was, wherever it lay."""
+DIGITS, ID_DIGITS = 16, 8
+"""Hexadecimal digits of a file's SHA-256 that say which file it was, wherever it lay; of a
+subject's in its PatientID."""
+
+GOLDEN_SECTION = (5**0.5 - 1) / 2
+DEALING = 3
+"""Seeds what subjects are made from, beside the cohort's seed."""
 
 HEALTHY, PATIENT = "healthy", "patient"
 GEOMETRIC = "our geometric definitions in MNI space"
@@ -42,7 +49,10 @@ class CohortSettings:
         scanner: coils, motion and the like.
         noiseless: whether the truth holds the noise-free routine fit, too.
         anatomy: folder of label maps, or None for the MNI152 templates.
-        labels: key of :data:`qsr_jax.phantom.label_maps.TABLES`, with ``anatomy``.
+        anatomy_share: part of the subjects that are made from ``anatomy``, 0 to 1; the others are
+            made from the templates.
+        labels: key of :data:`qsr_jax.phantom.label_maps.TABLES`, or None where subfolders of
+            ``anatomy`` are named after these keys.
         measured: folder of measured maps, or None.
         lesions: kinds of lesions that patients get.
         specks: lesions at the edge of resolution per patient.
@@ -60,6 +70,7 @@ class CohortSettings:
     scanner: Scanner
     noiseless: bool
     anatomy: Path | None
+    anatomy_share: float
     labels: str | None
     measured: Path | None
     lesions: tuple[str, ...]
@@ -91,7 +102,14 @@ class CohortSettings:
             raise ValueError(f"--snr must be positive; got {self.snr}")
         for wrong, rule in (
             (self.anatomy and self.measured, "--anatomy and --measured exclude each other"),
-            (bool(self.anatomy) != bool(self.labels), "--anatomy needs --labels, and only it"),
+            (
+                not self.anatomy and (self.labels or self.anatomy_share != 1.0),
+                "--labels and --anatomy-share need --anatomy",
+            ),
+            (
+                not 0.0 < self.anatomy_share <= 1.0,
+                f"--anatomy-share must be above 0 and at most 1; got {self.anatomy_share}",
+            ),
             (
                 self.measured and self.patients,
                 "measured heads get no lesions: --patients must be 0",
@@ -103,28 +121,40 @@ class CohortSettings:
         ):
             if wrong:
                 raise ValueError(rule)
-        if self.anatomy or self.measured:
-            for number in range(1, min(len(self.groups()), len(self.heads())) + 1):
-                check_scans(self.protocols(number), self.scanner)
-                self.anatomy_of(number)
-        check_scans(self.protocols(1), self.scanner)
+        numbers = range(1, len(self.groups()) + 1)
+        for number in {self.head_of(number): number for number in numbers}.values():
+            check_scans(self.protocols(number), self.scanner)
+            self.anatomy_of(number)
         self.plan()
         self.labeller()
 
-    def heads(self) -> list[Path]:
-        """Files or folders that subjects are made from; none for the templates."""
-        if self.anatomy:
-            return anatomy_files.nifti_files(self.anatomy)
-        return anatomy_files.measured_heads(self.measured) if self.measured else []
-
     def head_of(self, number: int) -> Path | None:
-        """What one subject is made from; heads are used in turn."""
-        heads = self.heads()
-        return heads[(number - 1) % len(heads)] if heads else None
+        """The file or folder that one subject is made from, None for the templates.
+
+        Heads are used in turn; which subjects are made from them depends on the seed and the
+        subject's number alone.
+        """
+        turn = deal(self.seed, number, share=self.anatomy_share)
+        if turn is None or not (self.anatomy or self.measured):
+            return None
+        heads = (
+            list(anatomy_files.label_files(self.anatomy, self.labels))
+            if self.anatomy
+            else anatomy_files.measured_heads(self.measured)
+        )
+        return heads[turn % len(heads)]
+
+    def made_from(self, number: int) -> str:
+        """What a subject is made from, by name."""
+        head = self.head_of(number)
+        return head.name if head else "MNI152 templates"
 
     def anatomy_of(self, number: int) -> Anatomy:
         """What a subject is made from; raises ValueError if it cannot be used."""
-        return _anatomy(self.head_of(number), self.labels)
+        head = self.head_of(number)
+        if head and self.anatomy:
+            return _anatomy(head, anatomy_files.label_files(self.anatomy, self.labels)[head])
+        return _anatomy(head, None)
 
     def protocols(self, number: int) -> tuple[Protocol, Protocol]:
         """(routine, fast) of one subject; measured heads have them scaled to their resolution."""
@@ -154,7 +184,7 @@ class CohortSettings:
         document = dataclasses.asdict(self) | {
             "protocol": self.protocol if self.protocol in PROTOCOLS else "file",
             "protocols": {one.name: dataclasses.asdict(one) for one in pair},
-            "anatomy": self._contents(self.anatomy) or f"MNI152 of nilearn {version('nilearn')}",
+            "anatomy": self._anatomies(),
             "measured": self._contents(self.measured),
             "lesion_masks": self._contents(self.lesion_masks),
             "atlas_aal": self.atlas_aal and [file_sha256(p)[:DIGITS] for p in self.atlas_aal],
@@ -162,6 +192,14 @@ class CohortSettings:
             "regions_from": self.labeller()[1],
         }
         return json.loads(json.dumps(document))
+
+    def _anatomies(self) -> str | dict[str, str]:
+        """The templates' version, the label maps, or both."""
+        templates = f"MNI152 of nilearn {version('nilearn')}"
+        found = self._contents(self.anatomy)
+        if found is None:
+            return templates
+        return found if self.anatomy_share == 1.0 else found | {"the others": templates}
 
     @staticmethod
     def _contents(folder: Path | None) -> dict[str, str] | None:
@@ -175,10 +213,25 @@ class CohortSettings:
     def uid_seed(self, number: int) -> str:
         """Text that makes a subject's UIDs: everything but the size of the cohort."""
         rest = {k: v for k, v in self.settings().items() if k not in ("subjects", "patients")}
-        return f"{json_sha256(rest)}/{number}"
+        return f"{json_sha256(rest)}/{number}/{list(self.groups().values())[number - 1]}"
+
+    def patient_id(self, number: int) -> str:
+        """PatientID of a subject: another one in every cohort with other settings."""
+        return f"SIM{number:03d}-{json_sha256(self.uid_seed(number))[:ID_DIGITS]}"
 
 
-@functools.lru_cache(maxsize=2)
+def deal(seed: int, number: int, *, share: float) -> int | None:
+    """How many subjects before this one are of a share, or None if this one is not.
+
+    Steps of the golden section from a place that the seed draws: of any run of subjects, the wanted
+    part is of the share within one or two, and no subject depends on how many there are.
+    """
+    first = np.random.default_rng([seed, DEALING]).uniform()
+    dealt = [(first + k * GOLDEN_SECTION) % 1.0 < share for k in range(1, number + 1)]
+    return sum(dealt) - 1 if dealt[-1] else None
+
+
+@functools.lru_cache(maxsize=8)
 def _anatomy(head: Path | None, labels: str | None) -> Anatomy:
     if head is None:
         return load_template()

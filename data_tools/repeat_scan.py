@@ -8,9 +8,12 @@ Cohorts of simulate_cohort that were made from the MNI152 templates with a named
 """
 
 import argparse
+import concurrent.futures
 import dataclasses
 import json
-from pathlib import Path
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +23,7 @@ from data_tools.simulate_cohort import SETTINGS
 from data_tools.write_simulated_subject import number_of, phantom_of, write_scan
 from qsr_jax.cli import program
 from qsr_jax.data.nifti.files import read_nifti
+from qsr_jax.data.studies.manifest import ROUTINE, Manifest
 from qsr_jax.data.studies.truth import MAP_FILES
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.files.staged import staged_folder
@@ -42,12 +46,16 @@ def main(argv: list[str] | None = None) -> None:
     try:
         cohort = read_cohort(args.cohort)
         subjects = args.subjects.split(",") if args.subjects else list(cohort.groups())
+        if args.manifest:
+            tested = tested_in(args.manifest)
+            subjects = [name for name in subjects if name in tested]
         unknown = [name for name in subjects if name not in cohort.groups()]
         if unknown:
             raise ValueError(f"{args.cohort} has no {', '.join(unknown)}")
         missing = [n for n in subjects if not (args.cohort / n / f"{REPEAT}_t1").exists()]
-        for name in tqdm(missing, desc="scanning again", unit="subject", mininterval=1):
-            repeat_scan(cohort, name, args.cohort / name)
+        done = _scan_again(cohort, missing, args.cohort, args.workers)
+        for _ in tqdm(done, "scanning again", len(missing), unit="subject", mininterval=1):
+            pass
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     print(
@@ -64,7 +72,38 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--cohort", type=Path, required=True, metavar="DIR", help="made by simulate_cohort")
     add("--subjects", metavar="NAME,...", help="such as sub-001,sub-004 (default: all of them)")
+    add("--manifest", type=Path, metavar="FILE", help="of these only who tests in this manifest")
+    add("--workers", type=int, default=1, help="processes; each takes up to 2 GB (default: 1)")
     return parser
+
+
+def tested_in(manifest: Path) -> set[str]:
+    """Folders of the subjects who test.
+
+    Raises:
+        ManifestError: no such manifest.
+    """
+    pairs = [s.maps.values() for s in Manifest.load(manifest).subjects_of(split="test")]
+    return {PurePosixPath(pair.folders[ROUTINE]).parts[0] for of in pairs for pair in of}
+
+
+def _scan_again(
+    cohort: CohortSettings, names: list[str], folder: Path, workers: int
+) -> Iterator[None]:
+    """Scans the named subjects and yields after each."""
+    if workers < 1:
+        raise ValueError(f"--workers must be at least 1; got {workers}")
+    if workers == 1 or len(names) < 2:
+        for name in names:
+            repeat_scan(cohort, name, folder / name)
+            yield
+        return
+    context = multiprocessing.get_context("spawn")  # a forked JAX would hang
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        jobs = [pool.submit(repeat_scan, cohort, name, folder / name) for name in names]
+        for job in concurrent.futures.as_completed(jobs):
+            job.result()
+            yield
 
 
 def read_cohort(folder: Path) -> CohortSettings:
@@ -80,7 +119,8 @@ def read_cohort(folder: Path) -> CohortSettings:
         scanner = Scanner(**fields["scanner"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a cohort's settings ({type(error).__name__})") from None
-    from_files = [n for n in ("labels", "measured", "lesion_masks", "atlas_aal") if fields[n]]
+    from_files = [n for n in ("measured", "lesion_masks", "atlas_aal") if fields[n]]
+    from_files += ["label maps"] if isinstance(fields["anatomy"], dict) else []
     if from_files or fields["protocol"] not in PROTOCOLS:
         raise ValueError(
             f"{path}: made from files ({', '.join(from_files) or 'a protocol'}); only subjects of "
@@ -115,7 +155,7 @@ def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
     )
     again = dataclasses.replace(routine, name=REPEAT)
     with staged_folder(home / f".{REPEAT}") as folder:
-        write_scan(folder, scans.scans[routine.name], geometry, again, number,
+        write_scan(folder, scans.scans[routine.name], geometry, again, cohort.patient_id(number),
                    f"{cohort.uid_seed(number)}/{REPEAT}")  # fmt: skip
     for series in sorted((home / f".{REPEAT}").iterdir(), reverse=True):  # t1, looked for, is last
         series.rename(home / series.name)

@@ -110,7 +110,17 @@ def _add_scan(group: argparse._ArgumentGroup) -> None:
 def _add_subjects(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--anatomy", type=Path, metavar="DIR", help="NIfTI label maps, used in turn")
-    add("--labels", choices=list(TABLES), help="codes of the label maps")
+    add(
+        "--anatomy-share",
+        type=float,
+        default=1.0,
+        help="part of the subjects that are made from label maps; the others from the templates",
+    )
+    add(
+        "--labels",
+        choices=list(TABLES),
+        help="codes of the label maps; not needed where subfolders have these names",
+    )
     add(
         "--measured",
         type=Path,
@@ -175,8 +185,10 @@ def _open_folder(out: Path, cohort: CohortSettings) -> None:
                 f"{out} holds a cohort with {where} {old}, asked for {new}; "
                 "use the same settings to continue it, or another --out"
             )
-    table = [f"{name}\t{group}\n" for name, group in cohort.groups().items()]
-    _write(out / PARTICIPANTS, "participant_id\tgroup\n" + "".join(table))
+    table = ["participant_id\tgroup\tanatomy\n"]
+    for number, (name, group) in enumerate(cohort.groups().items(), start=1):
+        table.append(f"{name}\t{group}\t{cohort.made_from(number)}\n")
+    _write(out / PARTICIPANTS, "".join(table))
 
 
 def _difference(key: str, old: object, new: object) -> tuple[str, object, object]:

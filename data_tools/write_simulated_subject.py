@@ -53,7 +53,6 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
     )
 
     uid_seed = cohort.uid_seed(number)
-    head = cohort.head_of(number)
     about = {
         "study_uid": make_uid(f"{uid_seed}/study"),
         "group": cohort.groups()[participant],
@@ -61,14 +60,14 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
         "grid_alignment": cohort.alignment,
         "protocol": cohort.protocol,
         "snr": cohort.snr,
-        "anatomy": head.name if head else "MNI152 templates",
+        "anatomy": cohort.made_from(number),
         "regions_from": cohort.labeller()[1],
         "traits": phantom.traits,
     }
     with staged_folder(out) as folder:
         for protocol, geometry in grids.items():
             maps = scans.scans[protocol.name]
-            write_scan(folder, maps, geometry, protocol, number, uid_seed)
+            write_scan(folder, maps, geometry, protocol, cohort.patient_id(number), uid_seed)
         _write_truth(folder / "truth", scans, phantom, about)
 
 
@@ -104,15 +103,15 @@ def write_scan(
     maps: np.ndarray,
     geometry: Geometry,
     protocol: Protocol,
-    number: int,
+    patient_id: str,
     uid_seed: str,
 ) -> None:
     """The T1, T2 and PD series of one scan, ``folder/<protocol>_<map>``."""
     for index, spec in enumerate(MAPS.values()):
         name = f"{protocol.name}_{spec.name}"
         acquisition = Acquisition(
-            patient_id=f"SIM{number:03d}",
-            patient_name=f"SIMULATED^{number:03d}",
+            patient_id=patient_id,
+            patient_name=f"SIMULATED^{patient_id}",
             study_uid=make_uid(f"{uid_seed}/study"),
             frame_uid=make_uid(f"{uid_seed}/frame"),
             study_date="20260101",

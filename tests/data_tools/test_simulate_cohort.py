@@ -8,7 +8,9 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
+from pydicom import dcmread
 
+from data_tools.cohort_settings import deal
 from data_tools.simulate_cohort import main
 from qsr_jax.anatomy.regions import REGION_NAMES
 from qsr_jax.data.dicom import read_series
@@ -41,7 +43,11 @@ def cohort(tmp_path_factory):
 def test_every_subject_is_whole(cohort):
     with (cohort / "participants.tsv").open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    assert [tuple(row.values()) for row in rows] == [("sub-001", "healthy"), ("sub-002", "patient")]
+    assert [tuple(row.values())[:2] for row in rows] == [
+        ("sub-001", "healthy"),
+        ("sub-002", "patient"),
+    ]
+    assert {row["anatomy"] for row in rows} == {"MNI152 templates"}
     for row in rows:
         subject = cohort / row["participant_id"]
         names = {f"{scan}_{name}" for scan in ("fast", "routine") for name in MAPS}
@@ -149,8 +155,11 @@ def test_impossible_numbers_are_refused(tmp_path, subjects, more, said):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--anatomy", "maps"], "--anatomy needs --labels"),
-        (["--labels", "brainweb"], "--anatomy needs --labels"),
+        (["--anatomy", "."], "declare the codes of its label maps with --labels, or sort them"),
+        (["--anatomy", "nowhere"], "nowhere: not a folder"),
+        (["--labels", "brainweb"], "--labels and --anatomy-share need --anatomy"),
+        (["--anatomy-share", "0.5"], "--labels and --anatomy-share need --anatomy"),
+        (["--anatomy", "a", "--anatomy-share", "0"], "must be above 0 and at most 1; got 0.0"),
         (["--anatomy", "a", "--labels", "brainweb", "--measured", "b"], "exclude each other"),
         (["--measured", "b", "--patients", "1"], "--measured heads get no lesions|no lesions"),
         (["--lesions", "migraine"], "lesion kinds .'migraine'.: expected some of WMH"),
@@ -166,6 +175,32 @@ def test_impossible_subjects_are_refused(tmp_path, more, said):
     with pytest.raises(SystemExit, match=f"error: .*({said})"):
         main(["--out", str(tmp_path / "new"), "--subjects", "1", "--patients", "0", *more])
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8, 1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_share_of_the_subjects_is_made_from_label_maps(seed, share):
+    """Of any run of subjects, within two of the share; the chosen are counted from 0."""
+    turns = [deal(seed, number, share=share) for number in range(1, 61)]
+    chosen = np.array([turn is not None for turn in turns])
+    assert [turn for turn in turns if turn is not None] == list(range(chosen.sum()))
+    for length in (5, 20, 60):
+        runs = np.convolve(chosen, np.ones(length), "valid")
+        assert np.abs(runs - share * length).max() <= 2
+
+
+def test_other_settings_are_other_persons(cohort, tmp_path):
+    """Same seed and number, other settings: no identity in common, so both can be pooled."""
+    simulate(tmp_path / "other", 1, 0, "--snr", "30", "--no-noiseless")
+    one, other = (read_series(c / "sub-001/fast_t1") for c in (cohort, tmp_path / "other"))
+    first, second = (dcmread(next((c / "sub-001/fast_t1").glob("*.dcm")))
+                     for c in (cohort, tmp_path / "other"))  # fmt: skip
+    assert first.PatientID.startswith("SIM001-")
+    assert second.PatientID.startswith("SIM001-")
+    assert first.PatientID != second.PatientID
+    assert one.study_uid != other.study_uid
+    assert one.frame_uid != other.frame_uid
+    assert first.PatientID == dcmread(next((cohort / "sub-001/routine_t2").glob("*.dcm"))).PatientID
 
 
 def test_label_maps_make_subjects(tmp_path, rng):
@@ -192,6 +227,16 @@ def test_label_maps_make_subjects(tmp_path, rng):
     main(door)
     about = json.loads((tmp_path / "out/sub-001/truth/truth.json").read_text())
     assert about["anatomy"] == "head.nii.gz"
+    mixed = ["--out", str(tmp_path / "mixed"), "--subjects", "2", "--patients", "0"]
+    (tmp_path / "sorted").mkdir()
+    shutil.copytree(folder, tmp_path / "sorted/freesurfer")
+    half = ["--anatomy", str(tmp_path / "sorted"), "--anatomy-share", "0.5", "--no-noiseless"]
+    main([*mixed, "--protocol", "tiny", *half])
+    table = (tmp_path / "mixed/participants.tsv").read_text()
+    assert sorted(line.split("\t")[2] for line in table.splitlines()[1:]) == [
+        "MNI152 templates",
+        "head.nii.gz",
+    ]
     (folder / "second.nii.gz").write_bytes((folder / "head.nii.gz").read_bytes())
     with pytest.raises(SystemExit, match="anatomy.second.nii.gz None, asked for"):
         main(door)
