@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from qsr_jax.physics.mdme_protocol import Angles
+from qsr_jax.types import Geometry
 
 MEDIAN_MM, SAMPLE_MM, SMOOTH_MM = 10.0, 1.7, 2.5
 """Diameter of the median's window (W08: doi:10.1002/mrm.21635), spacing of the samples it is made
@@ -49,6 +50,32 @@ def smooth_angles(
         _linear_rows(theta_deg.shape[axis], smooth.shape[axis], step) for axis in (1, 2)
     )
     return angles.theta_deg + fine_y @ smooth @ fine_x.T
+
+
+def angles_on(theta_deg: np.ndarray, here: Geometry, there: Geometry) -> np.ndarray:
+    """A smooth map of one scan on the grid of another with the same slices, linear in the plane.
+
+    >>> from qsr_jax.physics.mdme_protocol import FAST, ROUTINE, geometries
+    >>> routine, fast = geometries(ROUTINE, FAST, "corner")
+    >>> angle = np.broadcast_to(np.arange(512, dtype=np.float32), routine.shape)
+    >>> angles_on(angle, routine, fast)[0, 0, :3].tolist()
+    [0.5, 2.5, 4.5]
+
+    Args:
+        theta_deg: (z, y, x) on ``here``.
+        here: axial grid of the map.
+        there: axial grid wanted, its slices at the same places.
+    """
+    rows = []
+    for axis in (1, 2):
+        start = there.origin_mm[2 - axis] - here.origin_mm[2 - axis]
+        place = (start + np.arange(there.shape[axis]) * there.spacing_mm[axis]) / here.spacing_mm[
+            axis
+        ]
+        last = here.shape[axis] - 1
+        apart = np.abs(np.clip(place, 0, last)[:, None] - np.arange(last + 1))
+        rows.append(np.maximum(0.0, 1.0 - apart).astype(np.float32))
+    return rows[0] @ theta_deg @ rows[1].T
 
 
 def _median_in_discs(values: np.ndarray, here: np.ndarray, radius: float) -> np.ndarray:

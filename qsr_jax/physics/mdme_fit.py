@@ -85,8 +85,14 @@ def first_pass(images: jax.Array, protocol: Protocol) -> FirstPass:
     return _first_pass(images, protocol)
 
 
-def second_pass(firsts: Sequence[FirstPass], protocol: Protocol) -> Fit:
+def second_pass(
+    firsts: Sequence[FirstPass], protocol: Protocol, *, theta_deg: np.ndarray | None = None
+) -> Fit:
     """T1 and PD of a whole scan, the angle map made smooth over all slices.
+
+    The angle is the scan's own, the nominal one or a map that is given, as the protocol's
+    ``theta_source`` says. An error of the delays as played goes into an angle of the scan's own and
+    leaves T1 alone; with an angle from elsewhere it goes into T1.
 
     >>> import jax.numpy as jnp
     >>> from qsr_jax.physics.mdme_protocol import ROUTINE
@@ -97,21 +103,42 @@ def second_pass(firsts: Sequence[FirstPass], protocol: Protocol) -> Fit:
     >>> fitted.t1_ms.shape, round(float(fitted.t1_ms[1, 4, 4]), 1)
     ((2, 8, 8), 800.0)
 
+    Args:
+        firsts: one per slice.
+        protocol: times, angles and field of view.
+        theta_deg: (z, y, x) degrees, for a protocol whose ``theta_source`` is "map" and only then.
+
     Raises:
-        ValueError: the scan holds no signal.
+        ValueError: the scan holds no signal, or a map of the angle is missing, not asked for or of
+            another shape.
     """
     last = np.stack([one.last for one in firsts])
     if not last.max() > 0.0:
         raise ValueError("the scan holds no signal: its longest delay is zero everywhere")
-    pixel_mm = protocol.fov_mm / last.shape[-1]
-    has_signal = last > SIGNAL_FRACTION * last.max()
-    raw_deg = np.stack([one.theta_deg for one in firsts])
-    theta_deg = smooth_angles(raw_deg, has_signal, pixel_mm, protocol.angles)
+    if (theta_deg is not None) != (protocol.theta_source == "map"):
+        raise ValueError(
+            f"protocol {protocol.name!r} takes its angle from {protocol.theta_source!r}; got "
+            f"{'no map' if theta_deg is None else 'a map'} of it"
+        )
+    if theta_deg is None:
+        theta_deg = _own_angle(firsts, last, protocol)
+    if theta_deg.shape != last.shape:
+        raise ValueError(f"a scan of {last.shape} needs a map of its shape; got {theta_deg.shape}")
     pairs = zip(firsts, theta_deg, strict=True)
     found = [_fit_density(one.relaxed, theta, protocol) for one, theta in pairs]
     t1_ms, pd_percent = (np.stack(parts) for parts in zip(*found, strict=True))
     t2_ms = np.stack([one.t2_ms for one in firsts])
     return Fit(t1_ms, t2_ms, pd_percent, theta_deg=theta_deg)
+
+
+def _own_angle(firsts: Sequence[FirstPass], last: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """(z, y, x) saturation angle in degrees, from the scan itself or nominal."""
+    if protocol.theta_source == "nominal":
+        return np.full(last.shape, protocol.angles.theta_deg, np.float32)
+    pixel_mm = protocol.fov_mm / last.shape[-1]
+    has_signal = last > SIGNAL_FRACTION * last.max()
+    raw_deg = np.stack([one.theta_deg for one in firsts])
+    return smooth_angles(raw_deg, has_signal, pixel_mm, protocol.angles)
 
 
 def fit(images: Iterable[jax.Array], protocol: Protocol) -> Fit:

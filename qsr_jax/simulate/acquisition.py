@@ -26,8 +26,8 @@ REFERENCE_TISSUE = (760.0, 67.0, 66.0)
 
 MARGIN = 24
 """Samples added to the widest matrix along each axis. A product with a smooth coil mixes
-neighbouring frequencies only, so that the acquired samples differ by less than 1.5e-3 of the largest
-one from those of coils applied to the fine truth itself (tests/simulate/test_acquisition.py)."""
+neighbouring frequencies only, so that the acquired samples differ by less than 1.5e-3 of the
+largest one from those of coils applied to the fine truth (tests/simulate/test_acquisition.py)."""
 
 
 def image_noise(receiver_noise: float, protocol: Protocol) -> float:
