@@ -78,16 +78,23 @@ def lesion_sites(labels: Labels, spacing_mm: tuple[float, float, float]) -> dict
     for code in labels.lesion_kinds:
         inside = labels.lesions == code
         if inside.any():
-            site = _site(labels, inside, spacing_mm, first=0)
+            site = site_of(labels, inside, spacing_mm, first=0)
             if site is not None:
                 sites[code] = site
     return sites
 
 
-def _site(
+def site_of(
     labels: Labels, inside: np.ndarray, spacing_mm: tuple[float, float, float], *, first: int
 ) -> Site | None:
-    """A place with its ring; ``inside`` (z, y, x) begins at slice ``first`` of the labels."""
+    """A place with its ring; None where there is too little tissue around it.
+
+    Args:
+        labels: on the routine grid.
+        inside: (z, y, x) bool, the place; fewer slices than the labels have.
+        spacing_mm: distance between (slices, rows, columns).
+        first: slice of the labels at which ``inside`` begins.
+    """
     window = _window(inside, spacing_mm)
     start = (window[0].start + first, *(part.start for part in window[1:]))
     stop = (window[0].stop + first, *(part.stop for part in window[1:]))
@@ -136,7 +143,7 @@ def control_sites(labels: Labels, spacing_mm: tuple[float, float, float]) -> lis
     sites = []
     for z, y, x in places[chosen]:
         disc = np.hypot(down[:, None] - down[y], across - across[x]) <= CONTROL_RADIUS_MM
-        sites.append(_site(labels, disc[None], spacing_mm, first=int(z)))
+        sites.append(site_of(labels, disc[None], spacing_mm, first=int(z)))
     return [site for site in sites if site is not None]
 
 

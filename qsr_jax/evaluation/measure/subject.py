@@ -15,6 +15,7 @@ from qsr_jax.evaluation.measure.error_by_place import error_fields
 from qsr_jax.evaluation.measure.image_quality import brain_box, brain_mask, image_fields
 from qsr_jax.evaluation.measure.label_agreement import agreement_fields
 from qsr_jax.evaluation.measure.labels import Labels, label_fields, true_labels
+from qsr_jax.evaluation.measure.lesion_visibility import visibility_fields
 from qsr_jax.evaluation.measure.noise_and_resolution import resolution_fields
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.values import NEEDS_BOTH, TRUTH, Fields, Value
@@ -130,6 +131,8 @@ def _rows(
         measured = sources if scans else {m: s for m, s in sources.items() if m != ROUTINE}
         yield from label_fields(measured, names, labels)
         yield from lesion_contrast.contrast_fields(measured, names, labels, spacing_mm)
+        read = {m: s for m, s in measured.items() if m in CURVED}
+        yield from visibility_fields(read, names, labels, spacing_mm, sizes=scans)
 
 
 def references(case: Case) -> dict[str, Volume]:
