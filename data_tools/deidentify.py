@@ -1,8 +1,10 @@
 """Copies a tree of DICOM series without the subjects, so that the series still pair.
 
 PS3.15 basic profile by its table: names, numbers, dates, descriptions and private attributes go,
-UIDs and PatientIDs become salted hashes that agree between files. Pixels stay: the maps of a head
-can show a face, so deface them before they leave the house. Exit status 3 when a file was left out.
+UIDs and PatientIDs become salted hashes that agree between files. Of what the profile says nothing
+about only attributes and terms stay that readers of MR maps need. The values of the pixels stay,
+uncompressed: the maps of a head can show a face, so deface them before they leave the house. A link
+that leaves the tree is never opened. Exit status 3 when an image or a link was left out.
 """
 
 import argparse
@@ -12,6 +14,7 @@ from tqdm import tqdm
 
 from qsr_jax.cli import program
 from qsr_jax.data.dicom.deidentified_copy import Copied, copy_without_subjects
+from qsr_jax.data.dicom.series_rules import PROTOCOLS, load_rows
 from qsr_jax.data.studies.manifest import ManifestError
 from qsr_jax.data.studies.pair_tree import PARTICIPANTS
 from qsr_jax.data.studies.pseudonyms import load_salt, read_groups
@@ -26,13 +29,14 @@ def main(argv: list[str] | None = None) -> None:
         copied = _copy(args)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
-    for text in copied.refused:
+    for text in copied.left_out:
         print(f"left out  {text}")
+    print(f"{args.output}: {copied.subjects} subjects, {copied.series} series")
     print(
-        f"{args.output}: {copied.subjects} subjects, {copied.series} series, {copied.files} files"
+        f"{copied.files_in} files in = {copied.files} copied + {len(copied.left_out)} left out + "
+        f"{copied.ignored} that are no images"
     )
-    print(f"{len(copied.refused)} files left out, {copied.ignored} that are no images")
-    if copied.refused:
+    if copied.left_out:
         raise SystemExit(LEFT_OUT)
 
 
@@ -55,8 +59,16 @@ def _parser() -> argparse.ArgumentParser:
         "--salt-file",
         type=Path,
         metavar="FILE",
-        help="secret behind the new identifiers; made beside the output when missing",
+        help="secret behind the new identifiers, one for all batches of a project (a subject keeps "
+        "one pseudonym); made beside the output when missing",
     )
+    add(
+        "--protocols",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON with rows that recognise other scanners' maps; their words may stay",
+    )
+    add("--maps-only", action="store_true", help="copy nothing but accepted series of maps")
     return parser
 
 
@@ -66,7 +78,7 @@ def _copy(args: argparse.Namespace) -> Copied:
         raise ManifestError(f"{root}: no such folder")
     if out.is_relative_to(root) or root.is_relative_to(out):
         raise ManifestError(f"{out}: must not lie in the input, nor the input in it")
-    salt = (args.salt_file or out.with_name(f"{out.name}.salt")).resolve()
+    salt = (args.salt_file or _salt_beside(out)).resolve()
     if salt.is_relative_to(out) or salt.is_relative_to(root):
         raise ManifestError(f"{salt}: the secret must lie outside of input and output")
     table = args.participants
@@ -78,7 +90,22 @@ def _copy(args: argparse.Namespace) -> Copied:
         salt=load_salt(salt),
         groups=None if table is None else read_groups(table),
         progress=lambda files: tqdm(files, desc="copying", unit="file", mininterval=1),
+        rows=() if args.protocols is None else load_rows(args.protocols)[len(PROTOCOLS) :],
+        maps_only=args.maps_only,
     )
+
+
+def _salt_beside(out: Path) -> Path:
+    """Where the secret of this output lies; asks for it where an earlier batch left another."""
+    mine = out.with_name(f"{out.name}.salt")
+    others = sorted(path.name for path in out.parent.glob("*.salt") if path != mine)
+    if others and not mine.exists():
+        raise ManifestError(
+            f"{out.parent}: holds {', '.join(others)} of an earlier batch; with another secret a "
+            "subject of both would get two pseudonyms. Give --salt-file: that file for the same "
+            "project, a new path for another one"
+        )
+    return mine
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def _study(models: Sequence[TrainedPredictor], source: Path) -> list[list[Series
     reasons: list[str] = []
     for folder in folders:
         try:
-            read += read_folder(folder)
+            read += read_folder(folder, root=source)
         except DicomInputError as error:
             if len(folders) == 1:
                 raise

@@ -1,47 +1,36 @@
 """Takes the subject out of a DICOM file, so that its series still pairs with the others.
 
-PS3.15 Annex E, Basic Application Level Confidentiality Profile: the table of attributes and actions
-is the one that the package dicom-anonymizer carries (edition 2026c). Beyond it, private attributes
-and those that no dictionary knows go, other dates and times are emptied, and every UID that is not
-the standard's own is replaced. The pixels are left as they are.
+PS3.15 Annex E, Basic Application Level Confidentiality Profile. What its table says nothing about
+(:mod:`qsr_jax.data.dicom.confidentiality_profile`) stays only when
+:mod:`qsr_jax.data.dicom.allowed_attributes` names it. The values of the
+pixels stay; their bytes are written anew, so that nothing hides above BitsStored, behind the last
+pixel or in the segments of a compressed stream.
 """
 
+import dataclasses
+import functools
 import hashlib
 import hmac
 import io
 from pathlib import Path
 from typing import NamedTuple
 
-from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as table
+import numpy as np
+from pydicom.config import IGNORE
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.tag import BaseTag
-from pydicom.uid import (
-    UID as UniqueIdentifier,
-)
-from pydicom.uid import (
-    EnhancedMRImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    MRImageStorage,
-    ParametricMapStorage,
-)
+from pydicom.uid import UID as UniqueIdentifier
+from pydicom.uid import ExplicitVRLittleEndian
 
+from qsr_jax.data.dicom.allowed_attributes import ALLOWED, CODES, SCREENS, UNKNOWN, terms_of
+from qsr_jax.data.dicom.confidentiality_profile import DUMMY, EMPTY, REMOVE, action_on
+from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.elements import ZERO_PREAMBLE, code
 from qsr_jax.data.dicom.header import Header, unquoted
-
-REMOVE, EMPTY, DUMMY, UID, DESCEND = "remove", "empty", "dummy", "uid", "descend"
-_LISTS = (
-    (REMOVE, table.X_TAGS),
-    (EMPTY, table.Z_TAGS + table.X_Z_TAGS),
-    (DUMMY, table.D_TAGS + table.Z_D_TAGS + table.X_D_TAGS + table.X_Z_D_TAGS),
-    (UID, table.U_TAGS),
-    (DESCEND, table.X_Z_U_STAR_TAGS),
-)
-# Where the profile leaves a choice, the one that keeps the image object valid (X/Z: Z, X/D: D).
-ACTIONS = {tag: action for action, tags in _LISTS for tag in tags if len(tag) == 2}
-"""(group, element) to what is done with it."""
-_MASKED = [(action, tag) for action, tags in _LISTS for tag in tags if len(tag) == 4]
+from qsr_jax.data.dicom.pixels import stored_pixels
+from qsr_jax.data.dicom.series_rules import SeriesRule
 
 _DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000", "AS": "000Y"}
 _NUMBERS: dict[str, str | float] = {
@@ -55,14 +44,11 @@ _NUMBERS: dict[str, str | float] = {
     "US": 0,
 }
 _BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
-_STANDARD_UIDS = "1.2.840.10008."
-IMAGES = {
-    MRImageStorage,
-    EnhancedMRImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    ParametricMapStorage,
-}
-METHOD = ("PS3.15 E.1 basic profile, table 2026c", "private and unknown attributes removed")
+METHOD = (
+    "PS3.15 E.1 basic profile, table 2026c",
+    "of other attributes an allow-list and known terms",
+    "pixel values kept, their bytes written anew",
+)
 
 
 class Anonymous(NamedTuple):
@@ -81,36 +67,113 @@ class Anonymous(NamedTuple):
     patient_id: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Cleaner:
+    """What takes the subject out of files; one for a whole tree.
+
+    Attributes:
+        salt: secret; the same one gives the same identifiers.
+        worker: decodes compressed pixels.
+        rows: a user's own rows that recognise maps; their words and keywords may stay too.
+    """
+
+    salt: bytes
+    worker: DecodeWorker
+    rows: tuple[SeriesRule, ...] = ()
+
+    @functools.cached_property
+    def terms(self) -> frozenset[str]:
+        """Words that a text may be made of."""
+        own = {word for row in self.rows if row.by in self.keywords for word in row.maps}
+        return terms_of(self.rows) | own
+
+    @functools.cached_property
+    def keywords(self) -> frozenset[str]:
+        """Keywords that may stay."""
+        return ALLOWED | {row.by for row in self.rows if tag_for_keyword(row.by) is not None}
+
+    def anonymous(self, path: Path) -> Anonymous:
+        """Reads a file and returns it without its subject.
+
+        Raises:
+            DicomInputError: no grey MR image or map of 16 bits or floats, a picture of a screen or
+                text burned into its pixels, more bytes than its pixels need, or not readable.
+        """
+        header = Header(path)
+        header.check_image()
+        if any(token in SCREENS for token in header.texts("ImageType")):
+            header.refuse("ImageType", "a picture of a screen; text in it may name the subject")
+        patient_id = header.text("PatientID")
+        study, series = header.text("StudyInstanceUID"), header.text("SeriesInstanceUID")
+        pixels = stored_pixels(header, self.worker)
+        patient = pseudonym(patient_id, self.salt)
+        try:
+            with unquoted("ignore"):
+                dataset = self._cleaned(header.dataset, patient)
+                _set_pixels(dataset, header.pixel_keyword, pixels)
+                _say_what_was_done(dataset, patient)
+                content = _file(dataset)
+        except Exception as error:  # pydicom parses and encodes here; its texts quote the file
+            header.refuse("file", f"cannot be written again ({type(error).__name__})")
+        places = _new_uid(study, self.salt), _new_uid(series, self.salt)
+        return Anonymous(content, patient, places, patient_id)
+
+    def _cleaned(self, dataset: Dataset, patient: str) -> Dataset:
+        """A new dataset that holds what may stay."""
+        clean = Dataset()
+        for element in dataset:
+            tag = element.tag
+            if tag.is_private or not element.keyword or tag.group in (0x0000, 0x0002):
+                continue
+            new = self._changed(element, action_on(tag, element.VR), patient)
+            if new is not None:
+                clean.add(new)
+        return clean
+
+    def _item(self, item: Dataset, patient: str) -> Dataset:
+        """An item of a sequence likewise; a coded concept as a whole or not at all."""
+        return _known_code(item) if "CodeValue" in item else self._cleaned(item, patient)
+
+    def _changed(
+        self, element: DataElement, action: str | None, patient: str
+    ) -> DataElement | None:
+        """The attribute with its new value; None where it goes."""
+        keyword, vr = element.keyword, element.VR
+        if action == REMOVE or vr in _BYTES:
+            return None
+        if action is None and keyword not in self.keywords:
+            return None
+        if vr == "SQ":
+            items = [] if action in (EMPTY, DUMMY) else element.value
+            cleaned = [item for item in (self._item(i, patient) for i in items) if len(item)]
+            if len(cleaned) < len(items) and not cleaned:
+                return None
+            return DataElement(element.tag, "SQ", DicomSequence(cleaned))
+        if action is None:
+            return self._plain(element)
+        return _replaced(element, action, self.salt, patient)
+
+    def _plain(self, element: DataElement) -> DataElement | None:
+        """A number as it is, a text where it is made of known terms."""
+        if element.VR in _NUMBERS or element.VR in ("AT", "SV", "UV"):
+            return element
+        if element.VR not in ("CS", "LO", "SH"):
+            return None
+        values = [element.value] if isinstance(element.value, str) else list(element.value or ())
+        if len(values) < 2:
+            return element if all(value in self.terms for value in values) else None
+        known = [value if value in self.terms else UNKNOWN for value in values]
+        return DataElement(element.tag, element.VR, known)
+
+
 def anonymous(path: Path, salt: bytes) -> Anonymous:
-    """Reads a file and returns it without its subject; the same salt gives the same identifiers.
+    """One file without its subject, see :meth:`Cleaner.anonymous`.
 
     Raises:
-        DicomInputError: not an MR image or map, text burned into its pixels, or not readable.
+        DicomInputError: see there.
     """
-    header = Header(path)
-    if header.text("SOPClassUID") not in IMAGES:
-        header.refuse("SOPClassUID", "not an MR image or parametric map")
-    if header.optional_text("BurnedInAnnotation") == "YES":
-        header.refuse("BurnedInAnnotation", "YES; text in the pixels may name the subject")
-    patient_id = header.text("PatientID")
-    study, series = header.text("StudyInstanceUID"), header.text("SeriesInstanceUID")
-    syntax = header.dataset.file_meta.TransferSyntaxUID
-    patient = pseudonym(patient_id, salt)
-    try:
-        with unquoted("ignore"):
-            dataset = _cleaned(header.dataset, salt, patient)
-            dataset.PatientID = dataset.PatientName = patient
-            dataset.PatientIdentityRemoved = "YES"
-            dataset.LongitudinalTemporalInformationModified = "REMOVED"
-            dataset.DeidentificationMethod = list(METHOD)
-            dataset.DeidentificationMethodCodeSequence = code(
-                "113100", "DCM", "Basic Application Confidentiality Profile"
-            )
-            content = _file(dataset, syntax)
-    except Exception as error:  # pydicom parses and encodes here; its texts quote the file
-        header.refuse("file", f"cannot be written again ({type(error).__name__})")
-    places = _new_uid(study, salt), _new_uid(series, salt)
-    return Anonymous(content, patient, places, patient_id)
+    with DecodeWorker() as worker:
+        return Cleaner(salt, worker).anonymous(path)
 
 
 def pseudonym(patient_id: str, salt: bytes) -> str:
@@ -118,45 +181,18 @@ def pseudonym(patient_id: str, salt: bytes) -> str:
     return hmac.new(salt, f"PatientID {patient_id}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def action_on(tag: BaseTag, vr: str) -> str | None:
-    """What is done with an attribute; None keeps it.
-
-    Private and unknown attributes are told apart by the caller.
-    """
-    pair = (tag.group, tag.element)
-    if pair in ACTIONS:
-        return ACTIONS[pair]
-    for action, (group, element, group_mask, element_mask) in _MASKED:
-        if tag.group & group_mask == group and tag.element & element_mask == element:
-            return action
-    if vr in ("DA", "DT", "TM", "PN"):
-        return EMPTY
-    return UID if vr == "UI" else None
-
-
-def _cleaned(dataset: Dataset, salt: bytes, patient: str) -> Dataset:
-    """A new dataset that holds what may stay."""
+def _known_code(item: Dataset) -> Dataset:
+    """A coded concept in the words of its scheme; empty where we do not know it."""
     clean = Dataset()
-    for element in dataset:
-        tag = element.tag
-        if tag.is_private or not element.keyword or tag.group in (0x0000, 0x0002):
-            continue
-        action = action_on(tag, element.VR)
-        if action == REMOVE:
-            continue
-        if element.VR == "SQ":
-            items = [] if action in (EMPTY, DUMMY) else element.value
-            value = DicomSequence([_cleaned(item, salt, patient) for item in items])
-            clean.add(DataElement(tag, "SQ", value))
-        else:
-            clean.add(_changed(element, action, salt, patient))
+    pair = str(item.get("CodeValue", "")), str(item.get("CodingSchemeDesignator", ""))
+    if pair in CODES:
+        clean.CodeValue, clean.CodingSchemeDesignator = pair
+        clean.CodeMeaning = CODES[pair]
     return clean
 
 
-def _changed(element: DataElement, action: str | None, salt: bytes, patient: str) -> DataElement:
-    """The attribute with its new value."""
-    if action is None:
-        return element
+def _replaced(element: DataElement, action: str, salt: bytes, patient: str) -> DataElement:
+    """The attribute with another value, or with none."""
     vr = element.VR
     value: str | bytes | float | list[str] | None = ""
     if vr == "UI":
@@ -164,8 +200,6 @@ def _changed(element: DataElement, action: str | None, salt: bytes, patient: str
         values = list(element.value) if several else [element.value]
         new = [_new_uid(str(uid), salt) for uid in values if uid]
         value = (new if several else new[0]) if new else ""
-    elif vr in _BYTES:
-        value = b""
     elif action == DUMMY:
         value = _DUMMIES.get(vr, _NUMBERS.get(vr, patient))
     elif vr in _NUMBERS:
@@ -174,19 +208,37 @@ def _changed(element: DataElement, action: str | None, salt: bytes, patient: str
 
 
 def _new_uid(uid: str, salt: bytes) -> str:
-    """Another UID, always the same for the same salt; the standard's own stay."""
-    if uid.startswith(_STANDARD_UIDS):
+    """Another UID, always the same for the same salt; those that the standard registers stay."""
+    if UniqueIdentifier(uid, validation_mode=IGNORE).name != uid:
         return uid
     digest = hmac.new(salt, f"UID {uid}".encode(), hashlib.sha256).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def _file(dataset: Dataset, syntax: str) -> bytes:
+def _set_pixels(dataset: Dataset, keyword: str, stored: np.ndarray) -> None:
+    """Writes the values of the pixels (frame, y, x) as plain little-endian words, and no more."""
+    words = np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder("<")).tobytes()
+    dataset.add_new(keyword, {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}.get(
+        keyword, "OW"), words)  # fmt: skip
+
+
+def _say_what_was_done(dataset: Dataset, patient: str) -> None:
+    """The pseudonym, and PS3.15's words for this copy."""
+    dataset.PatientID = dataset.PatientName = patient
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.LongitudinalTemporalInformationModified = "REMOVED"
+    dataset.DeidentificationMethod = list(METHOD)
+    dataset.DeidentificationMethodCodeSequence = code(
+        "113100", "DCM", "Basic Application Confidentiality Profile"
+    )
+
+
+def _file(dataset: Dataset) -> bytes:
     """A Part 10 file with fresh meta information and a preamble of zeros."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = UniqueIdentifier(syntax)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta, dataset.preamble = meta, ZERO_PREAMBLE
     content = io.BytesIO()
     dataset.save_as(content, enforce_file_format=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qsr_jax.data.dicom.errors import DicomInputError
+from qsr_jax.files.tree import closed_folders, why_closed
 
 _LITTER = {"Thumbs.db", "desktop.ini", "DICOMDIR"}
 _LITTER_FOLDER = "__MACOSX"
@@ -18,7 +19,8 @@ class Found(NamedTuple):
     Attributes:
         folders: folders with DICOM files, and folders that cannot be opened, sorted; one folder
             is one series.
-        ignored: every other file, links to folders, and folders of litter, sorted.
+        ignored: every other file, folders of litter, and what must not be opened
+            (:mod:`qsr_jax.files.tree`), sorted.
     """
 
     folders: tuple[Path, ...]
@@ -30,44 +32,67 @@ def is_litter(path: Path) -> bool:
     return path.name.startswith(".") or path.name in _LITTER or path.name == _LITTER_FOLDER
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, *, root: Path | None = None) -> list[Path]:
     """All files of a series folder, sorted by name, without litter; sub-folders are not entered.
 
     A path that is a file stands for itself.
 
+    Args:
+        folder: of the series.
+        root: the tree it lies in, which links may not leave; None is the folder itself.
+
     Raises:
-        DicomInputError: no such folder, nothing in it, not readable, or a link that leaves it.
+        DicomInputError: no such folder, nothing in it, not readable, or a file that must not be
+            opened, such as a link that leaves ``root``.
     """
     if folder.is_file():
         return [folder]
-    if not folder.is_dir():
-        raise DicomInputError(folder, "file", "no such folder")
-    try:
-        files = sorted(p for p in folder.iterdir() if not is_litter(p) and not p.is_dir())
-    except OSError as error:
-        raise DicomInputError(folder, "file", f"cannot be read ({error.strerror})") from None
+    files, closed = open_and_closed(folder, root=root or folder)
+    for path, why in closed.items():
+        raise DicomInputError(path, "file", why)
     if not files:
         raise DicomInputError(folder, "file", "no DICOM files in this folder")
-    for path in files:
-        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-            raise DicomInputError(path, "file", "a link that leaves the series folder")
     return files
 
 
+def open_and_closed(folder: Path, *, root: Path) -> tuple[list[Path], dict[Path, str]]:
+    """The files of :func:`image_files`, and those that must not be opened with the reason.
+
+    Raises:
+        DicomInputError: no such folder, or not readable.
+    """
+    if not folder.is_dir():
+        raise DicomInputError(folder, "file", "no such folder")
+    try:
+        paths = sorted(p for p in folder.iterdir() if not is_litter(p) and not p.is_dir())
+    except OSError as error:
+        raise DicomInputError(folder, "file", f"cannot be read ({error.strerror})") from None
+    closed = {path: why for path in paths if (why := why_closed(path, root))}
+    return [path for path in paths if path not in closed], closed
+
+
 def find_series(root: Path) -> Found:
-    """Walks ``root`` for folders with DICOM files; links to folders are listed, not followed."""
+    """Walks ``root`` for folders with DICOM files; links are followed as long as they stay in it.
+
+    A folder that a link leads to is entered once: where it is a folder of the tree itself, the link
+    is an alias and ignored.
+    """
     folders: list[Path] = []
     ignored: list[Path] = []
-    for name, children, files in os.walk(root, onerror=lambda e: folders.append(Path(e.filename))):
+    entered = {os.path.realpath(root)}
+    walk = os.walk(root, onerror=lambda e: folders.append(Path(e.filename)), followlinks=True)
+    for name, children, files in walk:
         here = Path(name)
-        closed = {c for c in children if (here / c).is_symlink() or is_litter(here / c)}
-        ignored += [here / child for child in closed]
-        children[:] = sorted(set(children) - closed)
+        litter = {here / child for child in children if is_litter(here / child)}
+        others = sorted({here / child for child in children} - litter)
+        closed = litter | closed_folders(others, root, entered=entered)
+        ignored += closed
+        children[:] = sorted(child for child in children if here / child not in closed)
         paths = [here / file for file in files]
-        candidates = [path for path in paths if not is_litter(path)]
-        if any(_looks_like_dicom(path) for path in candidates):
+        shut = {path for path in paths if is_litter(path) or why_closed(path, root)}
+        if any(_looks_like_dicom(path) for path in paths if path not in shut):
             folders.append(here)
-            ignored += [path for path in paths if is_litter(path)]
+            ignored += shut
         else:
             ignored += paths
     return Found(tuple(sorted(folders)), tuple(sorted(ignored)))

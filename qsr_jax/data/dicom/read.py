@@ -70,6 +70,7 @@ def read_series(
     map_name: str | None = None,
     protocols: Sequence[SeriesRule] = PROTOCOLS,
     worker: DecodeWorker | None = None,
+    root: Path | None = None,
 ) -> Series:
     """Reads one map of the series in ``folder``; nothing is guessed, repaired or left out.
 
@@ -82,11 +83,12 @@ def read_series(
         map_name: which map of a bundle; None where the series holds one.
         protocols: the table that recognises maps.
         worker: decodes compressed pixels; None starts one for this series where it is needed.
+        root: the tree that ``folder`` lies in, which links may not leave; None is the folder.
 
     Raises:
         DicomInputError: naming the file, the keyword, its tag and the reason.
     """
-    held = read_folder(folder, protocols=protocols, worker=worker, only=map_name)
+    held = read_folder(folder, protocols=protocols, worker=worker, only=map_name, root=root)
     if len(held) > 1:
         names = ", ".join(series.map_name for series in held)
         raise DicomInputError(folder, "ImageType", f"a bundle of {names}; say which map to read")
@@ -110,6 +112,7 @@ def read_folder(
     protocols: Sequence[SeriesRule] = PROTOCOLS,
     worker: DecodeWorker | None = None,
     only: str | None = None,
+    root: Path | None = None,
 ) -> tuple[Series, ...]:
     """Reads every map of the series in ``folder``, or ``only`` one; see :func:`read_series`.
 
@@ -119,7 +122,7 @@ def read_folder(
     with contextlib.ExitStack() as context:
         context.enter_context(unquoted("ignore"))
         worker = worker or context.enter_context(DecodeWorker())
-        frames = open_slices(folder)
+        frames = open_slices(folder, root=root)
         row, maps = split(frames, protocols)
         if only is not None and only not in maps:
             frames[0].refuse("ImageType", got=", ".join(maps), expected=only)
@@ -130,14 +133,14 @@ def read_folder(
         )
 
 
-def open_slices(folder: Path) -> list[Frame]:
+def open_slices(folder: Path, *, root: Path | None = None) -> list[Frame]:
     """The slices of the one series in ``folder``, in the order of files; pixels stay encoded.
 
     Raises:
         DicomInputError: see :func:`read_series`.
     """
     headers = []
-    for path in image_files(folder):
+    for path in image_files(folder, root=root):
         header = Header(path)
         header.check_image()
         headers.append(header)
@@ -156,13 +159,13 @@ def slices_of(series: Series) -> list[Frame]:
     return [Frame(headers[path], at) for path, at in zip(series.files, places, strict=True)]
 
 
-def owner_of(folder: Path) -> tuple[str, str]:
-    """PatientID and StudyInstanceUID of the first file of a folder.
+def owner_of(folder: Path, *, root: Path | None = None) -> tuple[str, str]:
+    """PatientID and StudyInstanceUID of the first file of a folder; see :func:`read_series`.
 
     Raises:
         DicomInputError: the file cannot be read or does not say them.
     """
-    header = Header(image_files(folder)[0])
+    header = Header(image_files(folder, root=root)[0])
     return header.text("PatientID"), header.text("StudyInstanceUID")
 
 

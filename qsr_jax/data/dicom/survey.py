@@ -10,6 +10,7 @@ from qsr_jax.data.dicom.errors import DicomInputError
 from qsr_jax.data.dicom.find import find_series, is_litter
 from qsr_jax.data.dicom.read import Series, read_folder
 from qsr_jax.data.dicom.series_rules import SeriesRule
+from qsr_jax.files.tree import why_folder_closed
 from qsr_jax.maps import spec_of
 
 ACCEPTED, REFUSED, IGNORED = "accepted", "refused", "ignored"
@@ -60,7 +61,7 @@ def survey(
     with DecodeWorker() as worker:
         for folder in progress(found.folders):
             try:
-                held = read_folder(folder, protocols=protocols, worker=worker)
+                held = read_folder(folder, protocols=protocols, worker=worker, root=root)
             except DicomInputError as error:
                 findings.append(_refused(folder, error, root))
             else:
@@ -97,8 +98,8 @@ def _refused(folder: Path, error: DicomInputError, root: Path) -> Finding:
 def _stray(path: Path, root: Path, known: Callable[[Path], str]) -> Finding:
     """A file that belongs to no series."""
     place = _within(path, root)
-    if path.is_symlink():
-        status, reason = REFUSED, "a link; links are not followed"
+    if closed := why_folder_closed(path, root):
+        status, reason = REFUSED, closed
     elif is_litter(path):
         status, reason = IGNORED, "left by a system or a medium"
     elif purpose := known(path.relative_to(root)):

@@ -16,6 +16,7 @@ from qsr_jax.data.dicom import Found, Series
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.nifti.files import read_placed
 from qsr_jax.files.digest import file_sha256, text_sha256
+from qsr_jax.files.tree import closed_folders, why_closed
 from qsr_jax.maps import MAPS, check, spec_of
 from qsr_jax.types import Geometry, Volume, triple
 
@@ -38,17 +39,24 @@ class BidsError(ValueError):
 
 
 def find_maps(root: Path) -> Found:
-    """All map files of a raw BIDS tree, and every other file; derivatives are not entered."""
+    """All map files of a raw BIDS tree, and every other file; derivatives are not entered.
+
+    Links are followed as long as they stay in the tree, as for DICOM (:mod:`qsr_jax.files.tree`).
+    """
     maps: list[Path] = []
     ignored: list[Path] = []
-    for name, children, files in os.walk(root):
+    entered = {os.path.realpath(root)}
+    for name, children, files in os.walk(root, followlinks=True):
         here = Path(name)
-        ignored += [here / child for child in children if (here / child).is_symlink()]
         skipped = {"derivatives", "sourcedata", "code"} if here == root else set()
-        children[:] = sorted(c for c in children if c not in skipped and not c.startswith("."))
+        wanted = sorted(c for c in children if c not in skipped and not c.startswith("."))
+        closed = closed_folders([here / c for c in wanted], root, entered=entered)
+        ignored += closed
+        children[:] = [child for child in wanted if here / child not in closed]
         for file in sorted(files):
             found = here.name == "anat" and _NAME.fullmatch(file)
-            (maps if found else ignored).append(here / file)
+            usable = found and not why_closed(here / file, root)
+            (maps if usable else ignored).append(here / file)
     cars = {side_car_of(path) for path in maps}
     return Found(tuple(sorted(maps)), tuple(sorted(set(ignored) - cars)))
 

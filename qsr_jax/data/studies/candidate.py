@@ -6,9 +6,10 @@ from pathlib import Path
 
 from qsr_jax.data.dicom import Series
 from qsr_jax.data.studies.geometry_match import PairError, place_of
-from qsr_jax.data.studies.manifest import BIDS, FAST, HEALTHY, SIDES, Pair
+from qsr_jax.data.studies.manifest import BIDS, FAST, HEALTHY, SIDES, ManifestError, Pair
 from qsr_jax.data.studies.pair_quality import worst
 from qsr_jax.data.studies.pair_subject import PairedMaps
+from qsr_jax.data.studies.pseudonyms import group_of
 from qsr_jax.data.studies.truth import TruthError, check_study
 
 TRUTH_FOLDER = "truth"
@@ -68,13 +69,12 @@ def _group(series: Sequence[Series], root: Path, groups: Mapping[str, str] | Non
     """The subject's group; everybody is healthy where nothing is said."""
     if groups is None:
         return HEALTHY
-    names = {part for s in series for part in _place(s, root).parts} | {series[0].patient_id}
-    found = {groups[name] for name in names if name in groups}
-    if len(found) != 1:
-        raise PairError(
-            f"participants table gives {len(found)} groups for this subject, expected 1"
+    try:
+        return group_of(
+            series[0].patient_id, [s.files[0].relative_to(root) for s in series], groups
         )
-    return found.pop()
+    except ManifestError as error:
+        raise PairError(str(error)) from None
 
 
 def _truth(series: Sequence[Series], root: Path) -> str | None:

@@ -44,7 +44,7 @@ def read_listed(manifest: Manifest, subject: Subject, map_name: str, side: str) 
     """
     pair = subject.maps[map_name]
     place = manifest.root / pair.folders[side]
-    series = SOURCES[manifest.kind].read_one(place, map_name, manifest.protocols)
+    series = SOURCES[manifest.kind].read_one(place, map_name, manifest.protocols, manifest.root)
     if series.sha256 != pair.sha256[side] or series.map_name != map_name:
         raise ManifestError(
             f"{pair.folders[side]}: files changed since the studies were paired; pair them again"

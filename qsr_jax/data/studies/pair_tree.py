@@ -67,7 +67,7 @@ def pair_studies(
         test_fraction: see :func:`qsr_jax.data.studies.split.split_subjects`.
         validation_fraction: likewise.
         folds: see :func:`qsr_jax.data.studies.split.fold_subjects`.
-        groups: participant (a folder's name on the way to the series, or the PatientID) to
+        groups: participant (the PatientID, or the subject's top folder) to
             "healthy" or "patient"; None makes everybody healthy.
         accepted: refusals that a subject overrules, "FOLDER:RULE" as the refusal says.
         protocols: rows that recognise maps, beyond the built-in table; kept in the manifest.
@@ -197,7 +197,7 @@ def _places_by_patient(
     disputed: dict[str, str] = {}
     for place in places:
         try:
-            patient, study = tree.source.owner(place)
+            patient, study = tree.source.owner(place, root)
         except tree.source.error as error:
             _note(refused, place.relative_to(root).as_posix(), _plain(error, root))
             continue
@@ -218,7 +218,7 @@ def _read_all(tree: _Tree, places: Sequence[Path], refused: list[dict[str, str]]
     series: list[Series] = []
     for place in places:
         try:
-            series += tree.source.read(place, tree.protocols)
+            series += tree.source.read(place, tree.protocols, tree.root)
         except tree.source.error as error:
             _note(refused, place.relative_to(tree.root).as_posix(), _plain(error, tree.root))
     return series

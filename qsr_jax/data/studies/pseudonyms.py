@@ -5,9 +5,11 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from qsr_jax.data.studies.manifest import GROUPS, ManifestError
+from qsr_jax.files.tree import shown
 
 SALT_BYTES = 32
 
@@ -35,6 +37,32 @@ def load_salt(path: Path) -> bytes:
     if len(salt) < SALT_BYTES:
         raise ManifestError(f"{path}: expected {SALT_BYTES} bytes in hex; remove it for a new salt")
     return salt
+
+
+def group_of(patient_id: str, places: Iterable[Path], groups: Mapping[str, str]) -> str:
+    """The group of a subject: by the PatientID, else by the top folder that holds the subject.
+
+    Names of deeper folders and of files say nothing about who was scanned: ``siteA/1/`` is not
+    participant ``1``.
+
+    Args:
+        patient_id: PatientID.
+        places: of the subject's files, relative to the tree.
+        groups: participant to group.
+
+    Raises:
+        ManifestError: no group, or two.
+    """
+    if patient_id in groups:
+        return groups[patient_id]
+    tops = {place.parts[0] for place in places if len(place.parts) > 1}
+    found = {groups[top] for top in tops if top in groups}
+    if len(found) != 1:
+        raise ManifestError(
+            f"{', '.join(sorted(map(shown, tops)))}: participants table gives {len(found)} groups "
+            "for this subject, expected 1; it is looked up by PatientID, then by the top folder"
+        )
+    return found.pop()
 
 
 def read_groups(path: Path) -> dict[str, str]:

@@ -27,38 +27,49 @@ class Source:
 
     Attributes:
         find: a tree to the places of its series (folders, or files) and what is no series.
-        owner: a place to who was scanned and in which study.
-        read: a place to all maps it holds.
-        read_one: a place to the map of that name.
+        owner: a place and its tree to who was scanned and in which study.
+        read: a place, rows and the tree to all maps it holds.
+        read_one: a place, the name of a map, rows and the tree to that map.
         error: what the others raise.
     """
 
     find: Callable[[Path], Found]
-    owner: Callable[[Path], tuple[str, str]]
-    read: Callable[[Path, Rows], tuple[Series, ...]]
-    read_one: Callable[[Path, str, Rows], Series]
+    owner: Callable[[Path, Path], tuple[str, str]]
+    read: Callable[[Path, Rows, Path], tuple[Series, ...]]
+    read_one: Callable[[Path, str, Rows, Path], Series]
     error: type[ValueError]
 
 
-def _read_folder(folder: Path, rows: Rows) -> tuple[Series, ...]:
-    return read_folder(folder, protocols=(*PROTOCOLS, *rows))
+def _owner_of(folder: Path, root: Path) -> tuple[str, str]:
+    return owner_of(folder, root=root)
 
 
-def _read_series(folder: Path, map_name: str, rows: Rows) -> Series:
-    return read_series(folder, map_name=map_name, protocols=(*PROTOCOLS, *rows))
+def _read_folder(folder: Path, rows: Rows, root: Path) -> tuple[Series, ...]:
+    return read_folder(folder, protocols=(*PROTOCOLS, *rows), root=root)
 
 
-def _read_maps(path: Path, rows: Rows) -> tuple[Series, ...]:
-    del rows  # a file of a BIDS tree is recognised by its name
+def _read_series(folder: Path, map_name: str, rows: Rows, root: Path) -> Series:
+    return read_series(folder, map_name=map_name, protocols=(*PROTOCOLS, *rows), root=root)
+
+
+# A file of a BIDS tree is recognised by its name; the walk has seen to its links.
+def _owner_of_map(path: Path, root: Path) -> tuple[str, str]:
+    del root
+    return owner_of_map(path)
+
+
+def _read_maps(path: Path, rows: Rows, root: Path) -> tuple[Series, ...]:
+    del rows, root
     return (read_map(path),)
 
 
-def _read_map(path: Path, map_name: str, rows: Rows) -> Series:
-    del map_name, rows
+def _read_map(path: Path, map_name: str, rows: Rows, root: Path) -> Series:
+    del map_name, rows, root
     return read_map(path)
 
 
 SOURCES = {
-    DICOM: Source(find_series, owner_of, _read_folder, _read_series, DicomInputError),
-    BIDS: Source(find_maps, owner_of_map, _read_maps, _read_map, BidsError),
+    DICOM: Source(find_series, _owner_of, _read_folder, _read_series, DicomInputError),
+    BIDS: Source(find_maps, _owner_of_map, _read_maps, _read_map, BidsError),
 }
+"""What the manifest may say a tree is, and how it is read."""
