@@ -43,7 +43,6 @@ from qsr_jax.statistics.paired_tests import (
     equivalence,
     margin_of,
     paired_t,
-    signed_rank,
 )
 from qsr_jax.statistics.regression import (
     MIN_PASSING_BABLOK,
@@ -67,6 +66,7 @@ from qsr_jax.statistics.results import (
     Variation,
     take,
 )
+from qsr_jax.statistics.signed_rank import signed_rank
 from qsr_jax.statistics.verdicts import (
     LEAST_CONCORDANCE,
     attainable_concordance,

@@ -12,7 +12,7 @@ from qsr_jax.statistics.bootstrap import BOOTSTRAPS, MIN_BOOTSTRAP, bootstrap, d
 from qsr_jax.statistics.coefficients import concordance, icc_agreement, icc_consistency
 from qsr_jax.statistics.comparisons import DegenerateError, pair
 from qsr_jax.statistics.multiplicity import Adjusted, adjust
-from qsr_jax.statistics.paired_tests import describe, equivalence, paired_t, signed_rank
+from qsr_jax.statistics.paired_tests import describe, equivalence, paired_t
 from qsr_jax.statistics.regression import (
     MIN_PASSING_BABLOK,
     deming,
@@ -34,6 +34,7 @@ from qsr_jax.statistics.results import (
     Variation,
     take,
 )
+from qsr_jax.statistics.signed_rank import signed_rank
 
 FAMILIES = ("paired_t", "signed_rank", "equivalence_percent", "equivalence_units")
 """Tests whose P values are corrected, each over all comparisons that have it."""

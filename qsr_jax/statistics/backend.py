@@ -7,7 +7,7 @@ values near 1000 ms keep no digit of a difference of 1 ms in float32; the networ
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -47,3 +47,40 @@ def in_double(
             return {name: np.asarray(v) for name, v in formulas(np, *double).items()}
 
     return computed
+
+
+BLOCK = 4_000_000
+"""Numbers of one intermediate array that are held at once, 32 MB."""
+
+
+def in_blocks(
+    compute: Callable[..., Mapping[str, np.ndarray]],
+    *arrays: np.ndarray,
+    lead: tuple[int, ...],
+    cost: int,
+) -> dict[str, np.ndarray]:
+    """Computes many comparisons block by block, so that memory does not grow with their number.
+
+    Args:
+        compute: of arrays (block, ...), gives arrays (block, ...) by name.
+        *arrays: (*lead, ...) each.
+        lead: shape of the comparisons.
+        cost: numbers that one comparison takes in between.
+
+    Returns:
+        Arrays (*lead, ...) by name.
+
+    >>> halves = in_blocks(lambda x: {"sum": x.sum(-1)}, np.ones((5, 3)), lead=(5,), cost=BLOCK)
+    >>> halves["sum"].tolist()
+    [3.0, 3.0, 3.0, 3.0, 3.0]
+    """
+    flat = [a.reshape(-1, *a.shape[len(lead) :]) for a in arrays]
+    many = len(flat[0])
+    size = max(min(BLOCK // max(cost, 1), many), 1)
+    parts = []
+    for start in range(0, many, size):
+        # The last block is filled up: one shape, one compilation.
+        index = np.minimum(np.arange(start, start + size), many - 1)
+        parts.append(compute(*(a[index] for a in flat)))
+    joined = {name: np.concatenate([p[name] for p in parts])[:many] for name in parts[0]}
+    return {name: a.reshape(*lead, *a.shape[1:]) for name, a in joined.items()}

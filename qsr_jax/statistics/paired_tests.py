@@ -1,23 +1,17 @@
-"""Is the mean difference zero, and is it small enough? Paired t, signed rank, equivalence."""
+"""Is the mean difference zero, and is it small enough? Paired t, equivalence."""
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from qsr_jax.statistics.comparisons import Pairs, pair, require_spread, t_interval
 from qsr_jax.statistics.results import (
-    LEVEL,
     Equivalence,
     Interval,
     PairedT,
     Sample,
-    SignedRank,
     interval_of,
 )
-from qsr_jax.statistics.signed_rank import signed_rank_probabilities, walsh_averages
-
-EXACT_BELOW = 50
-"""Subjects from which the signed rank test uses the normal approximation, as R does."""
 
 
 def describe(values: ArrayLike) -> Sample:
@@ -205,56 +199,3 @@ def _margins(
     worst = float(np.where(units > 0.0, 1.0, units).min())
     pairs.require(units > 0.0, f"the margin must be a positive number of units, got {worst}")
     return units, percent
-
-
-def signed_rank(test: ArrayLike, reference: ArrayLike) -> SignedRank:
-    """Wilcoxon's signed rank test (1945, doi:10.2307/3001968) and Hodges-Lehmann's pseudomedian.
-
-    Exact below 50 subjects without ties or zeros, else the normal approximation with continuity
-    correction, as R's wilcox.test. The interval is exact for continuous differences and its level
-    is the one reached: below six subjects 95 % cannot be.
-
-    Args:
-        test: (n,) or (comparisons..., n, 1).
-        reference: same shape and unit.
-
-    Raises:
-        ValueError: degenerate input.
-
-    >>> result = signed_rank([11.0, 12.5, 16.0, 10.0], [10.0, 12.0, 14.0, 11.5])
-    >>> result.v, result.p, result.pseudomedian
-    (7.0, 0.625, 0.625)
-    """
-    pairs = _differing(test, reference)
-    d = (pairs.test - pairs.reference)[..., 0]
-    shape, n = d.shape[:-1], pairs.n
-    rows = [_one_signed_rank(row) for row in d.reshape(-1, n)]
-    v, p, exact = (np.array(column).reshape(shape) for column in zip(*rows, strict=True))
-    walsh = walsh_averages(d)
-    skip, level = _rank_interval(n)
-    return pairs.result(
-        SignedRank,
-        n=n,
-        v=v,
-        p=p,
-        method=np.where(exact, "exact", "normal"),
-        pseudomedian=np.median(walsh, -1),
-        interval=interval_of(walsh[..., skip], walsh[..., -1 - skip], level),
-    )
-
-
-def _one_signed_rank(d: np.ndarray) -> tuple[float, float, bool]:
-    """(V, P, whether exact) of one comparison; zero differences are left out, as Wilcoxon did."""
-    moved = d[d != 0.0]
-    exact = len(d) < EXACT_BELOW and len(np.unique(np.abs(moved))) == len(d)
-    method = "exact" if exact else "asymptotic"
-    p = stats.wilcoxon(d, zero_method="wilcox", correction=not exact, method=method).pvalue
-    return float(stats.rankdata(np.abs(moved))[moved > 0.0].sum()), float(p), exact
-
-
-def _rank_interval(n: int) -> tuple[int, float]:
-    """Walsh averages to skip at either end, and the level of the interval that is left."""
-    below = np.cumsum(signed_rank_probabilities(n))
-    skip = max(int(np.searchsorted(below, (1.0 - LEVEL) / 2.0)), 1) - 1
-    reached = 1.0 - 2.0 * float(below[skip])
-    return skip, min(reached, LEVEL)

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qsr_jax.statistics.comparisons import jackknife, pair, require_spread, t_interval
+from qsr_jax.statistics.passing_bablok import MOST_SUBJECTS, cusum_p, passing_bablok_arrays
 from qsr_jax.statistics.results import Deming, PassingBablok, Regression, interval_of
-from qsr_jax.statistics.signed_rank import cusum_p, passing_bablok_arrays
 
 MIN_PASSING_BABLOK = 5
 """Below five subjects the ranks of its interval lie outside the slopes there are."""
@@ -104,8 +104,8 @@ def passing_bablok(test: ArrayLike, reference: ArrayLike) -> PassingBablok:
         The line; among many comparisons NaN where it does not exist.
 
     Raises:
-        ValueError: fewer than 5 subjects, no spread, or the only comparison has no line: its
-            slopes give no interval.
+        ValueError: fewer than 5 subjects or more than 2000, no spread, or the only comparison has
+            no line: its slopes give no interval.
 
     >>> reference = [1.0, 2.0, 4.0, 5.0, 7.0, 9.0]
     >>> line = passing_bablok([5.1, 6.9, 11.0, 13.2, 16.9, 21.0], reference)
@@ -117,6 +117,11 @@ def passing_bablok(test: ArrayLike, reference: ArrayLike) -> PassingBablok:
     if pairs.n < MIN_PASSING_BABLOK:
         raise ValueError(
             f"Passing-Bablok: n = {pairs.n} subjects; at least {MIN_PASSING_BABLOK} are needed"
+        )
+    if pairs.n > MOST_SUBJECTS:
+        raise ValueError(
+            f"Passing-Bablok: n = {pairs.n} subjects; above {MOST_SUBJECTS} the slopes of all "
+            "pairs are not listed; read Deming's line"
         )
     line = passing_bablok_arrays(pairs.test[..., 0], pairs.reference[..., 0])
     exists = line.exists.astype(bool)

@@ -1,128 +1,99 @@
-"""Estimates from ranks of pairs, for any number of comparisons at once, in float64."""
+"""Wilcoxon's signed rank test and the pseudomedian, for any number of comparisons and subjects."""
 
 import functools
+import math
 from types import ModuleType
-from typing import NamedTuple
 
 import jax
 import numpy as np
-from scipy import special
+from numpy.typing import ArrayLike
+from scipy import special, stats
 
-from qsr_jax.statistics.backend import in_double
-from qsr_jax.statistics.moments import LIMIT_Z
+from qsr_jax.statistics.backend import in_blocks, in_double
+from qsr_jax.statistics.comparisons import pair, require_spread
+from qsr_jax.statistics.results import LEVEL, SignedRank, interval_of
 
+EXACT_BELOW = 50
+"""Subjects from which the normal approximation is used, as R does."""
 
-class PassingBablokArrays(NamedTuple):
-    """(comparisons...) each; ``exists`` where the interval's ranks lie among the slopes."""
+LISTED_BELOW = 200
+"""Subjects from which Walsh averages are no longer listed but counted."""
 
-    slope: np.ndarray
-    slope_low: np.ndarray
-    slope_high: np.ndarray
-    intercept: np.ndarray
-    intercept_low: np.ndarray
-    intercept_high: np.ndarray
-    cusum: np.ndarray
-    exists: np.ndarray
+ROUNDING = 1e-12
+"""Differences are taken to this share of the largest value, so that rounding tears no ties."""
 
 
-def passing_bablok_arrays(test: np.ndarray, reference: np.ndarray) -> PassingBablokArrays:
-    """Passing and Bablok's line with its 95 % interval (1983, doi:10.1515/cclm.1983.21.11.709).
+def signed_rank(test: ArrayLike, reference: ArrayLike) -> SignedRank:
+    """Wilcoxon's signed rank test (1945, doi:10.2307/3001968) and Hodges-Lehmann's pseudomedian.
 
-    The slope is the median of the slopes of all pairs, shifted by the number of slopes below -1.
-    Pairs that coincide and slopes of exactly -1 are left out; a pair with equal references counts
-    as plus infinity.
+    Exact below 50 subjects without ties or zeros, else the normal approximation with continuity
+    and tie correction, as R's wilcox.test. Zero differences are left out. The interval consists of
+    Walsh averages; below 50 subjects its level is the one reached: below six 95 % cannot be.
 
     Args:
-        test: (comparisons..., n) one value per subject.
+        test: (n,) or (comparisons..., n, 1).
         reference: same shape and unit.
 
-    >>> y = np.array([1.0, 2.0, 4.0, 5.0, 7.0, 9.0])
-    >>> round(float(passing_bablok_arrays(2.0 * y + 3.0, y).slope), 6)
-    2.0
+    Raises:
+        ValueError: degenerate input.
+
+    >>> result = signed_rank([11.0, 12.5, 16.0, 10.0], [10.0, 12.0, 14.0, 11.5])
+    >>> result.v, result.p, result.pseudomedian
+    (7.0, 0.625, 0.625)
     """
-    return PassingBablokArrays(**_passing_bablok(test, reference, many=np.ndim(test) > 1))
+    pairs = pair(test, reference)
+    require_spread(pairs, "differences")
+    x, y, n = pairs.test[..., 0], pairs.reference[..., 0], pairs.n
+    quantum = ROUNDING * np.maximum(np.abs(x), np.abs(y)).max(-1, keepdims=True)
+    d = np.round((x - y) / quantum) * quantum
+    v, p, exact = _tests(d)
+    skip, level = rank_interval(n)
+    pairs_of_two = n * (n + 1) // 2
+    middle = [(pairs_of_two - 1) // 2, pairs_of_two // 2]
+    found = walsh_quantiles(x - y, (*middle, skip, pairs_of_two - 1 - skip))
+    return pairs.result(
+        SignedRank,
+        n=n,
+        v=v,
+        p=p,
+        method=np.where(exact, "exact", "normal"),
+        pseudomedian=(found[..., 0] + found[..., 1]) / 2.0,
+        interval=interval_of(found[..., 2], found[..., 3], level),
+    )
 
 
-@in_double
-def _passing_bablok(xp: ModuleType, x: jax.Array, y: jax.Array) -> dict[str, jax.Array]:
-    n = x.shape[-1]
-    slopes = _slopes_of_pairs(xp, x, y)
-    count = xp.sum(~xp.isnan(slopes), -1)
-    shift = xp.sum(slopes < -1.0, -1)
-    half_width = LIMIT_Z * np.sqrt(n * (n - 1) * (2 * n + 5) / 18.0)
-    low = xp.round((count - half_width) / 2.0).astype(int)
-    high = count - low + 1
-
-    def ranked(rank: jax.Array) -> jax.Array:
-        index = xp.clip(rank + shift - 1, 0, slopes.shape[-1] - 1)
-        return xp.take_along_axis(slopes, index[..., None], -1)[..., 0]
-
-    def intercept(slope: jax.Array) -> jax.Array:
-        return xp.median(x - slope[..., None] * y, -1)
-
-    slope = (ranked((count + 1) // 2) + ranked(count // 2 + 1)) / 2.0
-    slope_low, slope_high = ranked(low), ranked(high)
-    return {
-        "slope": slope,
-        "slope_low": slope_low,
-        "slope_high": slope_high,
-        "intercept": intercept(slope),
-        "intercept_low": intercept(slope_high),
-        "intercept_high": intercept(slope_low),
-        "cusum": _cusum(xp, x, y, slope),
-        "exists": (low >= 1) & (high + shift <= count) & xp.isfinite(slope_low + slope_high),
-    }
+def _tests(d: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(V, P, whether exact) of differences (comparisons..., n)."""
+    size, n = np.abs(d), d.shape[-1]
+    zeros = (d == 0.0).sum(-1, keepdims=True)
+    low, middle = (stats.rankdata(size, method, axis=-1) for method in ("min", "average"))
+    tied = np.where(d == 0.0, 1.0, 2.0 * (middle - low) + 1.0)
+    v = np.where(d > 0.0, middle - zeros, 0.0).sum(-1)
+    m = n - zeros[..., 0]
+    exact = (m == n) & (tied == 1.0).all(-1) & (n < EXACT_BELOW)
+    variance = m * (m + 1) * (2 * m + 1) / 24.0 - (tied**2 - 1.0).sum(-1) / 48.0
+    away = v - m * (m + 1) / 4.0
+    p = 2.0 * special.ndtr(-np.abs(away - 0.5 * np.sign(away)) / np.sqrt(variance))
+    if exact.any():
+        below = np.cumsum(signed_rank_probabilities(n))
+        smaller = np.minimum(v, n * (n + 1) / 2 - v).astype(int)
+        p = np.where(exact, np.minimum(2.0 * below[np.where(exact, smaller, 0)], 1.0), p)
+    return v, p, exact
 
 
-def _slopes_of_pairs(xp: ModuleType, x: jax.Array, y: jax.Array) -> jax.Array:
-    """Slopes of all pairs of subjects, ascending, NaN (what does not count) last."""
-    first, second = np.triu_indices(x.shape[-1], 1)
-    dx, dy = x[..., first] - x[..., second], y[..., first] - y[..., second]
-    vertical = xp.where(dx == 0.0, xp.nan, xp.inf)
-    slopes = xp.where(dy == 0.0, vertical, dx / xp.where(dy == 0.0, 1.0, dy))
-    return xp.sort(xp.where(slopes == -1.0, xp.nan, slopes), -1)
+def rank_interval(n: int) -> tuple[int, float]:
+    """Walsh averages to skip at either end, and the level of the interval that is left.
 
-
-def _cusum(xp: ModuleType, x: jax.Array, y: jax.Array, slope: jax.Array) -> jax.Array:
-    """Largest cumulated score along the line over sqrt(points below + 1), the linearity test."""
-    slope = slope[..., None]
-    offset = x - slope * y
-    residual = offset - xp.median(offset, -1, keepdims=True)
-    rounding = 1e-12 * xp.abs(x).max(-1, keepdims=True)
-    residual = xp.where(xp.abs(residual) <= rounding, 0.0, residual)
-    above, below = (xp.sum(s, -1, keepdims=True) for s in (residual > 0.0, residual < 0.0))
-    up = xp.sqrt(below / xp.maximum(above, 1))
-    down = xp.sqrt(above / xp.maximum(below, 1))
-    score = xp.where(residual > 0.0, up, xp.where(residual < 0.0, -down, 0.0))
-    order = xp.argsort(y + slope * x, -1, stable=True)
-    path = xp.cumsum(xp.take_along_axis(score, order, -1), -1)
-    return xp.abs(path).max(-1) / xp.sqrt(below[..., 0] + 1.0)
-
-
-def cusum_p(cusum: np.ndarray) -> np.ndarray:
-    """P of the linearity test: Kolmogorov's limiting distribution (1.36 is .05).
-
-    >>> round(float(cusum_p(np.array(1.36))), 2)
-    0.05
+    >>> rank_interval(5), rank_interval(10_000)
+    ((0, 0.9375), (24436664, 0.95))
     """
-    return special.kolmogorov(cusum)
-
-
-def walsh_averages(differences: np.ndarray) -> np.ndarray:
-    """Sorted means of all pairs (i <= j) of differences: (..., n) to (..., n (n + 1) / 2).
-
-    Their median is Hodges and Lehmann's pseudomedian (1963, doi:10.1214/aoms/1177704172).
-
-    >>> walsh_averages(np.array([1.0, 3.0])).tolist()
-    [1.0, 2.0, 3.0]
-    """
-    return _walsh(differences, many=np.ndim(differences) > 1)["averages"]
-
-
-@in_double
-def _walsh(xp: ModuleType, d: jax.Array) -> dict[str, jax.Array]:
-    first, second = np.triu_indices(d.shape[-1])
-    return {"averages": xp.sort((d[..., first] + d[..., second]) / 2.0, -1)}
+    alpha = (1.0 - LEVEL) / 2.0
+    if n < EXACT_BELOW:
+        below = np.cumsum(signed_rank_probabilities(n))
+        skip = max(int(np.searchsorted(below, alpha)), 1) - 1
+        return skip, min(1.0 - 2.0 * float(below[skip]), LEVEL)
+    mean, sd = n * (n + 1) / 4.0, math.sqrt(n * (n + 1) * (2 * n + 1) / 24.0)
+    return math.ceil(mean + float(special.ndtri(alpha)) * sd - 0.5) - 1, LEVEL
 
 
 @functools.cache
@@ -139,3 +110,52 @@ def signed_rank_probabilities(n: int) -> np.ndarray:
         present[rank:] += 0.5 * chances
         chances = present
     return chances
+
+
+def walsh_quantiles(differences: np.ndarray, ranks: tuple[int, ...]) -> np.ndarray:
+    """Walsh averages (means of pairs i <= j) of some ranks: (..., n) to (..., ranks).
+
+    The middle one is Hodges and Lehmann's pseudomedian (1963, doi:10.1214/aoms/1177704172). From
+    200 differences on, the pairs below a value are counted instead of listed, and the value is
+    halved in on: n log n steps instead of n^2 numbers.
+
+    Args:
+        differences: (..., n), any unit.
+        ranks: from 0 for the smallest.
+
+    >>> walsh_quantiles(np.array([1.0, 3.0, 8.0]), (0, 1, 5)).tolist()
+    [1.0, 2.0, 8.0]
+    """
+    if differences.shape[-1] >= LISTED_BELOW:
+        rows = np.sort(differences, -1).reshape(-1, differences.shape[-1])
+        found = np.array([[_counted(row, rank) for rank in ranks] for row in rows])
+        return found.reshape(*differences.shape[:-1], len(ranks))
+    if differences.ndim == 1:
+        return _listed(differences, ranks, many=False)["averages"]
+    *lead, n = differences.shape
+    listed = in_blocks(
+        lambda d: _listed(d, ranks, many=True), differences, lead=tuple(lead), cost=n * n // 2
+    )
+    return listed["averages"]
+
+
+@in_double
+def _listed(xp: ModuleType, d: jax.Array, ranks: jax.Array) -> dict[str, jax.Array]:
+    first, second = np.triu_indices(d.shape[-1])
+    averages = xp.sort((d[..., first] + d[..., second]) / 2.0, -1)
+    return {"averages": averages[..., ranks.astype(int)]}
+
+
+def _counted(ordered: np.ndarray, rank: int) -> float:
+    """The Walsh average of a rank of sorted differences (n,), to the last digits of a double."""
+    low, high, index = ordered[0], ordered[-1], np.arange(len(ordered))
+    for _ in range(100):
+        middle = (low + high) / 2.0
+        partners = np.searchsorted(ordered, 2.0 * middle - ordered, "right") - index
+        if np.maximum(partners, 0).sum() > rank:
+            high = middle
+        else:
+            low = middle
+        if not low < (low + high) / 2.0 < high:
+            break
+    return float(high)

@@ -51,7 +51,9 @@ passing_bablok <- function(x, y) {
   above <- sum(residual > 0); below <- sum(residual < 0)
   score <- ifelse(residual > 0, sqrt(below / above), ifelse(residual < 0, -sqrt(above / below), 0))
   along <- (y + x / slope - intercept) / sqrt(1 + 1 / slope^2)
-  H <- max(abs(cumsum(score[order(along)]))) / sqrt(below + 1)
+  path <- cumsum(score[order(along)])              # read behind points at one place of the line
+  behind <- c(diff(sort(along)) > 1e-12 * max(abs(along)), TRUE)
+  H <- max(abs(path[behind])) / sqrt(below + 1)
   k <- 1:200
   c(slope = slope, slope_low = low, slope_high = high, intercept = intercept,
     intercept_low = median(y - high * x), intercept_high = median(y - low * x),
@@ -127,8 +129,9 @@ for (name in unique(data$dataset)) {
   put(name, prefix("proportional_bias", c(slope = unname(coef(trend)[2]),
       intercept = unname(coef(trend)[1]), p = summary(trend)$coefficients[2, 4],
       slope_low = ci[2, 1], slope_high = ci[2, 2])))
-  exact <- !any(duplicated(abs(d))) && all(d != 0) && n < 50
-  w <- wilcox.test(x, y, paired = TRUE, exact = exact, conf.int = exact)
+  whole <- signif(d, 9)                          # ties that rounding has torn apart are ties
+  exact <- !any(duplicated(abs(whole))) && all(whole != 0) && n < 50
+  w <- wilcox.test(whole, exact = exact, conf.int = exact)
   put(name, prefix("signed_rank", c(v = unname(w$statistic), p = w$p.value)))
   if (exact) put(name, prefix("signed_rank", c(pseudomedian = unname(w$estimate),
       low = w$conf.int[1], high = w$conf.int[2])))

@@ -203,10 +203,10 @@ def test_lines_and_tost_agree_with_statsmodels(dataset):
 def test_bootstrap_agrees_with_scipy(method):
     """The same draws of subjects, the same statistic: the intervals are equal, not just close."""
     x, y = DATA["cohort_31"]
+    x, y = (v[np.lexsort((x, y))] for v in (x, y))
     counts = statistics.draw_subjects(np.random.default_rng(3), 31, resamples=400)
     intervals = statistics.bootstrap(statistics.pair(x, y), counts, method=method)
     theirs = {
-        "bias": lambda a, b: a.mean() - b.mean(),
         "slope": lambda a, b: np.cov(a, b)[0, 1] / b.var(ddof=1),
         "concordance": lambda a, b: (
             2 * np.cov(a, b, ddof=0)[0, 1] / (a.var() + b.var() + (a.mean() - b.mean()) ** 2)
