@@ -25,8 +25,14 @@ python -m data_tools.simulate_cohort --out "$out/cohort" \
   --subjects $subjects --patients $patients --seed $seed --workers "$workers" --no-noiseless
 
 part "2/7 pair the studies and split them by subject"
-python -m data_tools.pair_studies --dicom "$out/cohort" --out "$out/manifest.json" \
-  --test-fraction 0.4 --validation-fraction 0.12 --seed $seed
+if [ -f "$out/manifest.json" ]; then # repeated scans, which do not pair, may lie in the tree
+  echo "$out/manifest.json: found, kept"
+else
+  python -m data_tools.pair_studies --dicom "$out/cohort" --out "$out/manifest.json" \
+    --test-fraction 0.4 --validation-fraction 0.12 --seed $seed
+fi
+python -m data_tools.repeat_scan --cohort "$out/cohort" --manifest "$out/manifest.json" \
+  --workers "$workers" # of who tests, the routine scan again: the floor of every method
 
 part "3/7 build the records"
 python -m data_tools.build_dataset --manifest "$out/manifest.json" --data_dir "$out/records" \

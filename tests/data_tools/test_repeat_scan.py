@@ -1,5 +1,6 @@
 """A second scan of a simulated subject: the same truth, other noise, found by the evaluation."""
 
+import concurrent.futures
 import json
 import shutil
 
@@ -22,8 +23,9 @@ def test_the_same_subject_with_other_noise(cohort, tiny_cohort, capsys):
     manifest = Manifest.load(tiny_cohort / "manifest.json")
     (subject,) = manifest.subjects_of(group="patient")
     name = subject.truth.split("/")[0]
-    repeat_scan.main(["--cohort", str(cohort), "--subjects", name])
-    repeat_scan.main(["--cohort", str(cohort), "--subjects", name])
+    again = ["--cohort", str(cohort), "--subjects", name]
+    repeat_scan.main(again)
+    repeat_scan.main(again)
     assert capsys.readouterr().out.splitlines() == [
         f"{cohort}: 1 subjects scanned again, 0 kept", f"{cohort}: 0 subjects scanned again, 1 kept"
     ]  # fmt: skip
@@ -68,6 +70,39 @@ def test_cohorts_that_cannot_be_repeated_are_refused(cohort, change, match):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(SystemExit, match=match):
         repeat_scan.main(["--cohort", str(cohort)])
+
+
+def test_who_tests_in_a_manifest_is_scanned_by_several_processes(cohort, tiny_cohort, monkeypatch):
+    """The pool is handed the tested subjects, and nobody else; what it runs is tested above."""
+    path, asked = tiny_cohort / "manifest.json", []
+
+    class Pool:
+        def __init__(self, workers, **_):
+            assert workers == 2
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def submit(self, run, *given):
+            asked.append((run, given[1], given[2]))
+            done = concurrent.futures.Future()
+            done.set_result(None)
+            return done
+
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Pool)
+    repeat_scan.main(["--cohort", str(cohort), "--manifest", str(path), "--workers", "2"])
+    tests = Manifest.load(path).subjects_of(split="test")
+    names = sorted(subject.truth.split("/")[0] for subject in tests)
+    assert len(names) > 1
+    assert sorted(asked) == [(repeat_scan.repeat_scan, n, cohort / n) for n in names]
+
+
+def test_no_workers_are_refused(cohort):
+    with pytest.raises(SystemExit, match="--workers must be at least 1; got 0"):
+        repeat_scan.main(["--cohort", str(cohort), "--workers", "0"])
 
 
 def test_a_subject_who_is_not_there_is_refused(cohort):
