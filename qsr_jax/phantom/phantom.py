@@ -15,12 +15,13 @@ from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.lesions import Lesion, LesionPlan
 from qsr_jax.phantom.pathology import Pathology, add_pathology
 from qsr_jax.phantom.random_fields import draw_b1, draw_texture
+from qsr_jax.phantom.structures import add_structures
 from qsr_jax.phantom.tissue_values import NUCLEI, draw_subject
 from qsr_jax.phantom.volume_fractions import CLASSES, on_truth_grid, tissue_codes
 from qsr_jax.types import Geometry
 
 BONE = 8
-"""Tissue code of a signal void inside the skin: cortical bone, and air in the skull base."""
+"""Tissue code of a signal void inside the skin: cortical bone, air, flowing blood."""
 
 Labeller = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Template points (..., 3) and tissue codes (...) to labels of regions (...)."""
@@ -100,6 +101,7 @@ def draw_phantom(
     pathology = Pathology.none(planes)
     if patient:
         pathology = add_pathology(rng, body, planes, plan or LesionPlan())
+    body = add_structures(rng.spawn(1)[0], body, depth=pathology.depth)
 
     log_odds = np.ascontiguousarray(np.moveaxis(body.log_odds, 0, 1))
     fractions = on_truth_grid(planes, log_odds, pathology.depth)
