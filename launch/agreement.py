@@ -1,25 +1,34 @@
-"""Agreement of methods with a reference, from anybody's table: tests, limits, lines, plots.
+"""Does a method agree with a reference, on average and for each subject? From anybody's table.
 
 The table is a csv file with the columns subject, region, map, unit, method, value: one positive
 number per line, one line per subject, region, map and method. The subject is the unit of analysis.
-The report of launch.evaluate has its values in such a table too:
+--test says whose question it is; all its comparisons are one family (Holm) unless --family tells
+more of them apart. A comparison that cannot be computed says why, the others go on, and the exit
+status is 3. The report of launch.evaluate has its values in such a table:
 
-  python -m launch.agreement report/values.csv --reference routine --margin-percent 5 --out DIR
-      --column region=place --where quantity=mean --where group=healthy
+  python -m launch.agreement report/values.csv --reference routine --test trained --out DIR
+      --margin-percent 5 --column region=place --where kind=tissue --where quantity=mean
+      --where group=healthy --repeat repeat
+
+--plan tells how many subjects a study needs: python -m launch.agreement --plan --help
 """
 
 import argparse
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from qsr_jax.cli import program
 from qsr_jax.evaluation.agreement_report import agreement
-from qsr_jax.evaluation.agreement_report.figures import KINDS
 from qsr_jax.evaluation.agreement_report.long_table import COLUMNS
+from qsr_jax.evaluation.agreement_report.write import PLOTS
 from qsr_jax.statistics import BOOTSTRAPS
+
+INCOMPLETE = 3
+"""Exit status where a comparison could not be computed: the results stand, but lack it."""
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -50,6 +59,11 @@ def _column(text: str) -> tuple[str, str]:
     return name, column
 
 
+def _listed(text: str) -> list[str]:
+    """NAME[,NAME] of a flag."""
+    return [name for name in text.split(",") if name]
+
+
 class _Once(argparse.Action):
     """Collects NAME=VALUE flags of different names."""
 
@@ -78,42 +92,86 @@ DEFAULTS = {
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program("launch.agreement"),
+        usage="%(prog)s TABLE --reference METHOD --margin-percent P --out DIR ...",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("table", type=Path, help="csv file, one value per line")
-    add("--reference", required=True, help="method that the others are compared with")
+    parser.add_argument("table", metavar="TABLE", type=Path, help="csv file, one value per line")
+    _add_question(parser.add_argument_group("the question"))
+    _add_table(parser.add_argument_group("the table"))
+    _add_results(parser.add_argument_group("results and further statistics"))
+    return parser
+
+
+def _once(group: argparse._ArgumentGroup, flag: str, dest: str, **told: Any) -> None:
+    """A flag NAME=VALUE that may be repeated."""
+    help_text = f"{told.pop('text')}; repeat it"
+    group.add_argument(flag, dest=dest, action=_Once, help=help_text, **told)
+
+
+def _add_question(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--reference", required=True, metavar="METHOD", help="what the others are compared with")
+    text = "whose question it is, METHOD[,METHOD], each a question of its own (default: all others)"
+    add("--test", type=_listed, default=[], metavar="METHOD", help=text)
     text = "largest difference that does not matter, in percent of the reference's mean"
     add("--margin-percent", type=_positive, required=True, metavar="P", help=text)
-    for flag, name, kind, metavar, text in (
-        ("--margin-raw", "margins", _margin, "MAP=X", "a margin in units of a map, tested as well"),
-        ("--column", "columns", _column, "NAME=COLUMN", "what the table calls one of our columns"),
-        ("--where", "where", _pair, "COLUMN=TEXT", "keep only lines with this text in a column"),
-    ):
-        help_text = f"{text}; repeat it"
-        add(flag, dest=name, type=kind, action=_Once, metavar=metavar, help=help_text)
+    text = "margin of a map in its unit, in place of the one in percent"
+    _once(group, "--margin-raw", "margins", type=_margin, metavar="MAP=X", text=text)
+    text = (
+        "columns that tell families of a question apart: map, region, or another column such as "
+        "kind (default: all comparisons of a method are one family)"
+    )
+    add("--family", type=_listed, default=[], metavar="COLUMN[,COLUMN]", help=text)
+    text = (
+        "method that is the reference measured again; a margin below the repeatability "
+        "coefficient that follows is said to be undecidable"
+    )
+    add("--repeat", metavar="METHOD", help=text)
+    text = (
+        "that coefficient where it is known otherwise: MAP=X in the unit of the map, MAP=X%%, or "
+        "a csv file with the columns map, region, unit, value; repeat it"
+    )
+    add("--repeatability", action="append", default=[], metavar="MAP=X|FILE", help=text)
+    _default(group, "--alpha", "level of each one-sided test", type=_positive)
+
+
+def _add_table(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    text = "what the table calls one of our columns"
+    _once(group, "--column", "columns", type=_column, metavar="NAME=COLUMN", text=text)
+    text = "keep only lines with this text in a column"
+    _once(group, "--where", "where", type=_pair, metavar="COLUMN=TEXT", text=text)
     text = (
         "a subject's values that differ in this column, such as the run of a model, become their "
         "mean; without it they are refused"
     )
     add("--average", metavar="COLUMN", help=text)
-    add("--out", type=Path, required=True, help="folder of the results; an older one is replaced")
-    for flag, options, text in (
-        ("--alpha", {"type": _positive}, "level of TOST"),
-        (
-            "--error-ratio",
-            {"type": _positive},
-            "Deming: var(error of test) / var(error of reference)",
-        ),
-        ("--bootstrap", {"choices": BOOTSTRAPS}, "interval"),
-        ("--resamples", {"type": int}, "samples of the bootstrap, 0 for none"),
-        ("--seed", {"type": int}, "of the bootstrap"),
-        ("--plots", {"choices": KINDS}, "kind of picture"),
-    ):
-        default = DEFAULTS[flag.strip("-").replace("-", "_")]
-        add(flag, default=default, help=f"{text} (default: %(default)s)", **options)
-    return parser
+    text = "subjects that are left out everywhere"
+    add("--exclude", type=_listed, default=[], metavar="SUBJECT[,..]", help=text)
+    text = (
+        "leave out of a comparison who lacks one of its two values; without it such a comparison "
+        "is not computed"
+    )
+    add("--complete-cases", action="store_true", help=text)
+
+
+def _add_results(group: argparse._ArgumentGroup) -> None:
+    text = "folder of the results; an older one is replaced"
+    group.add_argument("--out", type=Path, required=True, metavar="DIR", help=text)
+    text = "pictures: none, the verdicts, or the points of every comparison too; drawn last"
+    _default(group, "--plots", text, choices=PLOTS)
+    text = "Deming: var(error of test) / var(error of reference)"
+    _default(group, "--error-ratio", text, type=_positive)
+    _default(group, "--bootstrap", "interval of the bootstrap", choices=BOOTSTRAPS)
+    _default(group, "--resamples", "samples of the bootstrap, 0 for none", type=int)
+    _default(group, "--seed", "of the bootstrap", type=int)
+
+
+def _default(group: argparse._ArgumentGroup, flag: str, text: str, **options: Any) -> None:
+    """A flag with the library's default."""
+    default = DEFAULTS[flag.strip("-").replace("-", "_")]
+    group.add_argument(flag, default=default, help=f"{text} (default: %(default)s)", **options)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -124,7 +182,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     print(found)
-    print(f"all numbers and plots: {arguments['out']}")
+    print(f"all numbers and the page: {arguments['out']}")
+    if found.missing:
+        raise SystemExit(INCOMPLETE)
 
 
 if __name__ == "__main__":

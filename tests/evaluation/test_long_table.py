@@ -1,10 +1,12 @@
-"""Anybody's table is read line by line, and what is wrong is said with its line."""
+"""Anybody's table is read cell by cell, and what is wrong is said with its line and cause."""
 
 import numpy as np
 import pytest
 
-from qsr_jax.evaluation.agreement_report.blocks import blocks_of
-from qsr_jax.evaluation.agreement_report.long_table import TableError, read_long_table
+from qsr_jax.evaluation.agreement_report import cells
+from qsr_jax.evaluation.agreement_report.cells import TableError
+from qsr_jax.evaluation.agreement_report.long_table import Key, read_long_table
+from qsr_jax.evaluation.agreement_report.pairs import Choice, pairs_of
 
 HEAD = "subject,region,map,unit,method,value"
 ROWS = [
@@ -29,40 +31,61 @@ def read(path, **options):
     return read_long_table(path, **{"columns": {}, "where": {}, "average": None, **options})
 
 
+def held(table):
+    """Key to subject to value."""
+    found = {}
+    for i, key in enumerate(table.keys):
+        who, values = table.of(i)
+        names = [table.subjects[w] for w in who]
+        found[tuple(key[:3])] = dict(zip(names, values.tolist(), strict=True))
+    return found
+
+
+def pairs(path, reference="routine", options=None, **choice):
+    return pairs_of(read(path, **(options or {})), Choice(reference, **choice))
+
+
 def test_a_table_becomes_comparisons(save):
-    (block,) = blocks_of(read(save(HEAD, *ROWS)), reference="routine")
-    assert [str(s) for s in block.endpoints] == [
+    found = pairs(save(HEAD, *ROWS))
+    assert [str(pair.endpoint) for pair in found] == [
         f"t1 {region}, {method} vs routine"
         for method in ("trained", "fast")
         for region in ("GM", "WM")
     ]
-    assert block.subjects == ("p0", "p1", "p2", "p3")
-    np.testing.assert_array_equal(block.test[2], [990, 991, 992, 993])
-    np.testing.assert_array_equal(block.reference, np.tile(np.arange(1000, 1004), (4, 1)))
-    assert block.endpoints[0].unit == "ms"
+    assert found[0].subjects == ("p0", "p1", "p2", "p3")
+    np.testing.assert_array_equal(found[2].test, [990, 991, 992, 993])
+    for pair in found:
+        np.testing.assert_array_equal(pair.reference, np.arange(1000, 1004))
+    assert found[0].endpoint.unit == "ms" and not any(pair.reason for pair in found)
 
 
 def test_the_order_of_lines_and_columns_and_a_byte_order_mark_do_not_matter(save):
-    one = blocks_of(read(save(HEAD, *ROWS)), reference="routine")
+    one = held(read(save(HEAD, *ROWS)))
     turned = [",".join(reversed(row.split(","))) for row in (HEAD, *sorted(ROWS))]
-    two = blocks_of(read(save(*turned, encoding="utf-8-sig")), reference="routine")
-    for first, second in zip(one, two, strict=True):
-        order = [second.endpoints.index(endpoint) for endpoint in first.endpoints]
-        np.testing.assert_array_equal(first.test, second.test[order])
-        np.testing.assert_array_equal(first.reference, second.reference[order])
+    assert held(read(save(*turned, encoding="utf-8-sig"))) == one
+
+
+def test_many_chunks_are_one_table(save, monkeypatch):
+    one = read(save(HEAD, *ROWS))
+    monkeypatch.setattr(cells, "CHUNK", 5)
+    many = read(save(HEAD, *ROWS))
+    assert (held(many), many.units, many.keys) == (held(one), one.units, one.keys)
 
 
 def test_other_names_and_more_columns_and_only_some_lines(save):
     head = f"{HEAD},group".replace("region", "place")
     rows = [f"{row},healthy" for row in ROWS] + ["p9,GM,t1,ms,fast,oops,patient"]
     table = read(save(head, *rows), columns={"region": "place"}, where={"group": "healthy"})
-    assert len(table.values) == 6
+    assert len(table.keys) == 6 and not table.missing
 
 
-def test_regions_of_other_subjects_make_another_block(save):
-    rows = [f"q{i},lesion,t1,ms,{m},{900 + i}" for i in range(3) for m in ("routine", "fast")]
-    blocks = blocks_of(read(save(HEAD, *ROWS, *rows)), reference="routine")
-    assert [block.subjects for block in blocks] == [("p0", "p1", "p2", "p3"), ("q0", "q1", "q2")]
+def test_further_columns_tell_keys_apart(save):
+    rows = [f"{row},{kind}" for row in ROWS for kind in ("tissue", "region")]
+    table = read(save(f"{HEAD},kind", *rows), more=("kind",))
+    assert len(table.keys) == 12
+    assert Key("t1", "GM", "fast", ("region",)) in table.keys
+    with pytest.raises(TableError, match="second value of t1, GM, routine"):
+        read(save(f"{HEAD},kind", *rows))
 
 
 def test_values_of_several_runs_become_their_mean(save):
@@ -72,7 +95,7 @@ def test_values_of_several_runs_become_their_mean(save):
         TableError, match="second value of t1, GM, trained .* take means over a column .*--average"
     ):
         read(table)
-    values = read(table, average="run").values
+    values = held(read(table, average="run"))
     assert values["t1", "GM", "trained"] == {f"p{i}": 1020.0 + i for i in range(4)}
     assert values["t1", "WM", "trained"]["p3"] == 1013.0
     twice = save(f"{HEAD},run", *(f"{row},1" for row in ROWS), *again, again[0])
@@ -80,43 +103,50 @@ def test_values_of_several_runs_become_their_mean(save):
         read(twice, average="run")
 
 
-NUMBER = "expected a positive number"
-BAD_LINES = {
-    "p0,GM,t2,ms,fast,ten": f"line 26: value 'ten', {NUMBER}",
-    "p0,GM,t2,ms,fast,nan": f"line 26: value 'nan', {NUMBER}",
-    "p0,GM,t2,ms,fast,inf": f"line 26: value 'inf', {NUMBER}",
-    "p0,GM,t2,ms,fast,-3": f"line 26: value '-3', {NUMBER}",
-    "p0,GM,t2,ms,fast,": "line 26: value is empty",
+BAD_TABLES = {
     "p0,GM,t1,s,other,1.2": "line 26: t1 in 's' after 'ms'; convert to one unit",
     "p0,GM,t1,ms,fast,5": r"line 26: subject p0 has a second value of t1, GM, fast \(the first is "
-    "in line 4",
-    "p0,GM,t2,ms,fast": "line 26: 5 cells, expected 6",
+    r"in line 4\)",
+    ROWS[2]: r"line 26: .* \(the first is in line 4, and is the same: a copied line\?\)",
+    "p0,GM,t2,ms,fast": "line 26: 5 cells, expected 6$",
+    "p0,GM,t2,ms,fast,81,5": "line 26: 7 cells, expected 6; a decimal comma",
+    "p0,GM, left,t2,ms,fast,81.5": "line 26: 7 cells, expected 6; a comma inside a name",
     ",GM,t2,ms,fast,5": "line 26: subject is empty",
     'p0,"GM,t2': "after line 26: not a UTF-8 csv file",
 }
 
 
-@pytest.mark.parametrize("line", BAD_LINES)
-def test_a_bad_line_is_refused_with_its_number(save, line):
-    with pytest.raises(TableError, match=f"values.csv, {BAD_LINES[line]}"):
+@pytest.mark.parametrize("line", BAD_TABLES)
+def test_what_puts_a_table_in_doubt_is_refused_with_its_line(save, line):
+    with pytest.raises(TableError, match=f"values.csv, {BAD_TABLES[line]}"):
         read(save(HEAD, *ROWS, line))
 
 
-def test_bytes_that_are_not_utf8_are_refused(save):
+def test_blank_lines_and_a_spreadsheets_commas_are_left_out(save):
+    whole = held(read(save(HEAD, *ROWS)))
+    assert held(read(save(HEAD, *ROWS[:3], "", *ROWS[3:], "", ",,,,,", " ", ""))) == whole
+
+
+def test_what_is_not_utf8_is_refused(save):
     with pytest.raises(TableError, match="not a UTF-8 csv file"):
         read(save(HEAD, "p\xe4,GM,t1,ms,fast,5", encoding="latin-1"))
+    with pytest.raises(TableError, match=r"values.csv: UTF-16 text; save it as UTF-8"):
+        read(save(HEAD, *ROWS, encoding="utf-16"))
 
 
 @pytest.mark.parametrize(
-    ("head", "got"),
+    ("head", "why"),
     [
-        ("subject,place,map,unit,method,value", "subject, place"),
-        (f"{HEAD},region", "value, region"),
-        ("", "nothing"),
+        ("subject,place,map,unit,method,value", "got subject, place"),
+        (f"{HEAD},region", "got .*value, region"),
+        ("", "got nothing; the first line is blank"),
+        (HEAD.replace(",", ";"), "cells are separated by semicolons: save the table with commas"),
+        (HEAD.replace(",", "\t"), "cells are separated by tabs"),
+        (HEAD.replace("region", "Region "), "names count with their capitals and blanks"),
     ],
 )
-def test_columns_stand_once(save, head, got):
-    with pytest.raises(TableError, match=f"line 1: expected each of.*region.* once, got.*{got}"):
+def test_columns_stand_once(save, head, why):
+    with pytest.raises(TableError, match=f"line 1: expected each of.*region.* once, .*{why}"):
         read(save(head, *ROWS))
 
 
@@ -127,22 +157,14 @@ def test_a_filter_that_keeps_nothing(save):
         read(save(HEAD))
 
 
-@pytest.mark.parametrize(
-    ("rows", "reference", "reason"),
-    [
-        (ROWS, "truth", "expected the reference 'truth' and another method, got routine, trained"),
-        (ROWS[::3], "routine", "another method, got routine"),
-        (ROWS[1:], "routine", r"t1 GM, trained vs routine: 1 subject with one method .* \(p0\)"),
-        (
-            [row for row in ROWS if "WM,t1,ms,routine" not in row],
-            "routine",
-            "t1 WM, trained vs routine: the reference has no values there",
-        ),
-    ],
-)
-def test_pairs_are_whole(save, rows, reference, reason):
-    with pytest.raises(TableError, match=reason):
-        blocks_of(read(save(HEAD, *rows)), reference=reference)
+def test_seconds_that_are_called_milliseconds_are_refused(save):
+    cut = [row.rpartition(",") for row in ROWS]
+    rows = [f"{names},{float(value) / 1000}" for names, _, value in cut]
+    with pytest.raises(TableError, match="t1 in 'ms' with a median of 1.00.*these are s;"):
+        read(save(HEAD, *rows))
+    assert read(save(HEAD, *(row.replace(",ms,", ",s,") for row in rows))).units == {"t1": "s"}
+    with pytest.raises(TableError, match="t1 in 's' with a median of .*these are ms"):
+        read(save(HEAD, *(row.replace(",ms,", ",s,") for row in ROWS)))
 
 
 def as_rows(lines, head=HEAD):
@@ -160,7 +182,7 @@ def test_a_table_in_memory_is_the_table_on_disk(save):
     on_disk = read(save(HEAD, *ROWS))
     for table in (rows, as_columns(rows)):
         in_memory = read(table)
-        assert (in_memory.values, in_memory.units) == (on_disk.values, on_disk.units)
+        assert (held(in_memory), in_memory.units) == (held(on_disk), on_disk.units)
         assert in_memory.name == "table"
 
 
@@ -168,8 +190,8 @@ def test_a_data_frame_is_a_table_in_memory():
     pandas = pytest.importorskip("pandas", reason="pandas absent: statsmodels brings it")
     rows = as_rows(ROWS)
     frame = pandas.DataFrame(rows)
-    assert read(frame).values == read(rows).values
-    assert read(frame, where={"region": "GM"}).values.keys() == {
+    assert held(read(frame)) == held(read(rows))
+    assert held(read(frame, where={"region": "GM"})).keys() == {
         ("t1", "GM", method) for method in ("routine", "trained", "fast")
     }
 
@@ -177,11 +199,9 @@ def test_a_data_frame_is_a_table_in_memory():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"value": None}, "table, row 24: value is empty"),
-        ({"value": "ten"}, "table, row 24: value 'ten', expected a positive number"),
-        ({"value": [1.0]}, r"table, row 24: value \[1.0\], expected a positive number"),
         ({"unit": "s"}, "table, row 24: t1 in 's' after 'ms'"),
-        ({"subject": "p0"}, r"subject p0 has a second value .*\(the first is in row 0\)"),
+        ({"region": None}, "table, row 24: region is empty"),
+        ({"subject": "p0"}, r"subject p0 has a second value .*\(the first is in row 0,"),
     ],
 )
 def test_a_bad_row_in_memory_is_refused_with_its_number(change, reason):
@@ -198,10 +218,13 @@ def test_columns_in_memory_are_whole():
         read({name: cells for name, cells in columns.items() if name != "unit"})
     with pytest.raises(TableError, match="table, row 0: expected each of the columns value once"):
         read([{"subject": "p0", "region": "GM", "map": "t1", "unit": "ms", "method": "fast"}])
+    marked = {("\ufeff" if name == "subject" else "") + name: c for name, c in columns.items()}
+    with pytest.raises(TableError, match="a byte order mark stands before the first name"):
+        read(marked)
 
 
 def test_the_old_name_of_a_column_is_told(save):
     lines = save(HEAD.replace("subject", "person"), *ROWS)
     with pytest.raises(TableError, match="'person' is called 'subject' now: rename it"):
         read(lines)
-    assert read(lines, columns={"subject": "person"}).values
+    assert read(lines, columns={"subject": "person"}).keys

@@ -1,65 +1,78 @@
-"""Anybody's values: a table with one number per line, checked line by line.
+"""Anybody's values: a table with one number per line, checked cell by cell.
 
-Columns ``subject, region, map, unit, method, value``; further columns are left unread. The table
-is a csv file or lies in memory, as columns or as rows.
+Columns ``subject, region, map, unit, method, value``; further columns are left unread unless they
+are asked for. A value that is no positive number is missing, and says why; what puts the whole
+table in doubt (columns, units, second values) ends it.
 """
 
-import csv
 import dataclasses
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Protocol, TextIO, TypeAlias, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from qsr_jax.evaluation.agreement_report.cells import Table, TableError, name_of, word_of
+from qsr_jax.evaluation.agreement_report.reading import Rows, read_rows
+from qsr_jax.maps import MAPS
 
 COLUMNS = ("subject", "region", "map", "unit", "method", "value")
-AVERAGED = "averaged"
-"""Our name of the column over which values are averaged."""
-
-RENAMED = {"subject": "person"}
-"""What a column was called in tables of older versions."""
+EXAMPLES = 3
+"""Bad cells that a message tells one by one."""
 
 
-@runtime_checkable
-class SupportsColumns(Protocol):
-    """Columns by name: a mapping, or a pandas DataFrame."""
+class Key(NamedTuple):
+    """What a value is of; ``more`` are the cells of further columns that make families."""
 
-    def keys(self) -> Iterable[str]:
-        """Names of the columns."""
-
-    def __getitem__(self, column: str, /) -> Iterable[object]:
-        """Cells of a column."""
-
-
-Table: TypeAlias = Path | str | SupportsColumns | Sequence[Mapping[str, object]]
-"""The path of a csv file; or columns by name; or a list of rows."""
-
-
-class TableError(ValueError):
-    """A table that cannot be trusted; the message says file, line and reason."""
+    map: str
+    region: str
+    method: str
+    more: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class LongTable:
-    """The values of a table.
+    """The values of a table, those of a key side by side.
 
     Attributes:
         name: where it was read, opens the messages about it.
-        values: (map, region, method) to subject to value, all in order of appearance.
+        keys: K of them, in order of appearance.
         units: map to unit.
+        subjects: names of all subjects.
+        starts: (K + 1,) key k has the rows ``starts[k]`` to ``starts[k + 1]``.
+        subject: (rows,) index into ``subjects``, ascending within a key.
+        value: (rows,) float64 in the unit of the map, NaN where missing.
+        missing: index of a row without value to the reason.
     """
 
     name: str
-    values: Mapping[tuple[str, str, str], Mapping[str, float]]
+    keys: tuple[Key, ...]
     units: Mapping[str, str]
+    subjects: tuple[str, ...]
+    starts: np.ndarray
+    subject: np.ndarray
+    value: np.ndarray
+    missing: Mapping[int, str]
 
+    def of(self, key: int) -> tuple[np.ndarray, np.ndarray]:
+        """(subjects, values) of the key with this index."""
+        rows = slice(self.starts[key], self.starts[key + 1])
+        return self.subject[rows], self.value[rows]
 
-def name_of(table: Table) -> str:
-    """What a table is called in messages: its path, or "table"."""
-    return str(table) if isinstance(table, Path | str) else "table"
+    def reasons(self, key: int) -> list[str]:
+        """Why values of a key are missing."""
+        if not self.missing:
+            return []
+        return [self.missing[i] for i in range(self.starts[key], self.starts[key + 1])
+                if i in self.missing]  # fmt: skip
 
 
 def read_long_table(
-    table: Table, *, columns: Mapping[str, str], where: Mapping[str, str], average: str | None
+    table: Table,
+    *,
+    columns: Mapping[str, str],
+    where: Mapping[str, str],
+    average: str | None,
+    more: Sequence[str] = (),
 ) -> LongTable:
     """Reads a table.
 
@@ -69,132 +82,112 @@ def read_long_table(
         where: keeps the lines whose column has this text.
         average: column, such as the run of a model; a subject's values that differ in it become
             their mean. None: a subject has one value.
+        more: further columns that tell keys apart.
 
     Raises:
-        TableError: no such file, or nothing that is a table; a missing column;
-            a line with too few cells, an empty name, a value that is
-            not a positive number, a second unit of a map or a second value of a subject; no lines.
+        TableError: no such file, or nothing that is a table; a missing column; a line with too few
+            cells or an empty name; a second unit of a map, or a unit its values cannot have; a
+            second value of a subject; no lines.
     """
     mine = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns)
-    mine |= {} if average is None else {AVERAGED: average}
-    wanted = [*mine.values(), *where]
-    name = name_of(table)
-    values: dict[tuple[str, str, str], dict[str, list[float]]] = {}
-    units: dict[str, str] = {}
-    seen: dict[tuple[str, ...], str] = {}
-    for place, cells in _cells(table, wanted):
-        if any(_text(cells[column]) != text for column, text in where.items()):
-            continue
-        row = {ours: _text(cells[theirs]) for ours, theirs in mine.items()}
-        empty = [mine[ours] for ours, text in row.items() if not text]
-        if empty:
-            raise TableError(f"{name}, {place}: {', '.join(empty)} is empty")
-        _check_unit(units, row, f"{name}, {place}")
-        key = (row["map"], row["region"], row["method"])
-        first = seen.setdefault((*key, row["subject"], row.get(AVERAGED, "")), place)
-        if first != place:
+    told = name_of(table), word_of(table)
+    rows = read_rows(table, mine, where=where, average=average, more=more)
+    units = _units(rows, told)
+    keys, key = _keys(rows, len(more))
+    order, starts = _sorted(rows, key, told)
+    found = rows.subject[order[starts]], rows.value[order]
+    count = np.diff(np.append(starts, len(order)))
+    sums = np.add.reduceat(found[1], starts)
+    group = np.empty(len(order), np.int64)  # of every row of the table
+    group[order] = np.repeat(np.arange(len(starts)), count)
+    missing = {int(group[row]): why for row, why in rows.bad.items()}
+    bounds = np.searchsorted(key[order[starts]], np.arange(len(keys) + 1))
+    _check_magnitudes(units, keys, bounds, sums / count, told[0])
+    return LongTable(
+        told[0], keys, units, tuple(rows.names["subject"]), bounds, found[0], sums / count, missing
+    )
+
+
+def _units(rows: Rows, told: tuple[str, str]) -> dict[str, str]:
+    """Map to unit; refuses a map in two units."""
+    names, units = rows.names["map"], rows.names["unit"]
+    pairs = rows.map.astype(np.int64) * len(units) + rows.unit
+    _, first = np.unique(pairs, return_index=True)
+    found: dict[str, str] = {}
+    for row in np.sort(first).tolist():
+        name, unit = names[rows.map[row]], units[rows.unit[row]]
+        if found.setdefault(name, unit) != unit:
             raise TableError(
-                f"{name}, {place}: subject {row['subject']} has a second value of "
-                f"{', '.join(key)} (the first is in {first}); a subject counts once: choose lines "
-                "(where, --where) or take means over a column such as the run (average, --average)"
+                f"{told[0]}, {told[1]} {rows.place[row]}: {name} in {unit!r} after "
+                f"{found[name]!r}; convert to one unit"
             )
-        value = _value(cells[mine["value"]], f"{name}, {place}")
-        values.setdefault(key, {}).setdefault(row["subject"], []).append(value)
-    if not values:
-        kept = "".join(f" with {column} = {text}" for column, text in where.items())
-        raise TableError(f"{name}: no lines{kept}")
-    means = {key: {p: math.fsum(v) / len(v) for p, v in of.items()} for key, of in values.items()}
-    return LongTable(name, means, units)
+    return found
 
 
-def _check_unit(units: dict[str, str], row: Mapping[str, str], place: str) -> None:
-    """One unit for every map."""
-    name, unit = row["map"], row["unit"]
-    if units.setdefault(name, unit) != unit:
-        raise TableError(f"{place}: {name} in {unit!r} after {units[name]!r}; convert to one unit")
+def _keys(rows: Rows, more: int) -> tuple[tuple[Key, ...], np.ndarray]:
+    """The keys in order of appearance, and the index of each row's key."""
+    names = [rows.names[n] for n in ("map", "region", "method")]
+    codes = [rows.map, rows.region, rows.method, *rows.more]
+    sizes = [*map(len, names), *(len(rows.names[f"more {i}"]) for i in range(more))]
+    one = np.zeros(len(rows.value), np.int64)
+    for code, size in zip(codes, sizes, strict=True):
+        _, one = np.unique(one * size + code, return_inverse=True)
+    _, first, key = np.unique(one, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    keys = []
+    for row in first[order].tolist():
+        texts = [n[c[row]] for n, c in zip(names, codes, strict=False)]
+        also = tuple(rows.names[f"more {i}"][rows.more[i][row]] for i in range(more))
+        keys.append(Key(texts[0], texts[1], texts[2], also))
+    return tuple(keys), rank[key]
 
 
-def _text(cell: object) -> str:
-    return "" if cell is None else str(cell).strip()
-
-
-def _value(cell: object, place: str) -> float:
-    try:
-        value = float(cell)  # type: ignore[arg-type]  # what is no number raises
-    except (TypeError, ValueError):
-        value = math.nan
-    if not (math.isfinite(value) and value > 0.0):
-        raise TableError(
-            f"{place}: value {cell!r}, expected a positive number; percent has no meaning without"
+def _sorted(rows: Rows, key: np.ndarray, told: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows by key and subject, and where each pair of these begins; refuses second values."""
+    of = key * len(rows.names["subject"]) + rows.subject
+    whole = of * len(rows.names["average"]) + rows.average
+    order = np.argsort(whole, kind="stable")
+    twice = np.flatnonzero(np.diff(whole[order]) == 0)
+    if len(twice):
+        first, second = min(
+            ((order[i], order[i + 1]) for i in twice.tolist()), key=lambda pair: pair[1]
         )
-    return value
+        names = [rows.names[n][getattr(rows, n)[second]] for n in ("map", "region", "method")]
+        same = rows.value[first] == rows.value[second]
+        raise TableError(
+            f"{told[0]}, {told[1]} {rows.place[second]}: subject "
+            f"{rows.names['subject'][rows.subject[second]]} has a second value of "
+            f"{', '.join(names)} (the first is in {told[1]} {rows.place[first]}"
+            f"{', and is the same: a copied line?' if same else ''}); a subject counts once: "
+            "choose lines (where, --where) or take means over a column such as the run (average, "
+            "--average)"
+        )
+    starts = np.flatnonzero(np.diff(of[order], prepend=-1))
+    return order, starts
 
 
-def _cells(table: Table, wanted: Sequence[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """("line 2", cells by column) of a table of any kind; rows in memory are counted from 0."""
-    if isinstance(table, Path | str):
-        yield from _cells_of_file(Path(table), wanted)
-    elif isinstance(table, SupportsColumns):
-        _check_columns("table", list(table.keys()), wanted)
-        columns = {column: list(table[column]) for column in dict.fromkeys(wanted)}
-        lengths = {column: len(cells) for column, cells in columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise TableError(f"table: columns of unequal lengths: {lengths}")
-        for i, cells in enumerate(zip(*columns.values(), strict=True)):
-            yield f"row {i}", dict(zip(columns, cells, strict=True))
-    else:
-        for i, row in enumerate(_rows(table)):
-            _check_columns(f"table, row {i}", list(row), wanted)
-            yield f"row {i}", row
-
-
-def _rows(table: object) -> Sequence[Mapping[str, object]]:
-    """The rows of a table in memory; refuses what is none."""
-    if isinstance(table, Sequence) and all(isinstance(row, Mapping) for row in table):
-        return table
-    raise TableError(
-        f"table: {type(table).__name__}; expected the path of a csv file, columns by name (a "
-        "DataFrame, a mapping), or a list of rows, each a mapping"
-    )
-
-
-def _cells_of_file(path: Path, wanted: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    with _opened(path) as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            heads = next(reader, [])
-            _check_columns(f"{path}, line 1", heads, wanted)
-            for cells in reader:
-                place = f"line {reader.line_num}"
-                if len(cells) != len(heads):
-                    raise TableError(f"{path}, {place}: {len(cells)} cells, expected {len(heads)}")
-                yield place, dict(zip(heads, cells, strict=True))
-        except (csv.Error, UnicodeDecodeError) as error:
+def _check_magnitudes(
+    units: Mapping[str, str],
+    keys: Sequence[Key],
+    bounds: np.ndarray,
+    values: np.ndarray,
+    name: str,
+) -> None:
+    """Refuses a unit that the values of a known map cannot have: seconds that are called ms."""
+    for map_name, unit in units.items():
+        spec = MAPS.get(map_name.casefold())
+        factors = dict(spec.bids_units) if spec else {}
+        if spec is None or unit not in factors:
+            continue
+        rows = [values[bounds[i] : bounds[i + 1]] for i, k in enumerate(keys) if k.map == map_name]
+        known = np.concatenate(rows)
+        median = float(np.median(known[~np.isnan(known)])) if np.isfinite(known).any() else 0.0
+        low, high = spec.median_possible
+        likely = [u for u, f in factors.items() if low <= median * f <= high]
+        if likely and unit not in likely:
             raise TableError(
-                f"{path}, after line {reader.line_num}: not a UTF-8 csv file ({error})"
-            ) from error
-
-
-def _opened(path: Path) -> TextIO:
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "no such file"
-        raise TableError(f"{path}: {kind}; expected a csv file with one value per line")
-    try:
-        return path.open(newline="", encoding="utf-8-sig")
-    except OSError as error:
-        raise TableError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _check_columns(place: str, heads: Sequence[str], wanted: Sequence[str]) -> None:
-    """Every wanted column stands there once and only once."""
-    wrong = [column for column in dict.fromkeys(wanted) if heads.count(column) != 1]
-    if not wrong:
-        return
-    old = [f"'{then}' is called '{now}' now: rename it" for now, then in RENAMED.items()
-           if now in wrong and then in heads]  # fmt: skip
-    raise TableError(
-        f"{place}: expected each of the columns {', '.join(wrong)} once, got "
-        f"{', '.join(map(str, heads)) or 'nothing'}; "
-        + "".join(f"{hint}, or " for hint in old)
-        + "say what the table calls them (columns, --column NAME=COLUMN)"
-    )
+                f"{name}: {map_name} in {unit!r} with a median of {median:g}; a head has {low:g} "
+                f"to {high:g} {spec.unit}, so these are {likely[0]}; write the unit they have"
+            )

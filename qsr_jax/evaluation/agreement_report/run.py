@@ -1,20 +1,27 @@
 """From a table of values to its agreement: what ``launch.agreement`` and notebooks call."""
 
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qsr_jax.evaluation.agreement_report.blocks import Block, blocks_of
-from qsr_jax.evaluation.agreement_report.figures import KINDS
-from qsr_jax.evaluation.agreement_report.long_table import Table, name_of, read_long_table
+from qsr_jax.evaluation.agreement_report.cells import Table, TableError, name_of
+from qsr_jax.evaluation.agreement_report.computing import compare_all
+from qsr_jax.evaluation.agreement_report.judged import questions_of
+from qsr_jax.evaluation.agreement_report.long_table import read_long_table
+from qsr_jax.evaluation.agreement_report.pairs import Choice, pairs_of
+from qsr_jax.evaluation.agreement_report.repeats import coefficients_of, read_coefficients
 from qsr_jax.evaluation.agreement_report.terminal import Agreement
 from qsr_jax.evaluation.agreement_report.write import (
+    PLOTS,
     Watch,
     check_target,
     write_agreement,
 )
 from qsr_jax.provenance import software_version
-from qsr_jax.statistics import Comparison, Plan, adjusted, compare
+from qsr_jax.statistics import Plan
+
+OURS = ("map", "region")
+"""Our columns that may make families; further ones are the table's own."""
 
 
 def agreement(
@@ -22,51 +29,69 @@ def agreement(
     *,
     reference: str,
     margin_percent: float,
+    test: str | Sequence[str] = (),
+    family: str | Sequence[str] = (),
     margins: Mapping[str, float] | None = None,
+    repeat: str | None = None,
+    repeatability: str | Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     where: Mapping[str, str] | None = None,
     average: str | None = None,
+    exclude: str | Sequence[str] = (),
+    complete_cases: bool = False,
     alpha: float = 0.05,
     error_ratio: float = 1.0,
     bootstrap: str = "bca",
-    resamples: int = 2000,
+    resamples: int = 0,
     seed: int = 0,
     out: Path | str | None = None,
-    plots: str = "svg",
+    plots: str = "main",
     watch: Watch = lambda drawings, **_: drawings,
 ) -> Agreement:
-    """Agreement of all methods of a table with one of them: tests, limits, lines, plots.
+    """Does a method agree with a reference, on average and for each subject?
 
     Columns ``subject, region, map, unit, method, value``: one positive number per line, one line
-    per subject, region, map and method. The subject is the unit of analysis.
+    per subject, region, map and method. The subject is the unit of analysis. A comparison that
+    cannot be computed says why; the others go on.
 
     Args:
         table: path of a csv file; columns by name (a pandas DataFrame will do); or a list of rows.
         reference: method that the others are compared with.
         margin_percent: largest difference that does not matter, percent of the reference's mean.
-        margins: map to a margin in its unit, tested as well.
+        test: the method, or methods, that are asked about; all others where empty. Each is a
+            question of its own.
+        family: columns whose cells tell families of a question apart: "map", "region", or others
+            of the table. Empty: all comparisons of a method are one family.
+        margins: map to a margin in its unit, which then takes the place of the one in percent.
+        repeat: method that is the reference measured again; a margin below the repeatability
+            coefficient that follows is undecidable.
+        repeatability: that coefficient where it is known otherwise: "t1=30" in the unit of the
+            map, "t1=2.5%", or a csv file with the columns map, region, unit, value.
         columns: what the table calls one of our columns.
         where: column to text; keeps only lines with that text.
         average: a subject's values that differ in this column, such as the run of a model, become
             their mean; without it they are refused.
-        alpha: level of each one-sided test of TOST.
+        exclude: subjects that are left out everywhere.
+        complete_cases: leaves out of a comparison who lacks one of its two values; otherwise that
+            comparison is not computed.
+        alpha: level of each one-sided test.
         error_ratio: var(error of test) / var(error of reference), of Deming's line.
         bootstrap: kind of interval, "bca" or "percentile".
         resamples: bootstrap samples, 0 for none, else at least 100.
         seed: of the bootstrap.
-        out: folder for all numbers (json, csv, LaTeX) and plots; an older one of ours is replaced.
-            None writes nothing.
-        plots: kind of picture, "svg" or "png".
+        out: folder for all numbers (json, csv, LaTeX), a page and plots; an older one of ours is
+            replaced. None writes nothing.
+        plots: "none", "main" (verdicts) or "all" (points of every comparison as well).
         watch: may show how far the drawing is, such as ``tqdm``.
 
     Raises:
-        ValueError: a table that cannot be trusted, degenerate values, options that make no sense,
-            or an ``out`` that holds something else; each says which.
+        ValueError: a table that cannot be trusted, nothing that can be compared, options that make
+            no sense, or an ``out`` that holds something else; each says which.
         OSError: the disk refused (an older ``out`` still stands).
     """
     _check_numbers(margins or {}, margin_percent, alpha, error_ratio)
-    if plots not in KINDS:
-        raise ValueError(f"plots {plots!r} is not one of {', '.join(KINDS)}")
+    if plots not in PLOTS:
+        raise ValueError(f"plots {plots!r} is not one of {', '.join(PLOTS)}")
     if out is not None:
         check_target(Path(out))
     plan = Plan(
@@ -78,14 +103,47 @@ def agreement(
         bootstrap=bootstrap,
         seed=seed,
     )
-    values = read_long_table(table, columns=columns or {}, where=where or {}, average=average)
-    blocks = blocks_of(values, reference=reference)
-    comparisons = compare_all(blocks, plan=plan)
-    found = Agreement(tuple(comparisons), tuple(adjusted(comparisons)), plan)
+    stated = read_coefficients(_listed(repeatability))
+    by, more = _families(_listed(family), columns or {})
+    values = read_long_table(
+        table, columns=columns or {}, where=where or {}, average=average, more=more
+    )
+    choice = Choice(reference, _listed(test), _listed(exclude), complete_cases)
+    pairs = pairs_of(values, choice)
+    coefficients = coefficients_of(
+        pairs, values, repeat=repeat, stated=stated, margins=plan.margins
+    )
+    statistics = compare_all(pairs, plan=plan)
+    questions = questions_of(pairs, statistics, coefficients, plan=plan, by=by)
+    subjects = {subject for pair in pairs for subject in pair.subjects}
+    found = Agreement(tuple(questions), len(subjects), plan)
     if out is not None:
         about = {"table": Path(name_of(table)).name, "software": f"qsr_jax {software_version()}"}
-        write_agreement(Path(out), blocks, found, about=about, plots=plots, watch=watch)
+        write_agreement(Path(out), found, about=about, plots=plots, watch=watch)
     return found
+
+
+def _listed(given: str | Sequence[str]) -> tuple[str, ...]:
+    """None, one text, or several."""
+    if isinstance(given, str):
+        return (given,) if given else ()
+    return tuple(given)
+
+
+def _families(
+    family: Sequence[str], columns: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(our columns, the table's own) that make families, whatever the table calls ours."""
+    ours = {columns.get(name, name): name for name in OURS} | {name: name for name in OURS}
+    taken = {columns.get(name, name) for name in ("subject", "method", "value", "unit")}
+    wrong = [name for name in family if name in taken]
+    if wrong:
+        raise TableError(
+            f"family {wrong[0]!r}: expected map, region or a further column; every method has "
+            "families of its own already, and subjects are what is counted"
+        )
+    by = tuple(ours[name] for name in family if name in ours)
+    return by, tuple(name for name in family if name not in ours)
 
 
 def _check_numbers(
@@ -97,21 +155,3 @@ def _check_numbers(
     for name, value in options.items():
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise ValueError(f"{name}: {value!r} is a {type(value).__name__}; expected a number")
-
-
-def compare_all(blocks: Iterable[Block], *, plan: Plan) -> list[Comparison]:
-    """Comparisons of all blocks.
-
-    Raises:
-        ValueError: degenerate input, naming the comparison; a margin for a map that is not there.
-    """
-    blocks = list(blocks)
-    maps = list(dict.fromkeys(e.map for block in blocks for e in block.endpoints))
-    unknown = sorted(plan.margins.keys() - set(maps))
-    if unknown:
-        raise ValueError(f"margin for {', '.join(unknown)}, but the maps are {', '.join(maps)}")
-    return [
-        comparison
-        for block in blocks
-        for comparison in compare(block.endpoints, block.test, block.reference, plan=plan)
-    ]

@@ -1,55 +1,68 @@
-"""Comparisons as tables: tidy csv where each number has its unit, and LaTeX."""
+"""Verdicts and statistics as tables: one definition for page, LaTeX and terminal."""
 
-import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from qsr_jax.evaluation.formats.latex import to_latex
-from qsr_jax.evaluation.formats.table import Column, Group, Line, Num, Part, Table
-from qsr_jax.statistics import Adjusted, Comparison
-
-UNITLESS = re.compile(
-    r"n$|(deming|regression|proportional_bias|passing_bablok)\.slope|(concordance|icc_)"
-    r"|.*\.(n|t|v|p|points|level|alpha|r_squared|error_ratio|linearity_p|equivalent|stated|method"
-    r"|unit|form|intervals)$"
-    r"|adjusted\.|bootstrap\.(slope|r_squared|deming_slope|concordance|icc_|proportional_slope)"
+from qsr_jax.evaluation.agreement_report.judged import Judged, Question
+from qsr_jax.evaluation.formats.table import (
+    MISSING,
+    Cell,
+    Column,
+    Group,
+    Line,
+    Num,
+    Part,
+    Styled,
+    Table,
 )
-PERCENT = re.compile(
-    r"bland_altman_percent|variation|.*margin_percent|bootstrap\.(cv_|\w+_percent)"
+from qsr_jax.statistics import Comparison, Family, Outcome, Verdict
+
+WORDS = {
+    Outcome.SHOWN: ("good", "shown"),
+    Outcome.NOT_SHOWN: ("bad", "not shown"),
+    Outcome.TOO_FEW: ("soft", "too few"),
+    Outcome.UNDECIDABLE: ("soft", "undecidable"),
+    Outcome.NOT_COMPUTED: ("soft", "not computed"),
+}
+"""Style and words of an outcome in a cell."""
+
+MEAN, INDIVIDUAL = "the mean", "each subject"
+VERDICTS = (
+    Column("region", align="l"),
+    Column("map", align="l"),
+    Column("n"),
+    Column("margin"),
+    Column("difference", group=MEAN),
+    Column("interval", group=MEAN),
+    Column("within?", group=MEAN, align="l"),
+    Column("bounds of limits", group=INDIVIDUAL),
+    Column("CCC (bound)", group=INDIVIDUAL),
+    Column("within?", group=INDIVIDUAL, align="l"),
 )
-
-
-def save_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Saves one line per number of comparisons that are plain dictionaries."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["map", "region", "test", "reference", "n", "quantity", "unit", "value"])
-        for row in rows:
-            endpoint = row["endpoint"]
-            names = [endpoint[key] for key in ("map", "region", "test", "reference")]
-            for quantity, value in leaves(row):
-                unit = unit_of(quantity, endpoint["unit"])
-                writer.writerow([*names, row["n"], quantity, unit, value])
-
-
-def leaves(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """("bland_altman.low_interval.high", value) of everything but the endpoint."""
-    for key, value in node.items():
-        if key == "endpoint":
-            continue
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{key}.")
-        elif value is not None:
-            yield f"{prefix}{key}", value
-
-
-def unit_of(quantity: str, unit: str) -> str:
-    """The unit of a quantity of a map in ``unit``: that unit, "%" or "" for pure numbers."""
-    if UNITLESS.match(quantity):
-        return ""
-    return "%" if PERCENT.match(quantity) else unit
+OVERVIEW = (
+    Column("method", align="l"),
+    Column("shown in", group=MEAN),
+    Column("everywhere at once?", group=MEAN, align="l"),
+    Column("farthest out", group=MEAN, align="l"),
+    Column("shown in", group=INDIVIDUAL),
+    Column("everywhere at once?", group=INDIVIDUAL, align="l"),
+    Column("farthest out", group=INDIVIDUAL, align="l"),
+)
+DETAILS = (
+    Column("region", align="l"),
+    Column("map", align="l"),
+    Column("n"),
+    Column("mean (SD)", group="test"),
+    Column("mean (SD)", group="reference"),
+    Column("mean", group="difference"),
+    Column("P, t", group="difference"),
+    Column("P, rank", group="difference"),
+    Column("bias", "%", group="Bland–Altman"),
+    Column("95 % limits", "%", group="Bland–Altman"),
+    Column("least squares", group="slope"),
+    Column("Deming", group="slope"),
+    Column("ICC"),
+)
 
 
 def safe(name: str) -> str:
@@ -57,27 +70,20 @@ def safe(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name)
 
 
-COLUMNS = (
-    Column("Map", align="l"),
-    Column("Region", align="l"),
-    Column("Method", align="l"),
-    Column("n"),
-    Column("mean (SD)", group="Test"),
-    Column("mean (SD)", group="Reference"),
-    Column("mean", group="Difference"),
-    Column("TOST interval", group="Difference"),
-    Column("margin", group="Equivalence"),
-    Column("P", group="Equivalence"),
-    Column("bias", "%", group="Bland-Altman"),
-    Column("95 % limits", "%", group="Bland-Altman"),
-    Column("Slope"),
-    Column("CCC"),
-)
+def title_of(question: Question) -> str:
+    """What is asked: "trained against routine", and of which family."""
+    family = f", {question.family}" if question.family else ""
+    return f"{question.test} against {question.reference}{family}"
+
+
+def anchor_of(question: Question) -> str:
+    """A name of a question for files and links."""
+    return safe("-".join(filter(None, (question.test, question.family))))
 
 
 def digits_of(spread: float) -> int:
     """Decimals that show two figures of a spread, at most 4."""
-    return next((digits for digits in range(4) if spread * 10**digits >= 10.0), 4)
+    return next((digits for digits in range(4) if abs(spread) * 10**digits >= 10.0), 4)
 
 
 def span(low: float, high: float, digits: int) -> tuple[Part, ...]:
@@ -85,52 +91,108 @@ def span(low: float, high: float, digits: int) -> tuple[Part, ...]:
     return Num(low, digits), " to ", Num(high, digits)
 
 
-def latex_tables(
-    comparisons: Sequence[Comparison], corrected: Sequence[Mapping[str, Adjusted]]
-) -> str:
-    """A LaTeX table per map and method, P of equivalence corrected by Holm over all of them."""
-    lines: dict[tuple[str, str], list[Line]] = {}
-    for comparison, p in zip(comparisons, corrected, strict=True):
-        key = comparison.endpoint.map, comparison.endpoint.test
-        lines.setdefault(key, []).append(_line(comparison, p))
-    first, reference = comparisons[0].equivalence_percent, comparisons[0].endpoint.reference
-    note = (
-        f"Margin of equivalence: {first.margin_percent:g} % of the mean of {reference}. TOST "
-        f"intervals are of level {100 * first.interval.level:g} %; P of equivalence corrected "
-        f"by Holm over {len(comparisons)} comparisons. Slope: least squares on {reference}. "
-        "CCC: Lin's concordance."
-    )
-    return "\n".join(
-        to_latex(
-            Table(
-                name=f"agreement-{safe(name)}-{safe(method)}",
-                title=f"{name}, {method}: agreement with {reference}; n counts subjects.",
-                caption="",
-                columns=COLUMNS,
-                groups=[Group(mine)],
-                notes=[note],
-            )
-        )
-        for (name, method), mine in lines.items()
-    )
+def outcome_cell(verdict: Verdict) -> Styled:
+    """An outcome in a word or two."""
+    kind, word = WORDS[verdict.outcome]
+    return Styled(kind, word)
 
 
-def _line(c: Comparison, corrected: Mapping[str, Adjusted]) -> Line:
-    tost, relative, digits = c.equivalence_percent, c.bland_altman_percent, digits_of(c.paired_t.sd)
+def verdict_line(row: Judged) -> Line:
+    """Both verdicts of a comparison."""
+    mean, individual, e = row.mean, row.individual, row.endpoint
+    unit = mean.unit or e.unit
+    digits = digits_of(mean.margin)
+    difference: Cell = MISSING if mean.estimate is None else Num(mean.estimate, digits, signed=True)
+    agreement: Cell = MISSING
+    if individual.concordance is not None and individual.concordance_low is not None:
+        low = Num(individual.concordance_low, 2)
+        agreement = (Num(individual.concordance, 2), " ", Styled("sd", ("(", low, ")")))
     return Line(
         [
-            f"{c.endpoint.map} ({c.endpoint.unit})",
-            c.endpoint.region,
-            c.endpoint.test,
-            str(c.n),
-            *((Num(s.mean, digits), " (", Num(s.sd, digits), ")") for s in (c.test, c.reference)),
-            Num(tost.difference, digits, signed=True),
-            span(tost.interval.low, tost.interval.high, digits),
-            Num(tost.margin, digits),
-            Num(float(corrected["equivalence_percent"].holm), p=True),
-            Num(relative.bias, 2, signed=True),
-            span(relative.low, relative.high, 2),
-            Num(c.regression.slope, 3),
-            Num(c.concordance.value, 3),
+            *(e.region, f"{e.map} ({e.unit})", str(row.n)),
+            ("±", Num(mean.margin, 0 if mean.margin >= 10 else 1), f" {unit}"),
+            *(difference, _interval(mean, digits), outcome_cell(mean)),
+            *(_interval(individual, digits), agreement, outcome_cell(individual)),
+        ]
+    )
+
+
+def _interval(verdict: Verdict, digits: int) -> Cell:
+    if verdict.interval is None:
+        return MISSING
+    return span(verdict.interval.low, verdict.interval.high, digits)
+
+
+def verdict_table(question: Question, rows: Sequence[Judged] | None = None) -> Table:
+    """Both verdicts of every comparison of a question.
+
+    Args:
+        question: whose.
+        rows: some of them; None for all.
+    """
+    first = question.mean
+    level = f"{100.0 * (1.0 - 2.0 * first.alpha):g} %"
+    caption = (
+        f"The mean: {level} interval of the mean difference inside ±margin (TOST). Each subject: "
+        f"outer {level} bounds of the 95 % limits of agreement inside ±margin, and concordance "
+        "within the region (CCC, with its lower bound). Both after Holm over the "
+        f"{len(question.rows)} comparisons of this question."
+    )
+    return Table(
+        name=f"verdicts-{anchor_of(question)}",
+        title=f"Verdicts: {title_of(question)}",
+        caption=caption,
+        columns=VERDICTS,
+        groups=[Group([verdict_line(row) for row in (question.rows if rows is None else rows)])],
+    )
+
+
+def overview_table(questions: Sequence[Question]) -> Table:
+    """A line per question: how many of its comparisons are shown, and whether all are."""
+    lines = [
+        Line(
+            [
+                question.test if not question.family else f"{question.test}, {question.family}",
+                *_counted(question.mean, question.mean_everywhere),
+                *_counted(question.individual, question.individual_everywhere),
+            ]
+        )
+        for question in questions
+    ]
+    return Table("overview", "", "", OVERVIEW, [Group(lines)])
+
+
+def _counted(each: Family, everywhere: Family) -> list[Cell]:
+    """Counts of one verdict, whether it holds everywhere, and where it is farthest from it."""
+    kind, word = WORDS[everywhere.outcome]
+    count = (Num(each.shown, 0), " of ", Num(len(each.members), 0))
+    return [count, Styled(kind, word), each.worst or MISSING]
+
+
+def detail_table(question: Question, comparisons: Sequence[Comparison]) -> Table:
+    """The estimates behind a question's verdicts, in the units of the maps."""
+    return Table(
+        name=f"statistics-{anchor_of(question)}",
+        title=f"Statistics: {title_of(question)}",
+        caption="Differences in the unit of the map; P of the paired t-test and of Wilcoxon’s test "
+        "that there is no difference, not corrected: a large one shows no agreement.",
+        columns=DETAILS,
+        groups=[Group([_detail_line(c) for c in comparisons])],
+    )
+
+
+def _detail_line(c: Comparison) -> Line:
+    relative, digits = c.bland_altman_percent, digits_of(c.paired_t.sd)
+    means = ((Num(s.mean, digits), " ", Styled("sd", ("(", Num(s.sd, digits), ")")))
+             for s in (c.test, c.reference))  # fmt: skip
+    return Line(
+        [
+            *(c.endpoint.region, f"{c.endpoint.map} ({c.endpoint.unit})", str(c.n)),
+            *means,
+            Num(c.paired_t.difference, digits, signed=True),
+            *(Num(c.paired_t.p, p=True), Num(c.signed_rank.p, p=True)),
+            *(Num(relative.bias, 2, signed=True), span(relative.low, relative.high, 2)),
+            *(Num(c.regression.slope, 3), Num(c.deming.slope, 3)),
+            Num(c.icc_agreement.value, 3),
         ]
     )

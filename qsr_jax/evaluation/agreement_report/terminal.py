@@ -1,14 +1,16 @@
-"""The outcome of an agreement, and how it reads: a line per comparison, and what may be claimed."""
+"""The outcome of an agreement, and how it reads: the verdicts, then a line per comparison."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 
-from qsr_jax.evaluation.agreement_report.tables import digits_of, span
-from qsr_jax.evaluation.formats.table import Cell, Num, to_terminal
-from qsr_jax.statistics import Adjusted, Comparison, Plan
+from qsr_jax.evaluation.agreement_report.judged import Judged, Question
+from qsr_jax.evaluation.agreement_report.tables import overview_table, title_of, verdict_table
+from qsr_jax.evaluation.formats.numbers import plural
+from qsr_jax.evaluation.formats.table import Cell, Table, to_terminal
+from qsr_jax.statistics import Comparison, Plan
 
-CLAIM = """equivalence: shown where TOST's P, corrected by Holm over {} comparisons, is below alpha.
-Where it is open, neither a difference nor agreement follows, whatever the P of a t-test."""
+MOST_LINES = 60
+"""Comparisons of a question that a terminal shows."""
+MOST_REASONS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,48 +18,64 @@ class Agreement:
     """Agreement of methods with a reference; ``print`` shows it as the door does.
 
     Attributes:
-        comparisons: every method against the reference in every region of every map.
-        adjusted: per comparison, name of a test to its P corrected over all comparisons.
+        questions: the verdicts, a question per method and family.
+        subjects: how many subjects the table has.
         plan: what was asked.
     """
 
-    comparisons: tuple[Comparison, ...]
-    adjusted: tuple[Mapping[str, Adjusted], ...]
+    questions: tuple[Question, ...]
+    subjects: int
     plan: Plan
 
+    @property
+    def rows(self) -> list[Judged]:
+        """Every comparison of every question."""
+        return [row for question in self.questions for row in question.rows]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The statistics of those that could be computed."""
+        found = (row.statistics for row in self.rows)
+        return [statistics for statistics in found if isinstance(statistics, Comparison)]
+
+    @property
+    def missing(self) -> list[Judged]:
+        """The rows of which something could not be computed; ``missing`` says why."""
+        return [row for row in self.rows if row.missing]
+
     def __str__(self) -> str:
-        return f"{summary(self.comparisons, self.adjusted)}\n{CLAIM.format(len(self.comparisons))}"
+        parts = [_table(overview_table(self.questions))]
+        for question in self.questions:
+            lines = _table(verdict_table(question)).splitlines()
+            shown, left = lines[: MOST_LINES + 2], lines[MOST_LINES + 2 :]
+            more = [f"... and {plural(len(left), 'comparison')} more"] if left else []
+            parts.append("\n".join([title_of(question), *shown, *more]))
+        missing = self.missing
+        told = [f"{row.endpoint}: {row.missing}" for row in missing[:MOST_REASONS]]
+        if missing:
+            left_out = len(missing) - len(told)
+            more = [f"  ... and {left_out} more"] if left_out else []
+            head = f"not computed: {plural(len(missing), 'comparison')}"
+            parts.append("\n".join([head, *(f"  {line}" for line in told), *more]))
+        return "\n\n".join(parts)
 
 
-def summary(comparisons: Sequence[Comparison], corrected: Sequence[Mapping[str, Adjusted]]) -> str:
-    """A line per comparison under its heading. Where equivalence is not shown, it is open.
-
-    Args:
-        comparisons: at least one.
-        corrected: of :func:`qsr_jax.statistics.adjusted`.
-    """
-    first = comparisons[0].equivalence_percent
-    level, margin = f"{100 * first.interval.level:g} %", f"{first.margin_percent:g} %"
-    head: tuple[Cell, ...] = (
-        *("map", "region", "test", "n", "difference", f"{level} interval", f"margin ({margin})"),
-        *("P (Holm)", "equivalence", "margin in units", "limits (%)", "slope"),
-    )
-    lines = [head, *(_line(c, p) for c, p in zip(comparisons, corrected, strict=True))]
-    return to_terminal(lines)
+def sentences(question: Question) -> list[str]:
+    """What a question's verdicts say, in words."""
+    found = []
+    for name, each, everywhere in (
+        ("The mean", question.mean, question.mean_everywhere),
+        ("Each subject", question.individual, question.individual_everywhere),
+    ):
+        found.append(f"{name}: {each.said}. Everywhere at once: {everywhere.outcome.value}.")
+    return found
 
 
-def _line(c: Comparison, corrected: Mapping[str, Adjusted]) -> tuple[Cell, ...]:
-    endpoint, tost, relative = c.endpoint, c.equivalence_percent, c.bland_altman_percent
-    digits, units = digits_of(c.paired_t.sd), c.equivalence_units
-    verdict = {name: "shown" if p.holm < tost.alpha else "open" for name, p in corrected.items()}
-    return (
-        *(endpoint.map, endpoint.region, endpoint.test, str(c.n)),
-        (Num(tost.difference, digits, signed=True), f" {endpoint.unit}"),
-        span(tost.interval.low, tost.interval.high, digits),
-        (Num(tost.margin, digits), f" {endpoint.unit}"),
-        Num(float(corrected["equivalence_percent"].holm), p=True),
-        verdict["equivalence_percent"],
-        f"{units.margin:g} {endpoint.unit}: {verdict['equivalence_units']}" if units else "",
-        span(relative.low, relative.high, 2),
-        Num(c.regression.slope, 3),
-    )
+def _table(table: Table) -> str:
+    """A table's headings and lines; two headings where columns stand in groups."""
+    groups = [column.group for column in table.columns]
+    heads: list[Cell] = []
+    for i, column in enumerate(table.columns):
+        new = column.group and (i == 0 or groups[i - 1] != column.group)
+        heads.append(f"{column.group}: {column.text}" if new else column.text)
+    return to_terminal([heads, *(line.cells for group in table.groups for line in group.lines)])

@@ -1,29 +1,33 @@
-"""The agreement of a table's methods as a folder: json, csv, LaTeX and plots."""
+"""The agreement of a table's methods as a folder: every number first, then page and plots."""
 
-import dataclasses
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from markupsafe import Markup
+
 from qsr_jax.evaluation.agreement_report import figures
-from qsr_jax.evaluation.agreement_report.blocks import Block
-from qsr_jax.evaluation.agreement_report.tables import latex_tables, safe, save_csv
+from qsr_jax.evaluation.agreement_report.judged import Question
+from qsr_jax.evaluation.agreement_report.page import render
+from qsr_jax.evaluation.agreement_report.saving import plain, save_numbers
+from qsr_jax.evaluation.agreement_report.tables import anchor_of, detail_table, verdict_table
 from qsr_jax.evaluation.agreement_report.terminal import Agreement
+from qsr_jax.evaluation.formats.latex import to_latex
 from qsr_jax.files.staged import check_ours, replaced_folder
 from qsr_jax.statistics import Comparison
 
 FORMAT = "qsr_jax-agreement"
-DOCUMENT = "agreement.json"
+DOCUMENT, TABLE, LATEX, PAGE = "agreement.json", "agreement.csv", "agreement.tex", "index.html"
+PLOTS = ("none", "main", "all")
+"""Nothing; a plot of verdicts for each of the first questions; points of every comparison too."""
+MOST_PLOTS = 12
+"""Questions whose verdicts are drawn."""
 
+NOTHING = Markup()
 
-@dataclasses.dataclass(frozen=True)
-class Drawing:
-    """A plot to be made: its file name without ending, and what draws it given its kind."""
-
-    name: str
-    draw: Callable[..., bytes]
-
+Drawing = tuple[str, Callable[[], Markup]]
+"""File name, and what draws it."""
 
 Watch = Callable[..., Iterable[Drawing]]
 """``watch(drawings, desc=..., unit=...)`` hands on what is to be drawn, as ``tqdm`` does."""
@@ -36,21 +40,23 @@ def check_target(out: Path) -> None:
 
 def write_agreement(
     out: Path,
-    blocks: Sequence[Block],
     found: Agreement,
     *,
     about: Mapping[str, object],
     plots: str,
+    mixed: Markup = NOTHING,
     watch: Watch = lambda drawings, **_: drawings,
 ) -> None:
-    """Saves all numbers, then draws; ``out`` appears or changes as a whole.
+    """Saves all numbers at once, then draws plot after plot into the same folder.
+
+    Killed while it draws, it leaves a whole folder without the plots that were still to come.
 
     Args:
         out: folder to make, or an older agreement to replace.
-        blocks: what was compared.
-        found: the comparisons of all blocks, in their order.
+        found: verdicts and statistics.
         about: what else ``agreement.json`` should say, JSON values.
-        plots: "svg" or "png".
+        plots: of :data:`PLOTS`.
+        mixed: the mixed model's part of the page.
         watch: hands on what is to be drawn and may show how far it is, as tqdm does.
 
     Raises:
@@ -58,55 +64,90 @@ def write_agreement(
         WriteError: the disk refused; an older folder is still in place.
     """
     check_target(out)
-    rows = [
-        dataclasses.asdict(comparison)
-        | {"adjusted": {name: dataclasses.asdict(p) for name, p in corrected.items()}}
-        for comparison, corrected in zip(found.comparisons, found.adjusted, strict=True)
-    ]
+    drawings = _drawings(found, plots)
+    head = {
+        "format": FORMAT,
+        "version": 2,
+        "about": dict(about),
+        "plan": plain(found.plan),
+        "files": sorted([TABLE, LATEX, PAGE, *(name for name, _ in drawings)]),
+        "questions": [_counts(question) for question in found.questions],
+    }
+    page = partial(render, found, about=about, mixed=mixed)
     with replaced_folder(out) as folder:
-        save_csv(folder / "agreement.csv", rows)
-        text = latex_tables(found.comparisons, found.adjusted)
-        (folder / "agreement.tex").write_text(text, encoding="utf-8")
-        for drawing in watch(_drawings(blocks, found.comparisons), desc="plots", unit="plot"):
-            (folder / f"{drawing.name}.{plots}").write_bytes(drawing.draw(kind=plots))
-        document = {
-            "format": FORMAT,
-            "version": 1,
-            "about": dict(about),
-            "plan": dataclasses.asdict(found.plan),
-            "files": sorted(path.name for path in folder.iterdir()),
-            "comparisons": rows,
+        save_numbers(folder / TABLE, folder / DOCUMENT, head, found.rows)
+        (folder / LATEX).write_text(_latex(found), encoding="utf-8")
+        text = page(figures={}, drawing=bool(drawings), files=[])
+        (folder / PAGE).write_text(text, encoding="utf-8")
+    main: dict[int, Markup] = {}
+    for i, (name, draw) in enumerate(watch(drawings, desc="plots", unit="plot")):
+        drawn = draw()
+        if i < min(len(found.questions), MOST_PLOTS):
+            main[i] = drawn
+        _replace(out / name, figures.standalone(drawn))
+    if drawings:
+        names = [name for name, _ in drawings]
+        _replace(out / PAGE, page(figures=main, drawing=False, files=names))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    part = path.parent.with_name(f".{path.parent.name}.part")  # not inside: only what is listed
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _counts(question: Question) -> dict[str, object]:
+    """A question's outcome as JSON."""
+    sides = {"mean": (question.mean, question.mean_everywhere),
+             "individual": (question.individual, question.individual_everywhere)}  # fmt: skip
+    return {"test": question.test, "reference": question.reference, "family": question.family} | {
+        side: {
+            "shown": each.shown,
+            "of": len(each.members),
+            "everywhere": everywhere.outcome.value,
+            "farthest_out": each.worst,
         }
-        saved = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / DOCUMENT).write_text(saved + "\n", encoding="utf-8")
+        for side, (each, everywhere) in sides.items()
+    }
 
 
-def _drawings(blocks: Sequence[Block], comparisons: Sequence[Comparison]) -> list[Drawing]:
-    """A forest per map; two kinds of panels per map and method.
+def _latex(found: Agreement) -> str:
+    tables = []
+    for question in found.questions:
+        rows = [row.statistics for row in question.rows if isinstance(row.statistics, Comparison)]
+        tables += [verdict_table(question), *([detail_table(question, rows)] if rows else [])]
+    return "\n".join(map(to_latex, tables))
+
+
+def _drawings(found: Agreement, plots: str) -> list[Drawing]:
+    """Verdicts of the first questions; then points of every comparison.
 
     Raises:
         ValueError: two plots would have one file name.
     """
-    values = [(x, y) for block in blocks for x, y in zip(block.test, block.reference, strict=True)]
-    drawn = [(c, *pair) for c, pair in zip(comparisons, values, strict=True)]
-    drawings = []
-    for name in dict.fromkeys(c.endpoint.map for c in comparisons):
-        mine = [one for one in drawn if one[0].endpoint.map == name]
-        rows = [one[0] for one in mine]
-        drawings.append(Drawing(f"forest_{safe(name)}", partial(figures.forest, rows)))
-        for method in dict.fromkeys(c.endpoint.test for c in rows):
-            panels = [one for one in mine if one[0].endpoint.test == method]
-            for kind, draw in (
-                ("bland_altman", figures.bland_altman_plots),
-                ("regression", figures.regression_plots),
-            ):
-                title = f"{kind}_{safe(name)}_{safe(method)}"
-                drawings.append(Drawing(title, partial(draw, panels)))
-    titles = [drawing.name for drawing in drawings]
-    twice = sorted({title for title in titles if titles.count(title) > 1})
+    if plots == "none":
+        return []
+    drawings: list[Drawing] = [
+        (f"verdicts_{anchor_of(question)}.svg", partial(figures.verdict_plot, question))
+        for question in found.questions[:MOST_PLOTS]
+    ]
+    for question in found.questions if plots == "all" else ():
+        points = [(row.statistics, row.pair) for row in question.rows
+                  if isinstance(row.statistics, Comparison)]  # fmt: skip
+        for start in range(0, len(points), figures.PER_FIGURE):
+            number = start // figures.PER_FIGURE + 1
+            name = f"points_{anchor_of(question)}_{number:03d}.svg"
+            some = points[start : start + figures.PER_FIGURE]
+            drawings.append((name, partial(figures.point_plots, some)))
+    counted = Counter(name for name, _ in drawings)
+    twice = [name for name, count in counted.items() if count > 1]
     if twice:
         raise ValueError(
-            f"two plots would be called {twice[0]}: names of maps or methods differ only in "
+            f"two plots would be called {twice[0]}: names of methods or families differ only in "
             "special characters; rename one"
         )
     return drawings
