@@ -43,8 +43,7 @@ FREE_PARAMETERS = {
         "ms; the fast train, nominal "
         f"{ROUTINE.echo_spacing_ms}: its readout is 2.05 ms shorter; sets fast - routine of T2",
     ),
-    "scanner.cross_talk": (SCANNER.cross_talk, "fraction; Warntjes 2008, slices without a gap"),
-    "scanner.slice_edge": (SCANNER.slice_edge, "weight of the outer planes of a slice; our choice"),
+    "scanner.cross_talk": (SCANNER.cross_talk, "neighbours' pulses act; slices without a gap"),
     "scanner.reference_lines": (SCANNER.reference_lines, "coil calibration; our choice"),
     "scanner.coil_radius_mm": (SCANNER.coil_radius_mm, "a head array; g-factors 1.05 and 1.46"),
     "scanner.coil_size_mm": (SCANNER.coil_size_mm, "likewise"),

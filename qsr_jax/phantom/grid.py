@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -135,6 +136,21 @@ class Planes:
         columns = [jnp.matmul(images[..., near], part.T) for near, part in blocks]
         return jnp.concatenate(columns, axis=-1)
 
+    def tilted(
+        self, values: np.ndarray, part: slice, tilt: tuple[float, float, float]
+    ) -> jax.Array:
+        """Planes ``part`` of (planes, ..., m, m), each cut along a tilted plane of the head.
+
+        The point (x, y) of a plane takes the value at the height ``tilt[0] + tilt[1] x +
+        tilt[2] y`` mm above it, cubic along z (as in :meth:`enlarge_on`); what would lie beyond the
+        planes takes the last one's.
+        """
+        height = tilt[0] + tilt[1] * self.axis_mm + tilt[2] * self.axis_mm[:, None]
+        reach = int(np.ceil(np.abs(height).max())) + 1
+        wanted = np.arange(part.start, part.stop)
+        near = np.clip(np.arange(wanted[0] - reach, wanted[-1] + reach + 1), 0, len(values) - 1)
+        return _along_z(values[near], height.astype(np.float32), reach=reach)
+
     def nearest(self, images: np.ndarray) -> np.ndarray:
         """(..., m, m) to the truth grid (..., y, x), every pixel from its nearest point."""
         _, rows, _ = self.geometry.shape
@@ -159,6 +175,17 @@ def interpolation_matrix(
     return matrix
 
 
+@functools.partial(jax.jit, static_argnames="reach")
+def _along_z(values: jax.Array, height: jax.Array, *, reach: int) -> jax.Array:
+    """(p + 2 reach, ..., m, m) to (p, ..., m, m), ``height`` (m, m) planes further up."""
+    count = len(values) - 2 * reach
+    total = jnp.zeros_like(values[:count])
+    for step in range(-reach, reach + 1):
+        t = jnp.abs(height - step)
+        total += _cubic(t) * (t < 2) * values[reach + step : reach + step + count]
+    return total
+
+
 @functools.lru_cache(maxsize=16)
 def _blocks(
     planes: Planes, grid: Geometry, finer: int, method: str
@@ -178,9 +205,14 @@ def _kernel(distance: np.ndarray, method: str) -> np.ndarray:
     t = distance
     if method == "linear":
         return np.maximum(1 - t, 0)
+    return _cubic(t)
+
+
+def _cubic(t: Any) -> Any:
+    """Keys's kernel at distances of 0 to 2 points, NumPy or JAX."""
     near = (1.5 * t - 2.5) * t * t + 1
     far = ((-0.5 * t + 2.5) * t - 4) * t + 2
-    return np.where(t <= 1, near, far)
+    return near * (t <= 1) + far * (t > 1)
 
 
 def box_profile(planes: Planes) -> Sequence[float]:

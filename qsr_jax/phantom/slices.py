@@ -14,12 +14,17 @@ import numpy as np
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.phantom import Phantom
 from qsr_jax.phantom.tissue_values import NUCLEI, TISSUES
-from qsr_jax.phantom.volume_fractions import CLASSES, slice_of_planes
+from qsr_jax.phantom.volume_fractions import CLASSES, sharpened, slice_of_planes
 from qsr_jax.types import Geometry
 
 
 def slice_fractions(
-    phantom: Phantom, index: int, *, size: int, weights: Sequence[float]
+    phantom: Phantom,
+    index: int,
+    *,
+    size: int,
+    weights: Sequence[float],
+    tilt: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> jax.Array:
     """Volume fractions (7, size, size) of :data:`CLASSES` in one slice, on ``planes.grid(size)``.
 
@@ -30,12 +35,18 @@ def slice_fractions(
             averages of such points.
         weights: of the 1 mm planes about the slice's middle one, an odd number. They are used as
             given: a slice profile should sum to 1.
+        tilt: heights above the planes where a moved head is cut: mm, and mm per mm of x and of y.
 
     Raises:
         ValueError: the number of weights is even, or they reach beyond the planes.
     """
     grid = phantom.planes.grid(size)
-    return slice_of_planes(phantom.planes, grid, phantom.log_odds, phantom.depth, index, weights)
+    planes, part = phantom.planes, phantom.planes.around(index, len(weights))
+    if not any(tilt):
+        return slice_of_planes(planes, grid, phantom.log_odds, phantom.depth, index, weights)
+    depth = None if phantom.depth is None else planes.tilted(phantom.depth, part, tilt)
+    odds = planes.tilted(phantom.log_odds, part, tilt)
+    return sharpened(planes, grid, odds, depth, weights)
 
 
 def slice_b1(phantom: Phantom, index: int, *, size: int) -> jax.Array:

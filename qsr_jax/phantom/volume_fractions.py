@@ -70,9 +70,18 @@ def slice_of_planes(
     """
     part = planes.around(index, len(weights))
     below = None if depth is None else depth[part]
-    return _sharpen(
-        log_odds[part], below, np.asarray(weights, np.float32), planes=planes, grid=grid
-    )
+    return sharpened(planes, grid, log_odds[part], below, weights)
+
+
+def sharpened(
+    planes: Planes,
+    grid: Geometry,
+    log_odds: np.ndarray | jax.Array,
+    depth: np.ndarray | jax.Array | None,
+    weights: Sequence[float],
+) -> jax.Array:
+    """Volume fractions (7, n, n) of a slice from its own planes, (p, 6, m, m) and (p, m, m)."""
+    return _sharpen(log_odds, depth, np.asarray(weights, np.float32), planes=planes, grid=grid)
 
 
 @functools.partial(jax.jit, static_argnames=("planes", "grid"))

@@ -76,8 +76,8 @@ def excited(
 
     >>> from qsr_jax.physics.mdme_protocol import ROUTINE
     >>> delays = excited(jnp.array(800.0), jnp.array(70.0), 1.0, ROUTINE, td_ms=ROUTINE.td_ms)
-    >>> delays.shape, bool(delays[0] < 0.0), bool(delays[-1] > delays[-2])
-    ((4,), True, True)
+    >>> delays.shape, bool(delays[-1] > delays[-2] > delays[0])
+    ((4,), True)
 
     Args:
         t1_ms: (...) longitudinal relaxation time, > 0.
@@ -109,7 +109,7 @@ def signal(
     >>> from qsr_jax.physics.mdme_protocol import ROUTINE
     >>> one = signal(jnp.array(800.0), jnp.array(80.0), jnp.array(70.0), 1.0, ROUTINE)
     >>> one.shape, round(float(one[-1, 0]), 3)
-    ((4, 2), 0.497)
+    ((4, 2), 0.412)
 
     Args:
         t1_ms: (...) longitudinal relaxation time, > 0.

@@ -123,8 +123,10 @@ def receive_field(fitted: Fit, *, pixel_mm: float) -> np.ndarray:
     return np.exp(log_field - (basis[kept] @ weights).mean()).astype(np.float32)
 
 
-def correct_density(fitted: Fit, *, pixel_mm: float) -> Fit:
+def correct_density(fitted: Fit, *, pixel_mm: float, part: float = 1.0) -> Fit:
     """The fit with its PD divided by :func:`receive_field`; raises ValueError as that does.
+
+    Of the field's logarithm only a ``part`` may be taken out, as a careful maker does.
 
     >>> shape = (2, 16, 16)
     >>> t1_ms, t2_ms = (np.full(shape, value, np.float32) for value in (800.0, 80.0))
@@ -135,4 +137,4 @@ def correct_density(fitted: Fit, *, pixel_mm: float) -> Fit:
     (68.0, 68.0)
     """
     field = receive_field(fitted, pixel_mm=pixel_mm)
-    return dataclasses.replace(fitted, pd_percent=fitted.pd_percent / field)
+    return dataclasses.replace(fitted, pd_percent=fitted.pd_percent / field**part)

@@ -8,7 +8,7 @@ from scipy import fft
 
 @dataclasses.dataclass(frozen=True)
 class Scanner:
-    """Receive array, slice profile, reference scan and disturbances.
+    """Receive array, reference scan and disturbances.
 
     Attributes:
         coils: receive coils around the head; a multiple of eight stands in rows of eight.
@@ -18,10 +18,8 @@ class Scanner:
         reference_lines: samples along each axis of the external reference scan for the coil maps
             (an ASSET calibration); its noise per sample is the receiver's.
         phase_rad: largest weight of each term of the smooth image phase.
-        slice_edge: weight of a slice's two outer planes against its inner ones: the slope of a
-            selective pulse.
-        cross_talk: fraction of a slice's signal that comes from the two planes outside it. Warntjes
-            2008 (doi:10.1002/mrm.21635): 7 % without a gap.
+        cross_talk: whether the pulses of neighbouring slices act on a slice's edges, each at its own
+            time; False is a slice alone, as with wide gaps.
         b1_strength: factor on the transmit field's deviation from 1; 0 is a perfect field.
         b1_gain: factor on the whole field: what the prescan got wrong.
         motion_mm: standard deviation of the head's place along x and y in each delay.
@@ -44,8 +42,7 @@ class Scanner:
     coil_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     reference_lines: int = 32
     phase_rad: float = 0.5
-    slice_edge: float = 0.8
-    cross_talk: float = 0.07
+    cross_talk: bool = True
     b1_strength: float = 1.0
     b1_gain: float = 1.0
     motion_mm: float = 0.0
@@ -64,8 +61,6 @@ class Scanner:
             ("coil_size_mm", 1.0, np.inf),
             ("reference_lines", 8, 128),
             ("phase_rad", 0.0, np.pi),
-            ("slice_edge", 0.0, 1.0),
-            ("cross_talk", 0.0, 0.5),
             ("b1_strength", 0.0, 2.0),
             ("b1_gain", 0.5, 1.5),
             ("motion_mm", 0.0, 5.0),
@@ -87,19 +82,6 @@ class Scanner:
         640
         """
         return int(fft.next_fast_len(int(np.ceil(self.oversampling * max(matrix) / 2))) * 2)
-
-    def slice_weights(self, planes: int) -> tuple[float, ...]:
-        """Slice profile over its 1 mm ``planes`` and one plane beyond on either side; sums to 1.
-
-        >>> weights = SCANNER.slice_weights(5)
-        >>> len(weights), round(sum(weights), 6), round(weights[0], 3)  # the planes outside
-        (7, 1.0, 0.035)
-        """
-        inside = np.ones(planes)
-        inside[[0, -1]] = self.slice_edge if planes > 2 else 1.0
-        inside *= (1.0 - self.cross_talk) / inside.sum()
-        outside = self.cross_talk / 2
-        return (outside, *inside.tolist(), outside)
 
 
 SCANNER = Scanner()

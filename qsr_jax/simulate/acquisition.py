@@ -1,9 +1,9 @@
-"""From tissues on a fine grid to the k-space of every coil, and from there to images.
+"""From images of the object to the k-space of every coil, and from there to what is seen.
 
-One set of fine images, a delay and an anchor of :func:`qsr_jax.physics.echo_train.expand_decays`
-each, serves both echoes and all protocols with the same delays. They are low-passed to a grid a
+One set of :func:`qsr_jax.simulate.object_images.object_images`, a delay and a shape of echo train
+each, serves both echoes and all protocols that play the same times and pulses. They lie on a grid a
 little wider than any acquired matrix; there each is multiplied by the coils and by the echo's
-phase, both smooth, and every line of k-space takes its own weights of the anchors.
+phase, both smooth, and every line of k-space takes its own weights of the shapes.
 """
 
 import functools
@@ -15,14 +15,11 @@ from scipy import fft
 
 from qsr_jax.ops import fourier
 from qsr_jax.physics import sense
-from qsr_jax.physics.echo_train import expand_decays, line_times_ms, sampled_lines
+from qsr_jax.physics.echo_train import sampled_lines
 from qsr_jax.physics.mdme_protocol import Protocol
-from qsr_jax.physics.mdme_signal import excited, signal
+from qsr_jax.physics.slice_state import REFERENCE_TISSUE, slice_state
 from qsr_jax.physics.point_spread import k_space_window
 from qsr_jax.types import Geometry
-
-REFERENCE_TISSUE = (760.0, 67.0, 66.0)
-"""T1 (ms), T2 (ms), PD (%) of the white matter whose SNR is stated."""
 
 MARGIN = 24
 """Samples added to the widest matrix along each axis. A product with a smooth coil mixes
@@ -41,7 +38,7 @@ def image_noise(receiver_noise: float, protocol: Protocol) -> float:
     return float(receiver_noise * np.sqrt(protocol.acceleration) * window)
 
 
-def receiver_noise(snr: float, protocol: Protocol) -> float:
+def receiver_noise(snr: float, protocol: Protocol, *, cross_talk: bool) -> float:
     """Noise of one k-space sample that gives white matter ``snr`` in this protocol's images.
 
     The images meant are the longest delay at the first echo, where B1, the root sum of squares of
@@ -52,7 +49,9 @@ def receiver_noise(snr: float, protocol: Protocol) -> float:
     """
     if not snr > 0:
         raise ValueError(f"snr must be positive; got {snr}")
-    white = float(jax.jit(signal, static_argnums=4)(*REFERENCE_TISSUE, 1.0, protocol)[-1, 0])
+    t1_ms, t2_ms, pd_percent = REFERENCE_TISSUE
+    train = slice_state(protocol, [t1_ms], [t2_ms], [1.0], cross_talk=cross_talk).signal()
+    white = pd_percent / 100.0 * train[-1, protocol.echo_numbers[0] - 1].item()
     return white / snr / image_noise(1.0, protocol)
 
 
@@ -71,73 +70,6 @@ def working_shape(widest: tuple[int, int]) -> tuple[int, int]:
     return rows, columns
 
 
-@functools.partial(jax.jit, static_argnames=("protocol", "td_ms"))
-def _excited(
-    fraction: jax.Array, values: jax.Array, b1: jax.Array, *, protocol: Protocol, td_ms: tuple
-) -> jax.Array:
-    return jnp.stack(
-        [
-            part * excited(one[0], one[2], b1, protocol, td_ms=td_ms)
-            for part, one in zip(fraction, values, strict=True)
-        ]
-    )
-
-
-@functools.partial(jax.jit, static_argnames="anchors_ms")
-def _decays(t2_ms: jax.Array, *, anchors_ms: tuple[float, ...]) -> jax.Array:
-    return jnp.stack([jnp.exp(-t / t2_ms) for t in anchors_ms])
-
-
-@functools.partial(jax.jit, static_argnames=("shape", "by_fov"))
-def _mix(
-    magnetisation: jax.Array,
-    decays: jax.Array,
-    factors: jax.Array,
-    *,
-    shape: tuple[int, int],
-    by_fov: tuple[float, float],
-) -> jax.Array:
-    images = jnp.stack(
-        [
-            jnp.stack([sum(f * m * t for f, m, t in zip(factor, delay, decay, strict=True))
-                       for decay in decays])
-            for delay, factor in zip(jnp.moveaxis(magnetisation, 1, 0), factors, strict=True)
-        ]
-    )  # fmt: skip
-    return fourier.sample_coarser(images, shape, by_fov)
-
-
-def object_images(
-    fraction: jax.Array,
-    values: jax.Array,
-    b1: jax.Array,
-    factors: jax.Array,
-    protocol: Protocol,
-    *,
-    anchors_ms: tuple[float, ...],
-    shape: tuple[int, int],
-    by_fov: tuple[float, float],
-) -> jax.Array:
-    """Signal at the anchor times, tissues mixed in it, low-passed: (delay, anchor, y, x) float32.
-
-    Args:
-        fraction: (k, n, n) volume fraction of every class on the fine grid.
-        values: (k, 3, n, n) T1 (ms), T2 (ms), PD (%) of every class.
-        b1: (n, n) transmit field.
-        factors: (delay, k) what a class's signal is multiplied by in each delay (pulsation).
-        protocol: TR, played delays and angles.
-        anchors_ms: times after excitation.
-        shape: (y, x) of the images.
-        by_fov: place of their pixel n // 2 against that of the fine grid, in fields of view.
-
-    Raises:
-        ValueError: ``shape`` is finer than the truth.
-    """
-    magnetisation = _excited(fraction, values, b1, protocol=protocol, td_ms=protocol.played_td_ms)
-    decays = _decays(values[:, 1], anchors_ms=anchors_ms)
-    return _mix(magnetisation, decays, factors, shape=shape, by_fov=by_fov)
-
-
 @functools.partial(jax.jit, static_argnames="protocols")
 def measure(
     images: jax.Array,
@@ -149,10 +81,12 @@ def measure(
     """Noiseless k-space that every coil receives in every protocol.
 
     Args:
-        images: (delay, anchor, y, x) from :func:`object_images`, pixel n // 2 at the isocentre.
+        images: (delay, shape, y, x) of :mod:`qsr_jax.simulate.object_images`, pixel n // 2 at the
+            isocentre.
         coils: (coil, y, x) sensitivities.
         phase: (echo, y, x) radians.
-        weights: for each protocol (echo, line, anchor), from :func:`line_weights`.
+        weights: for each protocol (echo, line, shape), from
+            :func:`qsr_jax.simulate.object_images.line_weights`.
         protocols: matrices and lines.
 
     Returns:
@@ -174,7 +108,7 @@ def measure(
 def _lines(
     image: jax.Array, field: jax.Array, weights: list[jax.Array], protocols: tuple[Protocol, ...]
 ) -> list[jax.Array]:
-    """(anchor, y, x) and (coil, y, x) to (coil, frequency, line) of every protocol."""
+    """(shape, y, x) and (coil, y, x) to (coil, frequency, line) of every protocol."""
     rows, columns = image.shape[-2:]
     hybrid = fourier.along(image[:, None] * field, -1)
     found = []
@@ -186,27 +120,6 @@ def _lines(
     return found
 
 
-def line_weights(
-    protocols: tuple[Protocol, ...],
-) -> tuple[tuple[float, ...], tuple[np.ndarray, ...], np.ndarray]:
-    """How every line of every protocol is made of decays to common anchor times.
-
-    Returns:
-        anchors (a,) ms; for each protocol (echo, line, a) float32, slice-profile gains of the
-        echoes included; and the weights (a,) of the first protocol's first effective echo time.
-    """
-    times = [line_times_ms(protocol) for protocol in protocols]
-    wanted = np.unique(np.concatenate([t.ravel() for t in times]).round(6))
-    anchors, table = expand_decays(tuple(wanted.tolist()))
-    weights = []
-    for protocol, t in zip(protocols, times, strict=True):
-        gains = np.reshape(protocol.angles.echo_gain, (2, 1, 1))
-        rows = table[np.searchsorted(wanted, t.round(6))]
-        weights.append((rows / gains).astype(np.float32))
-    centre = int(np.argmin(np.abs(sampled_lines(protocols[0]))))
-    return anchors, tuple(weights), weights[0][0, centre]
-
-
 @functools.partial(jax.jit, static_argnames="points")
 def measure_reference(
     images: jax.Array, coils: jax.Array, weights: jax.Array, *, points: int
@@ -214,9 +127,9 @@ def measure_reference(
     """Noiseless k-space of the reference scan: longest delay, first echo.
 
     Args:
-        images: (delay, anchor, y, x) from :func:`object_images`.
+        images: (delay, shape, y, x) of :mod:`qsr_jax.simulate.object_images`.
         coils: (coil, y, x) sensitivities.
-        weights: (a,) of the anchors.
+        weights: (shape,) of :func:`qsr_jax.simulate.object_images.centre_weights`.
         points: samples along each axis.
 
     Returns:

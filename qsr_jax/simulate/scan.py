@@ -14,8 +14,11 @@ from qsr_jax.physics import sense
 from qsr_jax.physics.coils import sensitivities, smooth_phase
 from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.scanner import Scanner
+from qsr_jax.physics.slice_state import plane_weights
+from qsr_jax.physics.slice_table import SliceTable, slice_table
 from qsr_jax.simulate import acquisition
-from qsr_jax.simulate.motion import draw_motion, move
+from qsr_jax.simulate.motion import draw_poses, in_plane, move, tilt_of
+from qsr_jax.simulate.object_images import centre_weights, line_weights, object_images
 from qsr_jax.types import Geometry
 
 
@@ -40,12 +43,14 @@ class Generators:
 
     Attributes:
         phase: of the images.
+        pose: between scans.
         motion: between delays.
         pulsation: of CSF.
         noise: one for each protocol, by name.
     """
 
     phase: np.random.Generator
+    pose: np.random.Generator
     motion: np.random.Generator
     pulsation: np.random.Generator
     noise: Mapping[str, np.random.Generator]
@@ -53,9 +58,9 @@ class Generators:
     @classmethod
     def spawn(cls, rng: np.random.Generator, protocols: tuple[Protocol, ...]) -> "Generators":
         """Streams that do not depend on which of the others are used."""
-        phase, motion, pulsation, *noise = rng.spawn(3 + len(protocols))
+        phase, pose, motion, pulsation, *noise = rng.spawn(4 + len(protocols))
         names = [protocol.name for protocol in protocols]
-        return cls(phase, motion, pulsation, dict(zip(names, noise, strict=True)))
+        return cls(phase, pose, motion, pulsation, dict(zip(names, noise, strict=True)))
 
 
 def check_scans(protocols: tuple[Protocol, ...], scanner: Scanner) -> None:
@@ -105,6 +110,7 @@ class HeadScan:
         grids: protocols and where their voxels lie.
         scanner: coils, slice profile, disturbances.
         noise: standard deviation of the real part of one k-space sample.
+        still: name of the protocol whose head lies where the truth does.
         noise_free: names of the protocols to be scanned without noise as well.
     """
 
@@ -112,6 +118,7 @@ class HeadScan:
     grids: Mapping[Protocol, Geometry]
     scanner: Scanner
     noise: float
+    still: str
     noise_free: tuple[str, ...]
 
     @property
@@ -119,25 +126,37 @@ class HeadScan:
         """All protocols, in order."""
         return tuple(self.grids)
 
+    def _table(self, protocol: Protocol) -> SliceTable:
+        return slice_table(protocol, cross_talk=self.scanner.cross_talk)
+
     def groups(self) -> list[tuple[Protocol, ...]]:
         """Protocols that see the same object: same magnetisation, and nothing moves."""
-        disturbed = self.scanner.motion_mm or self.scanner.motion_deg or self.scanner.csf_pulsation
+        one = self.scanner
+        moves = one.motion_mm, one.motion_deg, one.pose_mm, one.pose_deg, one.csf_pulsation
         groups: dict[object, list[Protocol]] = {}
         for p in self.protocols:
-            key = p.name if disturbed else (p.tr_ms, p.played_td_ms, p.angles)
+            key = p.name if any(moves) else id(self._table(p))
             groups.setdefault(key, []).append(p)
         return [tuple(group) for group in groups.values()]
 
-    def slices(self, rng: np.random.Generator) -> Iterator[dict[str, ScannedSlice]]:
+    def poses(self, random: Generators) -> dict[str, np.ndarray]:
+        """Where the head lies in every delay of every protocol, (delay, 6) each."""
+        scanner, found = self.scanner, {}
+        for p in self.protocols:
+            pose = draw_poses(random.pose, 1, mm=scanner.pose_mm, deg=scanner.pose_deg)
+            motion = draw_poses(
+                random.motion, len(p.td_ms), mm=scanner.motion_mm, deg=scanner.motion_deg
+            )
+            found[p.name] = motion + pose * (p.name != self.still)
+        return found
+
+    def slices(
+        self, random: Generators, poses: Mapping[str, np.ndarray]
+    ) -> Iterator[dict[str, ScannedSlice]]:
         """Scans slice after slice; protocol name to what was scanned."""
-        random = Generators.spawn(rng, self.protocols)
         shape = acquisition.working_shape(widest_matrix(self.protocols))
         echoes = len(self.protocols[0].te_ms)
         phase = smooth_phase(random.phase, shape, echoes=echoes, size_rad=self.scanner.phase_rad)
-        poses = {
-            p.name: draw_motion(random.motion, self.scanner, delays=len(p.td_ms))
-            for p in self.protocols
-        }
         for index in range(self.protocols[0].slices):
             yield self._slice(index, random, shape, phase, poses)
 
@@ -149,59 +168,75 @@ class HeadScan:
         phase: np.ndarray,
         poses: Mapping[str, np.ndarray],
     ) -> dict[str, ScannedSlice]:
-        z_mm = float(self.phantom.planes.geometry.slice_positions_mm()[index, 2])
-        fov_mm = self.protocols[0].fov_mm
+        fov_mm, z_mm = self.protocols[0].fov_mm, self._height_mm(index)
         coils = sensitivities(shape, z_mm=z_mm, fov_mm=fov_mm, scanner=self.scanner)
-        tissue = self._tissue(index)
         scanned = {}
         for group in self.groups():
-            anchors, weights, first = acquisition.line_weights(group)
-            images = self._object(tissue, group[0], anchors, shape, random.pulsation)
+            table, factors = self._table(group[0]), self._factors(group[0], random.pulsation)
+            images = self._seen(index, group[0], shape, factors, poses[group[0].name])
+            first = centre_weights(group[0], table)
             reference = acquisition.measure_reference(
                 images, coils, first, points=self.scanner.reference_lines
             )
-            images = self._moved(images, poses[group[0].name], fov_mm)
+            weights = tuple(line_weights(protocol, table) for protocol in group)
             kspaces = acquisition.measure(images, coils, phase, weights, group)
             for protocol, kspace in zip(group, kspaces, strict=True):
                 scanned[protocol.name] = self._receive(protocol, kspace, reference, random)
         return scanned
 
-    def _tissue(self, index: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def _height_mm(self, index: int) -> float:
+        return float(self.phantom.planes.geometry.slice_positions_mm()[index, 2])
+
+    def _factors(self, protocol: Protocol, rng: np.random.Generator) -> np.ndarray:
+        """What every class's signal is multiplied by in each delay, (delay, class)."""
+        factors = np.ones((len(protocol.td_ms), len(CLASSES)), np.float32)
+        swing = self.scanner.csf_pulsation
+        factors[:, CLASSES.index("csf")] += rng.uniform(-swing, swing, len(factors))
+        return factors
+
+    def _seen(
+        self,
+        index: int,
+        protocol: Protocol,
+        shape: tuple[int, int],
+        factors: np.ndarray,
+        poses: np.ndarray,
+    ) -> jax.Array:
+        """Images of a slice, every delay in its own pose; a tilt is cut once."""
+        cut: dict[tuple[float, float, float], jax.Array] = {}
+        seen = []
+        for delay, pose in enumerate(poses):
+            tilt = tilt_of(pose)
+            if tilt not in cut:
+                tissue = self._tissue(index, protocol, tilt)
+                cut[tilt] = self._object(tissue, self._table(protocol), shape, factors)
+            by = in_plane(pose, z_mm=self._height_mm(index), fov_mm=protocol.fov_mm)
+            image = cut[tilt][delay]
+            seen.append(move(image, by.astype(np.float32)) if by.any() else image)
+        return jnp.stack(seen)
+
+    def _tissue(
+        self, index: int, protocol: Protocol, tilt: tuple[float, float, float]
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Volume fractions, values and transmit field of a slice on the fine grid."""
         size = self.scanner.truth_points(widest_matrix(self.protocols))
-        profile = self.scanner.slice_weights(self.phantom.planes.per_slice)
-        fraction = slice_fractions(self.phantom, index, size=size, weights=profile)
+        planes, cross_talk = self.phantom.planes.per_slice, self.scanner.cross_talk
+        profile = plane_weights(protocol, planes, cross_talk=cross_talk)
+        fraction = slice_fractions(self.phantom, index, size=size, weights=profile, tilt=tilt)
         b1 = 1.0 + self.scanner.b1_strength * (slice_b1(self.phantom, index, size=size) - 1.0)
+        b1 *= self.scanner.b1_gain
         return fraction, slice_values(self.phantom, index, size=size), b1
 
     def _object(
         self,
         tissue: tuple[jax.Array, jax.Array, jax.Array],
-        protocol: Protocol,
-        anchors_ms: tuple[float, ...],
+        table: SliceTable,
         shape: tuple[int, int],
-        rng: np.random.Generator,
+        factors: np.ndarray,
     ) -> jax.Array:
-        factors = np.ones((len(protocol.td_ms), len(CLASSES)), np.float32)
-        swing = self.scanner.csf_pulsation
-        factors[:, CLASSES.index("csf")] += rng.uniform(-swing, swing, len(factors))
         fine = self.phantom.planes.grid(tissue[0].shape[-1])
         down, right = acquisition.isocentre_offset(fine)
-        return acquisition.object_images(
-            *tissue,
-            jnp.asarray(factors),
-            protocol,
-            anchors_ms=anchors_ms,
-            shape=shape,
-            by_fov=(-down, -right),
-        )
-
-    def _moved(self, images: jax.Array, poses: np.ndarray, fov_mm: float) -> jax.Array:
-        if not poses.any():
-            return images
-        by = poses * (1 / fov_mm, 1 / fov_mm, np.pi / 180)
-        moved = [move(one, pose) for one, pose in zip(images, by.astype(np.float32), strict=True)]
-        return jnp.stack(moved)
+        return object_images(*tissue, factors, table, shape=shape, by_fov=(-down, -right))
 
     def _receive(
         self, protocol: Protocol, kspace: jax.Array, reference: jax.Array, random: Generators

@@ -9,12 +9,13 @@ import numpy as np
 
 from qsr_jax.phantom.phantom import Phantom
 from qsr_jax.phantom.slices import properties
+from qsr_jax.physics.flip_angle_map import angles_on
 from qsr_jax.physics.mdme_fit import FirstPass, clip_to_scanner, first_pass, second_pass
 from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.receive_field import correct_density
 from qsr_jax.physics.scanner import SCANNER, Scanner
 from qsr_jax.simulate.acquisition import receiver_noise
-from qsr_jax.simulate.scan import HeadScan, check_scans
+from qsr_jax.simulate.scan import Generators, HeadScan, check_scans
 from qsr_jax.types import Geometry
 
 
@@ -29,6 +30,8 @@ class SimulatedScans:
         scans: protocol name to (z, y, x, 3) float32 on the grid of that protocol.
         noise_free: (z, y, x, 3) float32, what the reference protocol reads without noise: the
             second target beside the truth; None where it was not asked for.
+        poses: protocol name to where the head lay in every delay, (delay, 6), see
+            :mod:`qsr_jax.simulate.motion`; the truth is told in the reference protocol's frame.
         g_factor: protocol name to (z, y, x) float32 on the unfolded grid, the acquired matrix with
             its phase side a multiple of the acceleration.
     """
@@ -36,6 +39,7 @@ class SimulatedScans:
     truth: np.ndarray
     scans: dict[str, np.ndarray]
     noise_free: np.ndarray | None
+    poses: dict[str, np.ndarray]
     g_factor: dict[str, np.ndarray]
 
 
@@ -87,19 +91,24 @@ def scan(
     protocols = tuple(grids)
     check_scans(protocols, scanner)
     exact = (reference.name,) if noise_free else ()
-    head_scan = HeadScan(phantom, grids, scanner, receiver_noise(snr, reference), exact)
+    noise = receiver_noise(snr, reference, cross_talk=scanner.cross_talk)
+    head_scan = HeadScan(phantom, grids, scanner, noise, reference.name, exact)
+    random = Generators.spawn(rng, protocols)
+    poses = head_scan.poses(random)
     firsts: dict[str, list[FirstPass]] = {protocol.name: [] for protocol in protocols}
     g_factor: dict[str, list[np.ndarray]] = {protocol.name: [] for protocol in protocols}
     noise_free_passes = []
-    for scanned in head_scan.slices(rng):
+    for scanned in head_scan.slices(random, poses):
         for protocol in protocols:
             one = scanned[protocol.name]
             firsts[protocol.name].append(first_pass(one.images, protocol))
             g_factor[protocol.name].append(one.g_factor)
-        exact_images = scanned[reference.name].noise_free
-        if exact_images is not None:
+        if noise_free and (exact_images := scanned[reference.name].noise_free) is not None:
             noise_free_passes.append(first_pass(exact_images, reference))
-    scans = {p.name: _maps(firsts.pop(p.name), p) for p in protocols}
+    reader = _Reader(grids, reference, scanner.density_correction)
+    # The reference scan's angles may serve the others
+    ordered = sorted(protocols, key=lambda p: p != reference)
+    scans = {p.name: reader.maps(firsts.pop(p.name), p) for p in ordered}
     truth = [
         mixed_truth(fraction, properties(phantom, index))
         for index, fraction in enumerate(phantom.fractions)
@@ -107,12 +116,29 @@ def scan(
     return SimulatedScans(
         truth=np.stack(truth),
         scans=scans,
-        noise_free=_maps(noise_free_passes, reference) if noise_free else None,
+        noise_free=reader.maps(noise_free_passes, reference) if noise_free else None,
+        poses=poses,
         g_factor={name: np.stack(parts) for name, parts in g_factor.items()},
     )
 
 
-def _maps(firsts: list[FirstPass], protocol: Protocol) -> np.ndarray:
-    """(z, y, x, 3) maps as the scanner writes them, PD corrected for the receive field."""
-    fitted = second_pass(firsts, protocol)
-    return clip_to_scanner(correct_density(fitted, pixel_mm=protocol.pixel_mm))
+class _Reader:
+    """Fits the scans of one session; the angles of the reference scan are kept for the others."""
+
+    def __init__(
+        self, grids: Mapping[Protocol, Geometry], reference: Protocol, correction: float
+    ) -> None:
+        self._grids, self._reference, self._correction = grids, reference, correction
+        self._theta_deg: np.ndarray | None = None
+
+    def maps(self, firsts: list[FirstPass], protocol: Protocol) -> np.ndarray:
+        """(z, y, x, 3) maps as the scanner writes them, PD corrected for the receive field."""
+        given = None
+        if protocol.theta_source == "map" and self._theta_deg is not None:
+            here, there = self._grids[self._reference], self._grids[protocol]
+            given = angles_on(self._theta_deg, here, there)
+        fitted = second_pass(firsts, protocol, theta_deg=given)
+        if protocol == self._reference:
+            self._theta_deg = fitted.theta_deg
+        corrected = correct_density(fitted, pixel_mm=protocol.pixel_mm, part=self._correction)
+        return clip_to_scanner(corrected)

@@ -9,11 +9,13 @@ from scipy import special
 from qsr_jax.ops.fourier import sample_coarser
 from qsr_jax.physics import sense
 from qsr_jax.physics.coils import places, sensitivities
-from qsr_jax.physics.echo_train import line_times_ms, sampled_lines
+from qsr_jax.physics.echo_train import line_echoes, sampled_lines
 from qsr_jax.physics.mdme_protocol import FAST, PROTOCOLS, ROUTINE, geometries
-from qsr_jax.physics.mdme_signal import signal
 from qsr_jax.physics.scanner import SCANNER
+from qsr_jax.physics.slice_state import REFERENCE_TISSUE, slice_state
+from qsr_jax.physics.slice_table import slice_table
 from qsr_jax.simulate import acquisition as room
+from qsr_jax.simulate.object_images import line_weights, object_images
 from qsr_jax.types import ALIGNMENTS
 
 OPEN = (5.0, 1e-3)
@@ -126,15 +128,15 @@ def test_k_space_of_an_ellipse_is_analytic():
     t1_ms, t2_ms, pd = 1200.0, 85.0, 80.0
     share = ellipse(n, half, centre)[None]
     values = np.broadcast_to(np.float32([t1_ms, t2_ms, pd])[None, :, None, None], (1, 3, n, n))
-    anchors, weights, _ = room.line_weights(TINY)
+    table = slice_table(TINY[0], cross_talk=True)
+    weights = tuple(line_weights(protocol, table) for protocol in TINY)
     shape = room.working_shape(TINY[0].matrix)
-    images = room.object_images(
+    images = object_images(
         share,
         values,
         np.ones((n, n), "f4"),
         np.ones((4, 1), "f4"),
-        TINY[0],
-        anchors_ms=anchors,
+        table,
         shape=shape,
         by_fov=(-0.5 / n, -0.5 / n),
     )
@@ -147,9 +149,9 @@ def test_k_space_of_an_ellipse_is_analytic():
         bessel = np.where(q > 0, 2 * special.j1(2 * np.pi * q) / np.maximum(2 * np.pi * q, 1e-9), 1)
         turn = np.exp(-2j * np.pi * (ky * centre[0] + kx * centre[1]))
         area = np.pi * half[0] * half[1] * bessel * turn
-        at_excitation = np.asarray(signal(t1_ms, 1e9, pd, 1.0, protocol))
-        decay = np.exp(-line_times_ms(protocol) / t2_ms)
-        expected = at_excitation[:, :, None, None] * decay[None, :, None, :] * area
+        train = slice_state(protocol, [t1_ms], [t2_ms], [1.0], cross_talk=True).signal()
+        lines = pd / 100 * train[:, line_echoes(protocol) - 1, 0, 0, 0]
+        expected = lines[:, :, None, :] * area
         error = np.abs(np.asarray(kspace)[:, :, 0] - expected)
         assert error.max() <= 0.01 * np.abs(expected).max()
         assert error.max() <= 0.002 * np.abs(expected).max()
@@ -217,8 +219,10 @@ def test_fast_scan_has_more_signal_to_noise_before_the_g_factor():
 
 
 def test_snr_is_that_of_white_matter():
-    white = float(room.signal(*room.REFERENCE_TISSUE, 1.0, ROUTINE)[-1, 0])
-    noise = room.image_noise(room.receiver_noise(45.0, ROUTINE), ROUTINE)
+    t1_ms, t2_ms, pd_percent = REFERENCE_TISSUE
+    train = slice_state(ROUTINE, [t1_ms], [t2_ms], [1.0], cross_talk=True).signal()
+    white = pd_percent / 100 * train[-1, 1].item()
+    noise = room.image_noise(room.receiver_noise(45.0, ROUTINE, cross_talk=True), ROUTINE)
     assert white / noise == pytest.approx(45.0, rel=1e-5)
 
 
@@ -235,4 +239,4 @@ def test_noise_comes_from_the_generator_alone():
 
 def test_refusals():
     with pytest.raises(ValueError, match="snr must be positive"):
-        room.receiver_noise(0.0, ROUTINE)
+        room.receiver_noise(0.0, ROUTINE, cross_talk=True)

@@ -9,7 +9,8 @@ from qsr_jax.maps import MAPS, check
 from qsr_jax.phantom.volume_fractions import tissue_codes
 from qsr_jax.physics.mdme_protocol import PROTOCOLS
 from qsr_jax.physics.scanner import SCANNER, Scanner
-from qsr_jax.simulate.acquisition import object_images
+from qsr_jax.physics.slice_table import slice_table
+from qsr_jax.simulate.object_images import object_images
 from qsr_jax.simulate.simulate import mixed_truth, scan
 
 TINY_ROUTINE, TINY_FAST = PROTOCOLS["tiny"]
@@ -42,11 +43,13 @@ def test_maps_are_maps(scans, tiny_grids):
     assert scans.truth.shape == scans.scans["routine"].shape
 
 
-def test_routine_measures_the_truth_in_pure_white_matter(scans, toy_subjects):
+def test_routine_measures_pure_white_matter_as_the_slice_lets_it(scans, toy_subjects):
+    """The neighbours' pulses shorten T1 by 1 to 2 %, the fit's gains suit T2 of 85 ms to 1.5 %."""
     white = toy_subjects["healthy"].fractions[:, 2] > 0.999
     found, true = scans.scans["routine"][white], scans.truth[white]
     t1, t2, pd = np.median(found / true, axis=0)
-    np.testing.assert_allclose((t1, t2), 1.0, atol=0.01)
+    assert t1 == pytest.approx(0.985, abs=0.006)
+    assert t2 == pytest.approx(1.01, abs=0.01)
     # The coarse reference scan of so small a matrix misjudges the coils near the rim
     assert pd == pytest.approx(1.0, abs=0.025)
 
@@ -84,8 +87,9 @@ def test_mixing_happens_in_signal_not_in_maps():
     def images_of(csf, white):
         fraction = np.broadcast_to(np.float32([csf, white])[:, None, None], (2, n, n))
         plain = np.ones((n, n), "f4"), np.ones((4, 2), "f4")
-        options = {"anchors_ms": (18.3, 91.4), "shape": (n, n), "by_fov": (0.0, 0.0)}
-        return np.asarray(object_images(fraction, values, *plain, TINY_ROUTINE, **options))
+        table = slice_table(TINY_ROUTINE, cross_talk=True)
+        options = {"shape": (n, n), "by_fov": (0.0, 0.0)}
+        return np.asarray(object_images(fraction, values, *plain, table, **options))
 
     mixed = images_of(0.5, 0.5)
     pure = 0.5 * images_of(1.0, 0.0) + 0.5 * images_of(0.0, 1.0)
@@ -119,13 +123,12 @@ def test_g_factors_are_those_of_two_and_threefold_acceleration(scans):
 
 
 CHANGES = [
-    {"cross_talk": 0.3},
+    {"cross_talk": False},
     {"b1_strength": 0.0},
     {"motion_mm": 2.0},
     {"motion_deg": 3.0},
     {"csf_pulsation": 0.3},
     {"phase_rad": 0.0},
-    {"slice_edge": 0.2},
     {"coil_size_mm": 30.0},
 ]
 
