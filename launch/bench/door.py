@@ -11,6 +11,7 @@ predict: one 256 x 256 slice through the config's network; then one whole brain 
 ingest:  DICOM studies read by the strict reader, beside a loop that checks nothing.
 simulate: one subject drawn and scanned with both protocols.
 metrics: the image metrics of a whole test cohort (--subjects, --side, --workers).
+agreement: the agreement of tables of 80,000 and a million rows, from csv file to tables and page.
 
 Compile time stands apart from steady state; times are medians with their quartiles. Times of two
 runs compare only on the same quiet machine.
@@ -29,7 +30,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from launch.bench import data, material, metrics, prediction, training
+from launch.bench import agreement, data, material, metrics, prediction, training
 from launch.config.build import experiment_of
 from launch.config.page import add_config_argument, parse_with_config
 from qsr_jax.cli import program
@@ -138,6 +139,11 @@ def bench_metrics(_: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     yield metrics.bench(asked.subjects, asked.side, asked.workers)
 
 
+def bench_agreement(_: Experiment, __: Asked) -> Iterator[dict[str, Any]]:
+    """Big tables of values."""
+    yield from agreement.bench()
+
+
 BENCHES = {
     "step": bench_step,
     "memory": bench_memory,
@@ -147,6 +153,7 @@ BENCHES = {
     "ingest": bench_ingest,
     "simulate": bench_simulate,
     "metrics": bench_metrics,
+    "agreement": bench_agreement,
 }
 
 
