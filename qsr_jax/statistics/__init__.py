@@ -16,11 +16,9 @@ why there is no answer. The house never says "no difference" because p > .05.
 """
 
 from qsr_jax.statistics.agreement import (
-    FAMILIES,
     Comparison,
     Endpoint,
     Plan,
-    adjusted,
     compare,
 )
 from qsr_jax.statistics.bland_altman import bland_altman, proportional_bias, variation
@@ -77,7 +75,6 @@ from qsr_jax.statistics.verdicts import (
 __all__ = [
     "BOOTSTRAPPED",
     "BOOTSTRAPS",
-    "FAMILIES",
     "LEAST_CONCORDANCE",
     "LEAST_SUBJECTS",
     "LEVEL",
@@ -109,7 +106,6 @@ __all__ = [
     "Variation",
     "Verdict",
     "adjust",
-    "adjusted",
     "attainable_concordance",
     "bland_altman",
     "bootstrap",

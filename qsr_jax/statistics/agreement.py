@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from qsr_jax.statistics.bland_altman import bland_altman, proportional_bias, variation
 from qsr_jax.statistics.bootstrap import BOOTSTRAPS, MIN_BOOTSTRAP, bootstrap, draw_subjects
 from qsr_jax.statistics.coefficients import concordance, icc_agreement, icc_consistency
-from qsr_jax.statistics.comparisons import DegenerateError, pair
-from qsr_jax.statistics.multiplicity import Adjusted, adjust
+from qsr_jax.statistics.comparisons import MIN_SUBJECTS, DegenerateError, pair
 from qsr_jax.statistics.paired_tests import describe, equivalence, paired_t
+from qsr_jax.statistics.passing_bablok import MOST_SUBJECTS
 from qsr_jax.statistics.regression import (
     MIN_PASSING_BABLOK,
     deming,
@@ -35,9 +35,6 @@ from qsr_jax.statistics.results import (
     take,
 )
 from qsr_jax.statistics.signed_rank import signed_rank
-
-FAMILIES = ("paired_t", "signed_rank", "equivalence_percent", "equivalence_units")
-"""Tests whose P values are corrected, each over all comparisons that have it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +90,9 @@ class Endpoint:
 class Comparison:
     """One test method against the reference in one region of one map; ``n`` counts subjects.
 
-    ``equivalence_units`` is None without a margin in units; ``passing_bablok`` below five subjects
-    or where the line does not exist; ``bootstrap`` below eight subjects or when not asked for.
+    ``equivalence_units`` is None without a margin in units; ``passing_bablok`` below five and
+    above 2000 subjects or where the line does not exist; ``bootstrap`` below twenty subjects or
+    when not asked for.
     """
 
     endpoint: Endpoint
@@ -120,8 +118,8 @@ class Comparison:
 
 def compare(
     endpoints: Sequence[Endpoint], test: ArrayLike, reference: ArrayLike, *, plan: Plan
-) -> list[Comparison]:
-    """Every statistic of every comparison.
+) -> list[Comparison | str]:
+    """Every statistic of every comparison, or why one cannot be computed.
 
     Args:
         endpoints: what each comparison is.
@@ -129,8 +127,11 @@ def compare(
         reference: same shape and units.
         plan: margins, levels and resampling.
 
+    Returns:
+        In the order of ``endpoints``; a text where values are too few or degenerate.
+
     Raises:
-        ValueError: degenerate input, or a level that makes no sense, naming the comparison.
+        ValueError: unequal shapes, or a level that makes no sense.
 
     >>> plan = Plan(alpha=0.05, margin_percent=5.0, margins={}, error_ratio=1.0, resamples=0,
     ...             bootstrap="bca", seed=0)
@@ -140,19 +141,36 @@ def compare(
     >>> found.paired_t.difference, found.equivalence_percent.equivalent
     (1.0, True)
     """
-    x, y = (np.asarray(v, np.float64)[..., None] for v in (test, reference))
-    try:
-        found = _statistics(x, y, endpoints, plan)
-        intervals = _bootstrap(x, y, plan)
-    except DegenerateError as error:
-        raise ValueError(f"{endpoints[error.index[0]]}: {error.reason}") from error
-    except ValueError as error:
-        raise ValueError(f"{endpoints[0]}: {error}") from error
-    everything = found | {"bootstrap": intervals}
+    x, y = (np.array(v, np.float64)[..., None] for v in (test, reference))
+    if x.shape != y.shape or x.shape[:-2] != (len(endpoints),):
+        raise ValueError(
+            f"test {x.shape[:-1]}, reference {y.shape[:-1]}: expected two of "
+            f"({len(endpoints)}, n), one row for each endpoint"
+        )
+    if x.shape[-2] < MIN_SUBJECTS:
+        return [f"n = {x.shape[-2]} subjects; at least {MIN_SUBJECTS} are needed"] * len(endpoints)
+    reasons: dict[int, str] = {}
+    while True:
+        try:
+            found = _statistics(x, y, endpoints, plan) | {"bootstrap": _bootstrap(x, y, plan)}
+            break
+        except DegenerateError as error:
+            # What stands in keeps the shape, so that nothing is compiled again.
+            bad = [index[0] for index in error.indices]
+            reasons |= dict.fromkeys(bad, error.reason)
+            x[bad], y[bad] = _stand_in(x.shape[-2])
     return [
-        _comparison(endpoint, x[i, :, 0], y[i, :, 0], _taken(everything, i), plan)
+        reasons[i]
+        if i in reasons
+        else _comparison(endpoint, x[i, :, 0], y[i, :, 0], _taken(found, i), plan)
         for i, endpoint in enumerate(endpoints)
     ]
+
+
+def _stand_in(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, 1) of which every statistic exists."""
+    reference = np.arange(n)[:, None] + 10.0
+    return reference + 0.01 * (reference - 10.0) ** 2, reference
 
 
 def _taken(found: Mapping[str, Any], index: int) -> dict[str, Any]:
@@ -189,7 +207,7 @@ def _statistics(
     """
     units = np.array([endpoint.unit for endpoint in endpoints])
     margins = [plan.margins.get(endpoint.map, np.inf) for endpoint in endpoints]
-    alpha = plan.alpha
+    alpha, listed = plan.alpha, MIN_PASSING_BABLOK <= x.shape[-2] <= MOST_SUBJECTS
     return {
         "paired_t": paired_t(x, y),
         "signed_rank": signed_rank(x, y),
@@ -200,7 +218,7 @@ def _statistics(
         "proportional_bias": proportional_bias(x, y),
         "regression": regress(x, y),
         "deming": deming(x, y, error_ratio=plan.error_ratio),
-        "passing_bablok": passing_bablok(x, y) if x.shape[-2] >= MIN_PASSING_BABLOK else None,
+        "passing_bablok": passing_bablok(x, y) if listed else None,
         "concordance": concordance(x, y),
         "icc_agreement": icc_agreement(x, y),
         "icc_consistency": icc_consistency(x, y),
@@ -216,23 +234,3 @@ def _bootstrap(x: np.ndarray, y: np.ndarray, plan: Plan) -> dict[str, Interval]:
     counts = draw_subjects(np.random.default_rng(plan.seed), n, resamples=plan.resamples)
     pairs = pair(x, y, error_ratio=plan.error_ratio)
     return bootstrap(pairs, counts, method=plan.bootstrap)
-
-
-def adjusted(comparisons: Sequence[Comparison]) -> list[dict[str, Adjusted]]:
-    """Per comparison, the corrected P values of each of :data:`FAMILIES` that it has.
-
-    A family is one test over all comparisons; see :func:`qsr_jax.statistics.adjust`.
-
-    >>> adjusted([])
-    []
-    """
-    corrected: list[dict[str, Adjusted]] = [{} for _ in comparisons]
-    for name in FAMILIES:
-        tests = {i: getattr(c, name) for i, c in enumerate(comparisons)}
-        p = {i: test.p for i, test in tests.items() if test is not None}
-        if not p:
-            continue
-        family = adjust(list(p.values()))
-        for place, i in enumerate(p):
-            corrected[i][name] = take(family, (place,))
-    return corrected

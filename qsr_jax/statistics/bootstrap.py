@@ -14,9 +14,6 @@ from qsr_jax.statistics.results import LEVEL, Interval, interval_of, take
 MIN_BOOTSTRAP = 20
 """Below twenty subjects bootstrap intervals of "95 %" cover less than 90 %, BCa or not."""
 
-DISTINCT = 3
-"""A sample with fewer different subjects is drawn again: lines and spreads need three."""
-
 BOOTSTRAPPED = (
     "proportional_slope",
     "proportional_intercept",
@@ -52,13 +49,6 @@ def draw_subjects(rng: np.random.Generator, n: int, *, resamples: int) -> np.nda
         raise ValueError(f"bootstrap: n = {n} subjects; at least {MIN_BOOTSTRAP} are needed")
     if resamples < 100:
         raise ValueError(f"bootstrap: {resamples} samples; at least 100 are needed")
-    counts = _draw(rng, n, resamples)
-    while (few := (counts > 0).sum(1) < DISTINCT).any():
-        counts[few] = _draw(rng, n, int(few.sum()))
-    return counts
-
-
-def _draw(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
     subjects = rng.integers(0, n, (resamples, n))
     rows = np.arange(resamples)[:, None] * n
     return np.bincount((subjects + rows).ravel(), minlength=resamples * n).reshape(-1, n) * 1.0

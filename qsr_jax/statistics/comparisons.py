@@ -20,12 +20,18 @@ class DegenerateError(ValueError):
     Attributes:
         reason: what is wrong with them.
         index: the first of many comparisons, () for the only one.
+        indices: every comparison of which it is true.
     """
 
-    def __init__(self, reason: str, index: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        reason: str,
+        index: tuple[int, ...] = (),
+        indices: Sequence[tuple[int, ...]] | None = None,
+    ) -> None:
         where = f"comparison {', '.join(map(str, index))}: " if index else ""
         super().__init__(f"{where}{reason}")
-        self.reason, self.index = reason, index
+        self.reason, self.index, self.indices = reason, index, tuple(indices or (index,))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +87,9 @@ class Pairs:
         Raises:
             DegenerateError: for that ``reason``.
         """
-        bad = np.argwhere(~np.asarray(good))
-        if len(bad):
-            raise DegenerateError(reason, tuple(bad[0].tolist()))
+        bad = [tuple(index) for index in np.argwhere(~np.asarray(good)).tolist()]
+        if bad:
+            raise DegenerateError(reason, bad[0], bad)
 
     def result(self, kind: type[ResultT], **fields: object) -> ResultT:
         """A result of its kind: plain numbers for one comparison, arrays for many."""
@@ -145,8 +151,10 @@ def require_spread(pairs: Pairs, *quantities: str) -> None:
         values = {"differences": x - y, "test values": x, "reference values": y}[quantity]
         spread = values.std((-2, -1), ddof=1) > 1e-12 * scale
         first = values[~spread]
-        reason = f"all {quantity} equal {first.flat[0]:g}" if first.size else ""
-        pairs.require(spread, f"zero variance: {reason}")
+        reason = f"zero variance: all {quantity} are equal"
+        if first.size and np.ptp(first) == 0.0:
+            reason = f"zero variance: all {quantity} equal {first.flat[0]:g}"
+        pairs.require(spread, reason)
 
 
 def require_positive(pairs: Pairs, statistic: str) -> None:

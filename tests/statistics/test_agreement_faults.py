@@ -166,11 +166,31 @@ def test_p_values_are_probabilities(p):
         statistics.adjust(p)
 
 
-def test_a_comparison_is_named():
+def test_a_bad_comparison_says_why_and_the_others_stand():
+    """Zero variance, a missing value, a zero where percent is asked for: all in one table."""
+    test = np.stack([GOOD + ODD, GOOD + 1.0, GOOD + ODD, GOOD + ODD, GOOD + ODD])
+    test[2, 1], test[3, 0] = np.nan, 0.0
+    endpoints = [Endpoint("t1", str(i), "ms", "a", "b") for i in range(5)]
+    found = statistics.compare(endpoints, test, np.stack([GOOD] * 5), plan=PLAN)
+    assert found[1] == "zero variance: all differences equal 1"
+    assert found[2].startswith("a value is NaN or infinite")
+    assert "zero or negative" in found[3]
+    (alone,) = statistics.compare(endpoints[:1], test[:1], [GOOD], plan=PLAN)
+    for good in (found[0], found[4]):
+        assert good.paired_t.p == pytest.approx(alone.paired_t.p, rel=1e-12)
+        assert good.deming.slope == pytest.approx(alone.deming.slope, rel=1e-12)
+
+
+def test_two_subjects_are_said_to_be_too_few():
+    endpoints = [Endpoint("t1", "GM", "ms", "a", "b")]
+    found = statistics.compare(endpoints, [GOOD[:2] + ODD[:2]], [GOOD[:2]], plan=PLAN)
+    assert found == ["n = 2 subjects; at least 3 are needed"]
+
+
+def test_rows_and_endpoints_belong_together():
     endpoints = [Endpoint("t1", r, "ms", "a", "b") for r in ("GM", "WM")]
-    test = np.stack([GOOD + ODD, GOOD + 1.0])
-    with pytest.raises(ValueError, match="^t1 WM, a vs b: zero variance: all differences equal 1"):
-        statistics.compare(endpoints, test, np.stack([GOOD, GOOD]), plan=PLAN)
+    with pytest.raises(ValueError, match=r"test \(1, 5\), reference \(1, 5\): expected two of"):
+        statistics.compare(endpoints, [GOOD + ODD], [GOOD], plan=PLAN)
 
 
 @pytest.mark.parametrize(
