@@ -70,22 +70,21 @@ class Warp:
         return points
 
 
-def draw_warp(rng: np.random.Generator, *, half_mm: float, strength: float = 1.0) -> Warp:
+def draw_warp(rng: np.random.Generator, *, half_mm: float) -> Warp:
     """A random subject's head: of its own size, turned by a few degrees, bent by millimetres.
 
     Args:
         rng: source of randomness.
         half_mm: the warp is defined on patient coordinates from -half_mm to half_mm.
-        strength: fraction of the usual departures from the mean head.
 
     Raises:
         ValueError: the map folds over itself somewhere (see :func:`smallest_jacobian`).
     """
-    size = HEAD_SIZE * (1.0 + strength * rng.uniform(-HEAD_SPREAD, HEAD_SPREAD, 3))
-    angles = strength * rng.uniform(-TURN_DEG, TURN_DEG, 3)
+    size = HEAD_SIZE * (1.0 + rng.uniform(-HEAD_SPREAD, HEAD_SPREAD, 3))
+    angles = rng.uniform(-TURN_DEG, TURN_DEG, 3)
     turn = Rotation.from_euler("xyz", angles, degrees=True)
     nodes = spline_rows(np.zeros(1), half_mm=half_mm, step_mm=CONTROL_MM).shape[1]
-    bend = rng.normal(0.0, strength * DISPLACEMENT_MM / COEFFICIENT_GAIN, (nodes, nodes, nodes, 3))
+    bend = rng.normal(0.0, DISPLACEMENT_MM / COEFFICIENT_GAIN, (nodes, nodes, nodes, 3))
     warp = Warp(turn.as_matrix() @ np.diag(1.0 / size), bend.astype(np.float32), half_mm)
     check_warp(warp)
     return warp

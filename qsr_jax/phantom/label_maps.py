@@ -16,6 +16,13 @@ from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.deformation import draw_warp
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.mni_template import nuclei_membership
+from qsr_jax.phantom.skull_and_scalp import (
+    COARSE_MM,
+    GAP_MM,
+    WRAP_MM,
+    signed_distance,
+    wrap_around,
+)
 from qsr_jax.phantom.tissue_values import NUCLEI
 
 SIGNAL_VOID = "signal void"
@@ -62,9 +69,9 @@ TARGET_MM, BLUR_MM = 1.0, 0.6
 SHARPNESS, FLOOR = 3.0, 1e-3
 """Exponent that makes smoothed labels sharp again, and the least fraction of a class."""
 
-BEND = 0.4
-"""Fraction of a template subject's deformation that is given to a labelled head: it is a subject
-already, but one head must make several."""
+WATER_LOGIT = 0.6
+"""Greatest weight, either way, that water gets before its border is made sharp: sulci of one label
+map are up to 0.2 mm wider or narrower on each side from subject to subject."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,16 +91,22 @@ class LabelMap:
     to_mni: np.ndarray
 
     def body(self, rng: np.random.Generator, planes: Planes) -> Body:
-        """This head, a little bent and resized; regions by fitted MNI coordinates.
+        """This head resized, bent, and mirrored or not, so that one map makes many heads.
+
+        Regions are told by fitted MNI coordinates.
 
         Raises:
             ValueError: the deformation folds.
         """
-        warp = draw_warp(rng, half_mm=planes.half_mm, strength=BEND)
+        warp = draw_warp(rng, half_mm=planes.half_mm)
         mni_mm = warp(planes.z_mm, planes.axis_mm, planes.axis_mm)
+        side = float(rng.choice([-1.0, 1.0]))
+        water_logit = float(rng.uniform(-WATER_LOGIT, WATER_LOGIT))
         index_of = np.linalg.inv(self.affine) @ np.linalg.inv(self.to_mni)
+        index_of = index_of @ np.diag([side, 1.0, 1.0, 1.0])
         index = mni_mm @ index_of[:3, :3].T.astype(np.float32) + index_of[:3, 3].astype(np.float32)
         log_odds, inside = self._log_odds(index)
+        log_odds[BODY_CLASSES.index("csf")] += SHARPNESS * water_logit
         own = bool(self.nuclei.any())
         middle = index[planes.middles]
         nuclei = (
@@ -101,7 +114,7 @@ class LabelMap:
             if own
             else np.moveaxis(nuclei_membership(mni_mm[planes.middles]), 0, 1)
         )
-        traits = {"head_size": warp.head_size}
+        traits = {"head_size": warp.head_size, "mirrored": side, "water_logit": water_logit}
         return Body(log_odds, inside, mni_mm, nuclei, traits, own_nuclei=own)
 
     def _log_odds(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,6 +164,7 @@ def label_map(
     brain = (tissue == 2) | (tissue == 3)
     if not brain.any():
         raise ValueError(f"{where}: no grey or white matter in the labels")
+    tissue[(tissue == 1) & ~_around_brain(brain, affine)] = 0
     return LabelMap(tissue, nuclei, affine, _fit_mni(brain, affine))
 
 
@@ -163,6 +177,25 @@ def _looked_up(codes: np.ndarray, table: Mapping[int, str]) -> tuple[np.ndarray,
         tissue[code] = grey if name in NUCLEI else number[name]
         nuclei[code] = NUCLEI.index(name) + 1 if name in NUCLEI else 0
     return tissue[codes], nuclei[codes]
+
+
+def _around_brain(brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Mask (i, j, k) of the brain's wrap and the water around it.
+
+    Label maps that were grown outwards from the brain call the skull's inner table, the spinal
+    canal and the space around the clivus water; beyond the widest gap of our own heads it is none.
+    """
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    stride = np.maximum(np.round(COARSE_MM / spacing), 1).astype(int)
+    room = np.ceil((WRAP_MM + GAP_MM[1]) / (stride * spacing)).astype(int) + 1
+    coarse = np.pad(brain[tuple(slice(None, None, s) for s in stride)], [(n, n) for n in room])
+    outside_mm = signed_distance(wrap_around(coarse, stride * spacing), stride * spacing)
+    return (
+        ndimage.affine_transform(
+            outside_mm, 1.0 / stride, room, output_shape=brain.shape, order=1, mode="nearest"
+        )
+        < GAP_MM[1]
+    )
 
 
 def _at_target(

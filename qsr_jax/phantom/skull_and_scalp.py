@@ -79,20 +79,30 @@ def head_shape(brain: np.ndarray, affine: np.ndarray) -> HeadShape:
     inside = brain[tuple(slice(None, None, s) for s in stride)] > 0.5
     inside = np.pad(inside, [(n, n) for n in room])
     spacing = np.abs(coarse_step)
-    grown = ndimage.distance_transform_edt(~inside, spacing) <= WRAP_MM
-    wrap = ndimage.distance_transform_edt(grown, spacing) > WRAP_MM
+    wrap = wrap_around(inside, spacing)
     down = wrap[..., ::-1] if coarse_step[2] > 0 else wrap
     shadow = np.maximum.accumulate(down, axis=2)
     shadow = shadow[..., ::-1] if coarse_step[2] > 0 else shadow
     return HeadShape(
-        wrap_mm=_signed(wrap, spacing),
-        scalp_mm=_signed(shadow, spacing),
+        wrap_mm=signed_distance(wrap, spacing),
+        scalp_mm=signed_distance(shadow, spacing),
         origin_mm=affine[:3, 3] - room * coarse_step,
         step_mm=coarse_step,
     )
 
 
-def _signed(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+def wrap_around(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """The brain with all fissures narrower than twice :data:`WRAP_MM` filled.
+
+    Args:
+        inside: (x, y, z) bool, with that much room on all sides.
+        spacing: (3,) mm.
+    """
+    grown = ndimage.distance_transform_edt(~inside, spacing) <= WRAP_MM
+    return ndimage.distance_transform_edt(grown, spacing) > WRAP_MM
+
+
+def signed_distance(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Distance to the border of ``inside`` in mm, negative inside; smooth at the voxel's scale."""
     outer, inner = (ndimage.distance_transform_edt(part, spacing) for part in (~inside, inside))
     half = spacing.mean() / 2  # the border lies between two voxels' centres

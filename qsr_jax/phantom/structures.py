@@ -56,10 +56,13 @@ CHOROID_MNI = ((5, -6, 14, 1.5), (10, -18, 19, 2.2), (16, -30, 15, 2.8), (22, -3
 """|x|, y, z (MNI) and radius in mm along the choroid plexus: from the foramen of Monro over the
 thalamus to its glomus in the atrium, and into the temporal horn."""
 
-CHOROID_SPREAD, CHOROID_TISSUE = 0.15, (0.25, 0.47)
-"""Standard deviation of the logarithm of its size over subjects; least and greatest part of it that
-is tissue, mottled. Both sides hold 1 to 2.5 ml (manual: 2.1 ml, Baledent, ISMRM 2012 #0969; 1.1 to
-2.4 ml by FreeSurfer at 3 and 7 T, J Army Med Univ 2024)."""
+CHOROID_ML, CHOROID_SPREAD, CHOROID_SIZE = 1.5, 0.3, (0.7, 2.0)
+"""Median volume of both sides and the standard deviation of its logarithm over subjects (2.1 ml,
+Baledent, ISMRM 2012 #0969; 1.1 to 2.4 ml by FreeSurfer at 3 and 7 T, J Army Med Univ 2024); factors
+on its radii between which one is sought that gives it, as far as the ventricles have room."""
+
+CHOROID_TISSUE = (0.25, 0.47)
+"""Least and greatest part of it that is tissue."""
 
 MOTTLE_MM, CLEAR_MM = 1.0, 1.5
 """Grain of the plexus; room that perivascular spaces leave around a lesion."""
@@ -175,7 +178,8 @@ def _add_choroid(
     rng: np.random.Generator, odds: np.ndarray, mni_mm: np.ndarray, is_water: np.ndarray
 ) -> float:
     """Mixes grey matter into the ventricles' water, in place; ml of plexus that were drawn."""
-    size, mottle = np.exp(CHOROID_SPREAD * rng.normal()), rng.standard_normal(is_water.shape)
+    wanted_ml = CHOROID_ML * np.exp(CHOROID_SPREAD * rng.normal())
+    mottle = ndimage.gaussian_filter(rng.standard_normal(is_water.shape, np.float32), MOTTLE_MM)
     knots = np.array(CHOROID_MNI, float)
     steps = np.linspace(0, len(knots) - 1, 60)
     line = np.stack([np.interp(steps, range(len(knots)), column) for column in knots.T], axis=-1)
@@ -184,8 +188,11 @@ def _add_choroid(
     here = is_water & _in_box(mni_mm, tuple(zip(low, high, strict=True)))
     folded = np.abs(mni_mm[here] * (1, 0, 0)) + mni_mm[here] * (0, 1, 1)
     distance = np.linalg.norm(folded[:, None] - line[:, :3], axis=-1)
-    inside = expit(4.0 * (size * line[:, 3] - distance).max(axis=1))
-    mottle = ndimage.gaussian_filter(mottle.astype(np.float32), MOTTLE_MM)
+    sizes = [
+        expit(4.0 * (size * line[:, 3] - distance).max(axis=1))
+        for size in np.geomspace(*CHOROID_SIZE, 9)
+    ]
+    inside = min(sizes, key=lambda one: abs(one.sum() / 1000 - wanted_ml))
     least, most = CHOROID_TISSUE
     tissue = inside * (least + (most - least) * expit(2.0 * mottle[here] / mottle.std()))
     water, grey = BODY_CLASSES.index("csf"), BODY_CLASSES.index("cortex")

@@ -80,6 +80,38 @@ def test_borders_are_partial_volumes(ball, tiny_grids, planes):
     assert 10 in subject.regions  # thalamus, from its own label
 
 
+def test_water_far_from_the_brain_is_none():
+    """Code 24 out to 20 mm beyond the ball's brain: what lies more than 2.5 mm out becomes void.
+
+    The wrap of a ball is the ball, known to about a voxel of 2 mm.
+    """
+    codes, (i, j, k) = ball_codes(), np.indices(SHAPE)
+    places = np.stack([i, j, k], axis=-1) @ AFFINE[:3, :3] + AFFINE[:3, 3] - (0, -18, 16)
+    radius = np.linalg.norm(places, axis=-1)
+    codes[(radius >= 50) & (radius < 70)] = 24
+    head = label_map(codes, AFFINE, FREESURFER, where="ball")
+    water = BODY_CLASSES.index("csf") + 1
+    inner = np.pad(radius, 1, constant_values=99.0)
+    found = inner[head.tissue == water]
+    assert 52 < found.max() < 54
+    near = (inner >= 50) & (inner < 51)
+    assert (head.tissue[near] == water).all()
+
+
+def test_one_map_makes_many_heads(planes):
+    """Sizes, sides and the width of the water differ from subject to subject."""
+    head = label_map(ball_codes(), AFFINE, FREESURFER, where="ball")
+    bodies = [head.body(np.random.default_rng(seed), planes) for seed in range(5, 11)]
+    traits = [body.traits for body in bodies]
+    assert {t["mirrored"] for t in traits} == {-1.0, 1.0}
+    assert np.ptp([t["head_size"] for t in traits]) > 0.01
+    thalamus = [b.nuclei[:, NUCLEI.index("thalamus")] for b in bodies]  # drawn on the right only
+    sides = [np.sign((t.sum(axis=(0, 1)) * planes.axis_mm).sum()) for t in thalamus]
+    assert sides == [-t["mirrored"] for t in traits]  # LPS: the right has negative x
+    water = [(b.log_odds.argmax(axis=0) == 0)[b.inside].sum() for b in bodies]
+    assert np.corrcoef(water, [t["water_logit"] for t in traits])[0, 1] > 0.5
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_code_means_something(name):
     assert set(TABLES[name].values()) <= {SIGNAL_VOID, *BODY_CLASSES, *NUCLEI}
