@@ -16,8 +16,9 @@ from qsr_jax.phantom.lesions import Lesion, LesionPlan
 from qsr_jax.phantom.pathology import Pathology, add_pathology
 from qsr_jax.phantom.random_fields import draw_b1, draw_texture
 from qsr_jax.phantom.structures import add_structures
-from qsr_jax.phantom.tissue_values import NUCLEI, draw_subject
+from qsr_jax.phantom.tissue_values import NUCLEI, POPULATION, VALUES, WIDE, draw_subject
 from qsr_jax.phantom.volume_fractions import CLASSES, on_truth_grid, tissue_codes
+from qsr_jax.phantom.wide_draws import draw_remap, draw_wide_texture, soften, widen_values
 from qsr_jax.types import Geometry
 
 BONE = 8
@@ -47,7 +48,8 @@ class Phantom:
         lesions: kind, place and values of each lesion; empty in healthy subjects.
         values: this subject's mean (T1 ms, T2 ms, PD %) of every tissue.
         nuclei: (z, 5, m, m) membership in :data:`qsr_jax.phantom.tissue_values.NUCLEI`.
-        texture: (z, 3, m, m) unit variance, one field per quantity, correlated.
+        texture: (z, 6, m, m) of T1, T2 and PD in all tissues, then in white matter, in parts of a
+            tissue's spread.
         b1: (z, m, m) transmit field, 1 = nominal.
         maps: (z, 3, m, m) measured maps that stand for the values of all tissues, or None.
         traits: what was drawn for this subject, for the record.
@@ -78,6 +80,7 @@ def draw_phantom(
     patient: bool,
     plan: LesionPlan | None = None,
     labeller: Labeller = label_regions,
+    values: str = POPULATION,
 ) -> Phantom:
     """Draws a subject, a pure function of ``rng``.
 
@@ -89,19 +92,26 @@ def draw_phantom(
         patient: whether the subject has lesions.
         plan: which lesions; None is the default plan.
         labeller: tells the regions.
+        values: whose tissue values and textures, one of
+            :data:`qsr_jax.phantom.tissue_values.VALUES`; the anatomy is the same with either.
 
     Raises:
-        ValueError: the grid cannot be filled with 1 mm planes, the deformation folds, or there is
-            no place for a lesion.
+        ValueError: unknown values, the grid cannot be filled with 1 mm planes, the deformation
+            folds, or there is no place for a lesion.
     """
+    if values not in VALUES:
+        raise ValueError(f"values of subjects are {values!r}; known: {', '.join(VALUES)}")
     planes = Planes(geometry)
     body = anatomy.body(rng, planes)
-    values, texture = draw_subject(rng), draw_texture(rng, planes)
+    means, texture = draw_subject(rng), draw_texture(rng, planes)
     b1 = draw_b1(rng, planes)
     pathology = Pathology.none(planes)
     if patient:
         pathology = add_pathology(rng, body, planes, plan or LesionPlan())
-    body = add_structures(rng.spawn(1)[0], body, depth=pathology.depth)
+    structures, wide = rng.spawn(2)
+    if values == WIDE:
+        body, means, texture, pathology = _widened(wide, planes, body, means, pathology)
+    body = add_structures(structures, body, depth=pathology.depth)
 
     log_odds = np.ascontiguousarray(np.moveaxis(body.log_odds, 0, 1))
     fractions = on_truth_grid(planes, log_odds, pathology.depth)
@@ -117,12 +127,32 @@ def draw_phantom(
         lesion_labels=_lesion_labels(planes, fractions[:, CLASSES.index("lesion")], pathology),
         lesion_boxes=pathology.boxes,
         lesions=pathology.lesions,
-        values=values,
+        values=means,
         nuclei=body.nuclei,
         texture=texture,
         b1=b1,
         maps=body.maps,
         traits=body.traits,
+    )
+
+
+def _widened(
+    rng: np.random.Generator,
+    planes: Planes,
+    body: Body,
+    means: dict[str, np.ndarray],
+    pathology: Pathology,
+) -> tuple[Body, dict[str, np.ndarray], np.ndarray, Pathology]:
+    """Body, means, texture and pathology of the same subject with wide values."""
+    remap = draw_remap(rng)
+    lesions = tuple(
+        dataclasses.replace(lesion, value=remap(lesion.value)) for lesion in pathology.lesions
+    )
+    return (
+        soften(rng, body),
+        widen_values(rng, means, remap),
+        draw_wide_texture(rng, planes),
+        dataclasses.replace(pathology, lesions=lesions),
     )
 
 

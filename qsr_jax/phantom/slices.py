@@ -11,11 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qsr_jax.phantom.anatomy import BODY_CLASSES
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.phantom import Phantom
 from qsr_jax.phantom.tissue_values import NUCLEI, TISSUES
 from qsr_jax.phantom.volume_fractions import CLASSES, sharpened, slice_of_planes
 from qsr_jax.types import Geometry
+
+LEAST_VALUE = 0.3
+"""Of a tissue's mean, wherever texture would take it: no time or density is negative.
+
+The largest texture of :mod:`qsr_jax.phantom.wide_draws` reaches it, the population's never."""
 
 
 def slice_fractions(
@@ -68,9 +74,10 @@ def _values(phantom: Phantom, index: int, grid: Geometry) -> jax.Array:
     planes = phantom.planes
     if phantom.maps is not None:
         return _measured(phantom.maps[index], planes=planes, grid=grid)
-    names = (*CLASSES[:3], *CLASSES[4:], *NUCLEI)
+    names = (*BODY_CLASSES, *NUCLEI)
     mean = np.stack([phantom.values[name] for name in names]).astype(np.float32)
     spread = np.array([TISSUES[name].spread for name in names], np.float32)
+    spread *= mean / np.array([TISSUES[name].mean for name in names], np.float32)
     small = [phantom.texture[index], phantom.nuclei[index]]
     if phantom.lesions:
         known = np.stack([phantom.values["white"], *(one.value for one in phantom.lesions)])
@@ -90,11 +97,14 @@ def _spread(
 ) -> jax.Array:
     """Mean plus texture of the classes in the order of ``mean``; grey matter mixes its nuclei.
 
-    ``small`` holds 3 textures, the nuclei and, in patients, 3 lesion maps, (8 or 11, m, m).
+    ``small`` holds 3 textures, 3 of white matter, the nuclei and, in patients, 3 lesion maps, (11
+    or 14, m, m).
     """
     fine = planes.enlarge_on(small, grid)
-    texture, nuclei, lesion = fine[:3], fine[3 : 3 + len(NUCLEI)], fine[3 + len(NUCLEI) :]
-    plain = mean[:6, :, None, None] + spread[:6, :, None, None] * texture
+    texture, white, nuclei, lesion = jnp.split(fine, (3, 6, 6 + len(NUCLEI)))
+    by_class = jnp.stack([white if name == "white" else texture for name in BODY_CLASSES])
+    plain = mean[:6, :, None, None] + spread[:6, :, None, None] * by_class
+    plain = jnp.maximum(plain, LEAST_VALUE * mean[:6, :, None, None])
     change = jnp.einsum("kyx,kc->cyx", nuclei, mean[6:] - mean[1])
     change += jnp.einsum("kyx,kc->cyx", nuclei, spread[6:] - spread[1]) * texture
     lesion = lesion if len(lesion) else plain[2]

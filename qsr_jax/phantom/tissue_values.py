@@ -18,6 +18,11 @@ SUBJECT_SPREAD = np.array([0.03, 0.03, 0.02])
 """Relative standard deviation between subjects of T1, T2, PD: 2 to 8 % in Warntjes 2008
 (doi:10.1002/mrm.21635); 2.8 to 4.3 %, 2.6 to 3.8 % and 1.5 to 1.9 % in the paper's Table 1."""
 
+POPULATION, WIDE = "population", "wide"
+VALUES = (POPULATION, WIDE)
+"""Whose values subjects have: healthy people's on this scanner, or so many kinds of heads' that a
+network cannot know them by heart (:mod:`qsr_jax.phantom.wide_draws`)."""
+
 SHARED = 0.7
 """Correlation with what all tissues of a subject, or all quantities of a voxel, have in common."""
 

@@ -11,6 +11,7 @@ from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.lesions import LesionPlan, draw_shapes, place_lesions
 from qsr_jax.phantom.mni_template import nuclei_membership
 from qsr_jax.phantom.phantom import draw_phantom
+from qsr_jax.phantom.random_fields import TRACT_SHARE
 from qsr_jax.phantom.slices import properties
 from qsr_jax.phantom.tissue_values import LESIONS, NUCLEI, TISSUES, draw_subject, draw_value
 from qsr_jax.phantom.volume_fractions import CLASSES, tissue_codes
@@ -94,9 +95,11 @@ def test_fields_are_in_range(toy_subjects):
     subject = toy_subjects["healthy"]
     assert 0.85 <= subject.b1.min() < subject.b1.max() <= 1.1
     assert np.abs(np.diff(subject.b1, axis=1)).max() < 0.01
-    assert subject.texture.std() == pytest.approx(1.0, abs=0.05)
-    shared = np.corrcoef(subject.texture[:, 0].ravel(), subject.texture[:, 2].ravel())[0, 1]
+    everywhere, white = subject.texture[:, :3], subject.texture[:, 3:]
+    assert everywhere.std() == pytest.approx(1.0, abs=0.05)
+    shared = np.corrcoef(everywhere[:, 0].ravel(), everywhere[:, 2].ravel())[0, 1]
     assert 0.3 < shared < 0.7
+    assert (white - everywhere).std() == pytest.approx(TRACT_SHARE, rel=0.05)
 
 
 def test_properties_follow_the_subject_s_tissues(toy_subjects):
