@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qsr_jax.physics.mdme_protocol import Protocol
+from qsr_jax.physics.mdme_protocol import ALONE, CALIBRATED, Protocol
 from qsr_jax.physics.scanner import Scanner
 
 COHORT, SUBJECT = "cohort", "subject"
@@ -158,25 +158,28 @@ def draw_values(
 
 
 def installed(
-    routine: Protocol, fast: Protocol, values: Mapping[str, Any]
+    routine: Protocol, fast: Protocol, values: Mapping[str, Any], *, cross_talk: bool
 ) -> tuple[Protocol, Protocol]:
     """The (routine, fast) protocols as an installation plays, reconstructs and reads them.
 
+    Both are read with the constants that its maker would find for the routine scan's slices.
+
     >>> from qsr_jax.physics.mdme_protocol import FAST, ROUTINE
     >>> mean = draw_values(0, 0, fixed={}, installation=MEAN, names=PROTOCOL_NAMES)
-    >>> routine, fast = installed(ROUTINE, FAST, mean)
+    >>> routine, fast = installed(ROUTINE, FAST, mean, cross_talk=True)
     >>> routine.played_td_ms[0], fast.played_td_ms[0], fast.theta_source
     (170.0, 182.0, 'map')
 
     Raises:
         ValueError: they could not be scanned, see :class:`qsr_jax.physics.mdme_protocol.Protocol`.
     """
+    order = values["slice_order"]
     both = {
+        "angles": CALIBRATED[order if cross_talk else ALONE],
         "fermi": (routine.fermi[0], values["fermi_width"]),
         "edge_gain": values["edge_gain"],
         "partial_echo": values["partial_echo"],
     }
-    order = values["slice_order"]
     plain = dataclasses.replace(
         routine.played, td_scale=values["routine_td_scale"], slice_order=order
     )

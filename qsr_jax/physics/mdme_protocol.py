@@ -44,13 +44,19 @@ EFFECTIVE = Angles(106.0, 88.0, 1.0, -34.5, 69.0, (1.036, 0.977))
 and 80-115 degrees for B1 = 70-110 %, excitation = saturation - 34.5 degrees, at most 69."""
 
 
-CALIBRATED = Angles(100.5, 75.0, 0.5055, 1.5, 53.36, (1.0607, 0.9428))
-"""What the fit has to believe to read a phantom right that is scanned as :data:`ROUTINE` plays it:
+LINEAR, INTERLEAVED, ALONE = "linear", "interleaved", "alone"
+SLICE_ORDERS = (LINEAR, INTERLEAVED)
+"""One after the other, as Warntjes 2008 plays them; or every second one first, then the others."""
+
+CALIBRATED = {
+    LINEAR: Angles(100.51, 75.02, 0.5055, 1.5, 53.36, (1.0607, 0.9428)),
+    INTERLEAVED: Angles(98.65, 79.9, 0.5385, 3.8, 59.29, (1.0706, 0.9341)),
+    ALONE: Angles(98.4, 79.01, 0.5781, 2.47, 62.07, (1.0767, 0.9287)),
+}
+"""What the fit has to believe to read a phantom right that is scanned as :data:`ROUTINE` plays it,
+in each order of the slices and without neighbours' pulses, as a maker would calibrate it:
 :func:`qsr_jax.physics.slice_calibration.calibrated_angles`, rounded. The excitation angle takes all
 that the slice's profile, its train and its neighbours cost in signal."""
-
-SLICE_ORDERS = ("linear", "interleaved")
-"""One after the other, as Warntjes 2008 plays them; or every second one first, then the others."""
 
 
 THETA_SOURCES = ("data", "nominal", "map")
@@ -81,7 +87,7 @@ class Played:
     saturation_scale: float = 1.0
     saturation_width: float = 1.0
     refocusing_width: float = 1.0
-    slice_order: str = "linear"
+    slice_order: str = LINEAR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +239,7 @@ ROUTINE = Protocol(
     slots=24,
     slice_mm=5.0,
     fermi=(0.9, 0.03),
-    angles=CALIBRATED,
+    angles=CALIBRATED[LINEAR],
 )
 """The paper's routine scan. Not printed there: the echo spacing, which makes both echo times
 multiples (TE2 = 5 TE1 = 10 echoes), the 8 lines per echo (its echo train length of 16 halved) and

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize
 
 from qsr_jax.physics.mdme_protocol import Angles, Protocol
-from qsr_jax.physics.mdme_voxel_fit import fit_saturation, fit_t1
+from qsr_jax.physics.mdme_voxel_fit import fit_density, fit_echoes, fit_saturation, fit_t1
 from qsr_jax.physics.slice_state import slice_state
 
 PHANTOM_T1_MS, PHANTOM_T2_MS = 1000.0, 85.0
@@ -57,6 +57,30 @@ def calibrated_angles(protocol: Protocol, *, cross_talk: bool) -> Angles:
     alpha_deg = _excitation_deg(merged, theta_deg, protocol)
     ratio, offset, cap = _line_with_cap(theta_deg, alpha_deg)
     return Angles(float(theta_deg[middle]), float(slope), ratio, offset, cap, (gain, 1 / gain))
+
+
+def reading(
+    tissue: tuple[float, float, float], b1: float, protocol: Protocol, *, cross_talk: bool
+) -> tuple[float, float, float]:
+    """T1 (ms), T2 (ms), PD (%) that the fit reads of a homogeneous object, without noise.
+
+    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
+    >>> white = reading((815.0, 78.7, 68.2), 1.0, ROUTINE, cross_talk=True)
+    >>> [round(value) for value in white]
+    [799, 80, 68]
+
+    Args:
+        tissue: T1 (ms), T2 (ms), PD (%).
+        b1: transmit field relative to nominal.
+        protocol: as it is played, and what the fit believes.
+        cross_talk: whether the neighbours' pulses act.
+    """
+    t1_ms, t2_ms, pd_percent = tissue
+    train = slice_state(protocol, [t1_ms], [t2_ms], [b1], cross_talk=cross_talk).signal()
+    echoes = pd_percent / 100 * train[:, np.array(protocol.echo_numbers) - 1, 0, 0]
+    found_t2, relaxed = fit_echoes(jnp.asarray(echoes), protocol)
+    found_t1, found_pd = fit_density(relaxed, fit_saturation(relaxed, protocol), protocol)
+    return found_t1.item(), found_t2.item(), found_pd.item()
 
 
 def _excitation_deg(relaxed: np.ndarray, theta_deg: np.ndarray, protocol: Protocol) -> np.ndarray:
