@@ -7,8 +7,8 @@ more of them apart. A comparison that cannot be computed says why, the others go
 status is 3. The report of launch.evaluate has its values in such a table:
 
   python -m launch.agreement report/values.csv --reference routine --test trained --out DIR
-      --margin-percent 5 --column region=place --where kind=tissue --where quantity=mean
-      --where group=healthy --repeat repeat
+      --margin-percent 5 --column region=place --where "place=GM|WM" --where quantity=mean
+      --where group=healthy --repeat routine2
 
 --plan tells how many subjects a study needs: python -m launch.agreement --plan --help
 """
@@ -140,8 +140,8 @@ def _add_table(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     text = "what the table calls one of our columns"
     _once(group, "--column", "columns", type=_column, metavar="NAME=COLUMN", text=text)
-    text = "keep only lines with this text in a column"
-    _once(group, "--where", "where", type=_pair, metavar="COLUMN=TEXT", text=text)
+    text = "keep only lines with this text in a column, or with one of these"
+    _once(group, "--where", "where", type=_pair, metavar="COLUMN=TEXT[|TEXT]", text=text)
     text = (
         "a subject's values that differ in this column, such as the run of a model, become their "
         "mean; without it they are refused"

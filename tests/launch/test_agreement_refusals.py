@@ -89,7 +89,7 @@ def test_reference_margin_and_folder_have_no_default(table, tmp_path, left_out):
     [
         (["--margin-raw", "t2=3"], "margin for t2, but the maps are t1"),
         (["--alpha", "0.7"], "alpha must lie between"),
-        (["--resamples", "10"], "t1 GM, trained vs routine: bootstrap: 10 samples"),
+        (["--resamples", "10"], "bootstrap: 10 samples; at least 100 are needed"),
         (["--where", "method=routine"], "and another method, got routine"),
         (["--where", "subject=p1"], "nothing can be compared; t1 GM, trained .* n = 1 subjects"),
         (["--test", "best"], "'routine' and 'best', got routine, trained, poor"),

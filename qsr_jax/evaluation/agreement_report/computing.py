@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from qsr_jax.evaluation.agreement_report.pairs import Pair
-from qsr_jax.statistics import Comparison, DegenerateError, Plan, compare
+from qsr_jax.statistics import Comparison, Plan, compare
 
-ELEMENTS = 4_000_000
-"""Largest (comparisons, n, n) that is computed at once, 32 MB in double."""
+VALUES = 250_000
+"""Pairs of values that are compared at once: a gigabyte less than a million of them."""
 
 
 def compare_all(pairs: Sequence[Pair], *, plan: Plan) -> list[Comparison | str]:
@@ -28,30 +28,15 @@ def compare_all(pairs: Sequence[Pair], *, plan: Plan) -> list[Comparison | str]:
     for i, pair in enumerate(pairs):
         if not pair.reason:
             by_n.setdefault(len(pair.test), []).append(i)
-    for n, places in by_n.items():
-        size = max(1, ELEMENTS // n**2)
-        for start in range(0, len(places), size):
-            chunk = places[start : start + size]
-            for i, result in zip(chunk, _chunk([pairs[i] for i in chunk], plan), strict=True):
-                found[i] = result
-    return found
-
-
-def _chunk(pairs: Sequence[Pair], plan: Plan) -> list[Comparison | str]:
-    """Comparisons of equal n. What is degenerate is taken out and the rest computed again."""
-    found: dict[int, Comparison | str] = {}
-    left = list(range(len(pairs)))
-    while left:
-        mine = [pairs[i] for i in left]
+    chunks = [
+        places[start : start + max(1, VALUES // n)]
+        for n, places in by_n.items()
+        for start in range(0, len(places), max(1, VALUES // n))
+    ]
+    for places in chunks:
+        mine = [pairs[i] for i in places]
         test, reference = (np.array([getattr(p, s) for p in mine]) for s in ("test", "reference"))
-        try:
-            made = compare([p.endpoint for p in mine], test, reference, plan=plan)
-        except ValueError as error:
-            if not isinstance(error.__cause__, DegenerateError):
-                raise
-            index = error.__cause__.index
-            found[left.pop(index[0] if index else 0)] = error.__cause__.reason
-        else:
-            found |= dict(zip(left, made, strict=True))
-            left = []
-    return [found[i] for i in range(len(pairs))]
+        made = compare([p.endpoint for p in mine], test, reference, plan=plan)
+        for i, result in zip(places, made, strict=True):
+            found[i] = result
+    return found

@@ -13,7 +13,7 @@ from qsr_jax.evaluation.formats.numbers import number
 from qsr_jax.evaluation.formats.plots import BLUE, GREEN, GREY, VERMILION, Mark, Plot, styled
 from qsr_jax.statistics import Comparison, Outcome, Verdict
 
-MOST_LINES = 40
+MOST_LINES = 24
 """Comparisons that one plot shows; of more, those that reach farthest."""
 PER_FIGURE = 4
 """Comparisons in one figure of points."""

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from qsr_jax.evaluation.agreement_report.pairs import Pair
 from qsr_jax.statistics import (
     MIN_SUBJECTS,
@@ -186,23 +184,3 @@ def _adjusted(rows: Sequence[Judged]) -> list[dict[str, Adjusted]]:
 def called(row: Judged) -> str:
     """What a member is called in its family: "GM t1"."""
     return f"{row.endpoint.region} {row.endpoint.map}"
-
-
-def in_margin_unit(
-    pair: Pair, coefficient: float | None, *, percent: bool, margins: Mapping[str, float]
-) -> float | None:
-    """A repeatability coefficient in the unit of a comparison's margin.
-
-    Args:
-        pair: the comparison.
-        coefficient: in percent of the reference's mean, or in the unit of the map.
-        percent: which of both.
-        margins: maps whose margin is in their own unit.
-    """
-    if coefficient is None or not len(pair.reference):
-        return None
-    wanted_percent = pair.endpoint.map not in margins
-    scale = float(np.mean(pair.reference)) / 100.0
-    if percent == wanted_percent:
-        return coefficient
-    return coefficient / scale if wanted_percent else coefficient * scale

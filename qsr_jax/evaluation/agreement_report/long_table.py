@@ -79,7 +79,7 @@ def read_long_table(
     Args:
         table: a csv file (UTF-8, comma-separated, one line of headings), or a table in memory.
         columns: what the table calls a column of :data:`COLUMNS` that it names otherwise.
-        where: keeps the lines whose column has this text.
+        where: keeps the lines whose column has this text, or one of "this|that".
         average: column, such as the run of a model; a subject's values that differ in it become
             their mean. None: a subject has one value.
         more: further columns that tell keys apart.

@@ -84,7 +84,7 @@ def read_rows(
     Args:
         table: file or table in memory.
         columns: our name of a column to the table's.
-        where: column to the text that it must have.
+        where: column to the text that it must have, or texts with "|" between them.
         average: column of values that become means, or None.
         more: further columns.
 
@@ -141,7 +141,7 @@ def _kept(
     for column, text in where.items():
         codes = _Codes()
         found = codes.of(cells[column])
-        keep &= found == codes.names.get(text, -1)
+        keep &= np.isin(found, [codes.names.get(one.strip(), -1) for one in text.split("|")])
     return np.flatnonzero(keep)
 
 

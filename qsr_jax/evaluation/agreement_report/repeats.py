@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from qsr_jax.evaluation.agreement_report.cells import TableError, check_columns
-from qsr_jax.evaluation.agreement_report.judged import in_margin_unit
 from qsr_jax.evaluation.agreement_report.long_table import Key, LongTable
 from qsr_jax.evaluation.agreement_report.pairs import Pair
 from qsr_jax.statistics import DegenerateError
-from qsr_jax.statistics.repeatability import repeatability
+from qsr_jax.statistics.repeatability import Repeatability, repeatability
 
 PERCENT = "%"
 COLUMNS = ("map", "region", "unit", "value")
@@ -105,25 +104,27 @@ def coefficients_of(
             f"repeatability of {unknown[0]!r}, but the maps are {', '.join(table.units)}"
         )
     index = {key: i for i, key in enumerate(table.keys)}
-    measured: dict[Key, float | None] = {}
+    measured: dict[Key, Repeatability | None] = {}
     found: list[float | None] = []
     for pair in pairs:
         e = pair.endpoint
         said = stated.get((e.map, e.region)) or stated.get((e.map, ""))
         if said is not None:
-            percent = said.unit == PERCENT and table.units[e.map] != PERCENT
-            value: float | None = said.value
-        else:
-            key, percent = Key(e.map, e.region, e.reference, pair.more), False
-            if repeat is not None and key not in measured:
-                measured[key] = _measured(table, index, key, repeat)
-            value = measured.get(key)
-        found.append(in_margin_unit(pair, value, percent=percent, margins=margins))
+            found.append(_in_margin_unit(pair, said, margins))
+            continue
+        key = Key(e.map, e.region, e.reference, pair.more)
+        if repeat is not None and key not in measured:
+            measured[key] = _measured(table, index, key, repeat)
+        twice = measured.get(key)
+        value = None if twice is None else twice.coefficient if e.map in margins else twice.percent
+        found.append(value)
     return found
 
 
-def _measured(table: LongTable, index: Mapping[Key, int], key: Key, repeat: str) -> float | None:
-    """From who was measured twice, in the unit of the map; None below three of them."""
+def _measured(
+    table: LongTable, index: Mapping[Key, int], key: Key, repeat: str
+) -> Repeatability | None:
+    """From who was measured twice; None below three of them."""
     places = index.get(key), index.get(key._replace(method=repeat))
     if places[0] is None or places[1] is None:
         return None
@@ -131,6 +132,18 @@ def _measured(table: LongTable, index: Mapping[Key, int], key: Key, repeat: str)
     _, one, two = np.intersect1d(who, again, assume_unique=True, return_indices=True)
     both = np.isfinite(first[one]) & np.isfinite(second[two])
     try:
-        return repeatability(first[one][both], second[two][both]).coefficient
+        return repeatability(first[one][both], second[two][both])
     except DegenerateError:
         return None
+
+
+def _in_margin_unit(pair: Pair, said: Stated, margins: Mapping[str, float]) -> float | None:
+    """What was stated, in the unit of the comparison's margin; percent of PD is its own unit."""
+    percent = said.unit == PERCENT and pair.endpoint.unit != PERCENT
+    wanted = pair.endpoint.map not in margins
+    if percent == wanted:
+        return said.value
+    if not len(pair.reference):
+        return None
+    scale = float(pair.reference.mean()) / 100.0
+    return said.value / scale if wanted else said.value * scale

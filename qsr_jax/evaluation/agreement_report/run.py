@@ -68,7 +68,7 @@ def agreement(
         repeatability: that coefficient where it is known otherwise: "t1=30" in the unit of the
             map, "t1=2.5%", or a csv file with the columns map, region, unit, value.
         columns: what the table calls one of our columns.
-        where: column to text; keeps only lines with that text.
+        where: column to text; keeps only lines with that text, or with one of "this|that".
         average: a subject's values that differ in this column, such as the run of a model, become
             their mean; without it they are refused.
         exclude: subjects that are left out everywhere.
