@@ -29,6 +29,7 @@ from qsr_jax.statistics.bootstrap import (
     bootstrap,
     draw_subjects,
 )
+from qsr_jax.statistics.clustered import ClusteredMean, clustered_mean
 from qsr_jax.statistics.coefficients import concordance, icc_agreement, icc_consistency
 from qsr_jax.statistics.comparisons import MIN_SUBJECTS, DegenerateError, Pairs, pair
 from qsr_jax.statistics.families import RULES, Family, decide_family
@@ -85,6 +86,7 @@ __all__ = [
     "RULES",
     "Adjusted",
     "BlandAltman",
+    "ClusteredMean",
     "Coefficient",
     "Comparison",
     "DegenerateError",
@@ -109,6 +111,7 @@ __all__ = [
     "attainable_concordance",
     "bland_altman",
     "bootstrap",
+    "clustered_mean",
     "compare",
     "concordance",
     "decide_family",

@@ -96,7 +96,7 @@ def equivalence(
     ``mean(test - 1.05 reference) < 0`` and ``mean(test - 0.95 reference) > 0`` (at 5 percent), and
     decide as Fieller's interval of the ratio of means does (1954,
     doi:10.1111/j.2517-6161.1954.tb00159.x). Taking the sample's mean for the true one, as the paper
-    does, errs in 20 % instead of 5 % of cohorts where subjects vary by 40 %.
+    does, errs in 16 % instead of 5 % of cohorts of 31 whose values vary by 40 %.
 
     Args:
         test: (n,) one number per subject, or (comparisons..., n, 1).
