@@ -42,7 +42,7 @@ BAD = [
     (put("format", value="other"), r"manifest\.format: 'other'; expected qsr_jax-manifest"),
     (put("version", value=2), r"manifest\.version: 2; expected 3: make the file again"),
     (put("kind", value="nifti"), r"manifest\.kind: 'nifti'; expected one of dicom, bids"),
-    (put("protocols", value=[{}]), r"protocols\[0\]\.bundle: missing"),
+    (put("protocols", value=[{}]), r"protocols\[0\]: key name is missing"),
     (put("accepted", value=[{"what": "x"}]), r"accepted\[0\]\.rule: missing"),
     (put("extra", value=1), r"manifest\.extra: unknown key"),
     (cut("seed"), r"manifest\.seed: missing"),

@@ -83,7 +83,7 @@ BAD = [
     ({"other": []}, "expected one list, protocol"),
     ({"protocol": {}}, "expected one list, protocol"),
     ({"protocol": ["x"]}, "protocol 1: expected a table"),
-    ({"protocol": [ROW | {"unit": "ms"}]}, "unknown key unit"),
+    ({"protocol": [ROW | {"units": "ms"}]}, "unknown key units"),
     ({"protocol": [{"name": "x"}]}, "key image_type is missing"),
     ({"protocol": [ROW | {"maps": "t1"}]}, "maps is str, expected dict"),
     ({"protocol": [ROW | {"image_type": [1, MAP]}]}, "expected texts"),

@@ -16,7 +16,7 @@ from qsr_jax.data.dicom.frames import Frame, frames_of
 from qsr_jax.data.dicom.header import Header
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.dicom.pixels import check_range, padding_of, stored_pixels
-from qsr_jax.data.dicom.scaling import required_scale
+from qsr_jax.data.dicom.scaling import Scale, required_scale
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, SPREADS, SeriesRule
 from qsr_jax.data.dicom.stack import check_one_series, stacked
 from qsr_jax.files.digest import text_sha256
@@ -175,7 +175,7 @@ def _series(
     """One map of the series, from its slices."""
     frames, geometry = stacked(frames)
     spec, first = spec_of(name), frames[0]
-    values, padded = _physical(frames, spec, worker, spread=row.spread)
+    values, padded = _physical(frames, spec, worker, row)
     if values.max() < LEAST_MAXIMUM and not row.spread:
         why = f"largest value {values.max():g} {spec.unit}; empty, or another unit?"
         first.refuse(first.header.pixel_keyword, why)
@@ -203,13 +203,14 @@ def _series(
 
 
 def _physical(
-    frames: Sequence[Frame], spec: MapSpec, worker: DecodeWorker, *, spread: bool
+    frames: Sequence[Frame], spec: MapSpec, worker: DecodeWorker, row: SeriesRule
 ) -> tuple[np.ndarray, int]:
     """The slices (z, y, x) float32 in the unit of ``spec``, and how many voxels were padding."""
     decoded: dict[int, np.ndarray] = {}
+    declared = None if row.slope is None else Scale(row.slope, 0.0, row.unit)
     slices, padded = [], 0
     for frame in frames:
-        scale = required_scale(frame, spec, spread=spread)
+        scale = required_scale(frame, spec, spread=row.spread, declared=declared)
         key = id(frame.header)
         if key not in decoded:
             decoded[key] = stored_pixels(frame.header, worker)

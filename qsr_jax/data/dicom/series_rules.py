@@ -11,6 +11,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from qsr_jax.data.dicom.redaction import redacted_all
 from qsr_jax.maps import MAPS
@@ -47,6 +48,8 @@ class SeriesRule:
             (all slices of the first of ``maps``, then of the second) or ``turns`` (slice by slice
             all maps).
         bundle: whether one series may hold several maps.
+        slope: value of one stored unit in files that do not say it; None where they do.
+        unit: UCUM code of that value, stated with ``slope``: ``ms`` or ``%``.
     """
 
     name: str
@@ -54,6 +57,8 @@ class SeriesRule:
     maps: Mapping[str, str]
     by: str = IMAGE_TYPE
     bundle: bool = False
+    slope: float | None = None
+    unit: str = ""
 
     def __post_init__(self) -> None:
         """Refuses a row that can match nothing, or not tell what it matched."""
@@ -66,9 +71,27 @@ class SeriesRule:
             raise ProtocolError(f"{self.name}: maps: {got}; expected some of {', '.join(MAPS)}")
         if self.by in ORDERED and not self.bundle:
             raise ProtocolError(f"{self.name}: by {self.by} tells apart what only a bundle holds")
+        self._check_scale()
         for image_type in self.image_types():
             if (why := _not_a_map(image_type)) is not None:
                 raise ProtocolError(f"{self.name}: image_type: {why}")
+
+    def _check_scale(self) -> None:
+        """Refuses half a scale, and a unit that is not that of the row's maps."""
+        if (self.slope is None) != (not self.unit):
+            raise ProtocolError(f"{self.name}: slope and unit: expected both or neither")
+        if self.slope is None:
+            return
+        if not 0.0 < self.slope < float("inf"):
+            raise ProtocolError(f"{self.name}: slope: got {self.slope:g}, expected > 0")
+        for name in self.maps.values():
+            if MAPS[name].ucum[0] != self.unit:
+                expected = f"{MAPS[name].ucum[0]} for {name}; maps of other units need another row"
+                raise ProtocolError(f"{self.name}: unit: got {self.unit}, expected {expected}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as a file tells it, see :func:`rule_from`."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if v not in (None, "")}
 
     @property
     def spread(self) -> bool:
@@ -197,8 +220,8 @@ def recognise(
 def load_rows(path: Path) -> tuple[SeriesRule, ...]:
     """The table of this file with the rows of a TOML or JSON file added.
 
-    The file holds a list ``protocol`` of tables with the keys of :class:`SeriesRule`; ``by`` and
-    ``bundle`` may be left out::
+    The file holds a list ``protocol`` of tables with the keys of :class:`SeriesRule`; ``by``,
+    ``bundle``, and ``slope`` with ``unit`` may be left out::
 
         [[protocol]]
         name = "Our scanner"
@@ -230,7 +253,9 @@ def load_rows(path: Path) -> tuple[SeriesRule, ...]:
     return table
 
 
-_ROW_KEYS = {"name": str, "image_type": list, "maps": dict, "by": str, "bundle": bool}
+_ROW_KEYS = {"name": str, "image_type": list, "maps": dict, "by": str, "bundle": bool,
+             "slope": float, "unit": str}  # fmt: skip
+_OPTIONAL = ("by", "bundle", "slope", "unit")
 
 
 def rule_from(item: object, where: str) -> SeriesRule:
@@ -242,9 +267,11 @@ def rule_from(item: object, where: str) -> SeriesRule:
             raise ProtocolError(f"{where}: unknown key {key}; expected {', '.join(_ROW_KEYS)}")
     for key, kind in _ROW_KEYS.items():
         if key not in item:
-            if key in ("by", "bundle"):
+            if key in _OPTIONAL:
                 continue
             raise ProtocolError(f"{where}: key {key} is missing")
+        if kind is float and type(item[key]) is int:
+            item = {**item, key: float(item[key])}
         if type(item[key]) is not kind:
             got = type(item[key]).__name__
             raise ProtocolError(f"{where}: {key} is {got}, expected {kind.__name__}")

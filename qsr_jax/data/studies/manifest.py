@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.data.dicom.series_rules import SeriesRule, rule_from
+from qsr_jax.data.dicom.series_rules import ProtocolError, SeriesRule, rule_from
 from qsr_jax.data.studies.strict_json import ManifestError, Node
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.maps import MAPS
@@ -149,7 +149,7 @@ class Manifest:
             "version": VERSION,
             "kind": self.kind,
             "root": _relative_or_absolute(self.root, folder),
-            "protocols": [dataclasses.asdict(row) for row in self.protocols],
+            "protocols": [row.to_json() for row in self.protocols],
             "scale": self.scale,
             "seed": self.seed,
             "subjects": [_subject_to_json(subject) for subject in self.subjects],
@@ -183,10 +183,7 @@ class Manifest:
         manifest = cls(
             kind=node.one_of("kind", KINDS),
             root=(path.parent / node.take("root", str)).resolve(),
-            protocols=tuple(
-                rule_from(row, f"{path}: manifest.protocols")
-                for row in node.table("protocols", "name image_type maps by bundle")
-            ),
+            protocols=tuple(_row_from_json(row) for row in node.children("protocols")),
             scale=node.take("scale", int),
             seed=node.take("seed", int),
             subjects=tuple(_subject_from_json(subject) for subject in node.children("subjects")),
@@ -236,6 +233,13 @@ def check_leakage(subjects: Sequence[Subject], *, where: Path) -> None:
                     "a person may be in one split only: pair the studies again"
                 )
             owner[mark] = entry
+
+
+def _row_from_json(node: Node) -> SeriesRule:
+    try:
+        return rule_from(node.content, f"{node.path}: {node.place}")
+    except ProtocolError as error:
+        raise ManifestError(str(error)) from None
 
 
 def _subject_from_json(node: Node) -> Subject:
