@@ -1,8 +1,8 @@
 """Measures how long the image metrics of a test cohort take, and nothing else.
 
 A made-up brain in each of 38 subjects, 24 slices of 512 x 512, T1, T2 and PD: the metrics of the
-report for one method (errors, PSNR, SSIM, edge sharpness inside the brain; errors, PSNR and SSIM of
-the frame; NIQE; noise) against one reference. The first subject compiles and is not counted.
+report for one method (errors, PSNR and SSIM inside the brain and of the frame; NIQE; noise, edge
+sharpness and resolution) against one reference. The first subject compiles and is not counted.
 """
 
 import os

@@ -229,13 +229,17 @@ def _whole_rows(features: np.ndarray) -> np.ndarray:
 
 
 def _distances(members: Sequence[np.ndarray], model: NiqeModel) -> np.ndarray:
-    """``sqrt((m - m_0)' ((C + C_0) / 2)^-1 (m - m_0))`` of every group of blocks (b, 36)."""
+    """``sqrt((m - m_0)' ((C + C_0) / 2)^-1 (m - m_0))`` of every group of blocks (b, 36).
+
+    As in the authors' code a constant block, of air say, counts in the mean with the features that
+    it has, and not at all in the covariance.
+    """
     found = np.full(len(members), np.nan)
     rows = {i: _whole_rows(features) for i, features in enumerate(members)}
     usable = [i for i, features in rows.items() if len(features) >= LEAST_BLOCKS]
     if not usable:
         return found
-    offset = np.stack([rows[i].mean(0) for i in usable]) - model.mean
+    offset = np.stack([np.nanmean(members[i], 0) for i in usable]) - model.mean
     spread = np.stack([np.cov(rows[i], rowvar=False) for i in usable])
     precision = np.linalg.pinv(
         (spread + model.covariance) / 2, rcond=FEATURES * np.finfo(float).eps, hermitian=True

@@ -20,6 +20,8 @@ CHUNK = 64
 """Blocks are handed to the compiler in this number, so that it compiles once."""
 
 _SIGMA, _RADIUS = 7.0 / 6.0, 3
+_ROUNDING = 5e-7
+"""Of float32 sums of a few equal numbers, as a fraction of them."""
 _SHAPES = np.arange(200, 10001) / 1000.0
 """Exponents of the generalised Gaussian that are tried, as published."""
 _RATIOS = gamma(2 / _SHAPES) ** 2 / (gamma(1 / _SHAPES) * gamma(3 / _SHAPES))
@@ -34,7 +36,7 @@ class Blocks:
 
     Attributes:
         sample: (b,) which image a block is of.
-        features: (b, 36) float64; NaN where a block is constant.
+        features: (b, 36) float64; NaN but for the exponents where a block is constant.
         sharpness: (b,) mean local SD at full size, grey levels.
     """
 
@@ -127,12 +129,15 @@ def _halved(x: jax.Array) -> jax.Array:
 
 def _contrast(x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Normalised image ``(x - mean) / (SD + 1)`` and the local SD, (n, y, x) each."""
-    # Variances do not move with the origin; near it, float32 keeps their digits.
+    # Neither differences nor variances move with the origin; near it, float32 keeps their digits.
     origin = jnp.where(mask, x, 0.0).sum((1, 2)) / jnp.maximum(mask.sum((1, 2)), 1)
-    x = x - origin[:, None, None]
-    mean = _blur(x)
-    spread = jnp.sqrt(jnp.abs(_blur(x * x) - mean * mean))
-    return (x - mean) / (spread + 1.0), spread
+    moved = x - origin[:, None, None]
+    mean = _blur(moved)
+    off = jnp.where(jnp.abs(x) < jnp.abs(moved), x - _blur(x), moved - mean)
+    # What rounding leaves of a constant must not have a sign: zeros lie on neither side of a fit.
+    off = jnp.where(jnp.abs(off) < _ROUNDING * jnp.abs(x), 0.0, off)
+    spread = jnp.sqrt(jnp.abs(_blur(moved * moved) - mean * mean))
+    return off / (spread + 1.0), spread
 
 
 @jax.jit
@@ -178,7 +183,11 @@ def _features(x: jax.Array) -> jax.Array:
 
 
 def _fit(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Exponent, left width, right width and mean of the asymmetric Gaussian of (k, b, b) values."""
+    """Exponent, left width, right width and mean of the asymmetric Gaussian of (k, b, b) values.
+
+    Constant values have no widths; their exponent is the first that is tried, as in the authors'
+    code, where the smallest of nothing but NaN is the first.
+    """
     square = x * x
 
     def side(mine: jax.Array) -> jax.Array:
@@ -195,5 +204,5 @@ def _fit(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         jnp.asarray(table, x.dtype)[nearest] for table in (_SHAPES, _WIDTHS, _CENTRES)
     )
     left, right = left * width, right * width
-    shape = jnp.where(jnp.isnan(ratio), jnp.nan, shape)
+    shape = jnp.where(jnp.isnan(ratio), _SHAPES[0], shape)
     return shape, left, right, (right - left) * centre

@@ -60,6 +60,11 @@ def edge_sharpness(test: jax.Array, reference: jax.Array, mask: jax.Array) -> ja
     the pixels where the reference has an edge. Noise of ``test`` that is not in the reference
     averages out, so a noisy map does not pass for a sharp one.
 
+    Noise of the *reference* does not: it makes edges of its own that no other map has, and every
+    slope is too small by the same factor. Against a noise-free truth there is none; against a scan
+    that was repeated divide by the slope of the repeated scan, which is that factor (the repeated
+    scan is an instrument whose noise is independent of both).
+
     Args:
         test: (n, y, x, c) physical unit.
         reference: (n, y, x, c) same unit.

@@ -45,7 +45,8 @@ def test_routine_is_the_most_natural(subjects, models, rng):
     found = niqe_of(values)
     assert {name for name, _ in found} == set(NAMES)
     for name in NAMES:
-        assert found[name, "routine"] < min(found[name, "bicubic"], found[name, "fast"])
+        assert found[name, "routine"] < found[name, "bicubic"]
+    assert "fast" not in {method for _, method in found}  # another grid, another number
     assert {v.place for v in values} == {FITTED}
     assert all("routine" in v.convention and "grey 255 =" in v.convention for v in values)
 

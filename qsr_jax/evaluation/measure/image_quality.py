@@ -17,8 +17,8 @@ from qsr_jax.metrics.ssim import Prepared, prepare, ssim_against
 SUMS = ("mae", "rmse", "bias", "psnr")
 """Metrics that are made of sums over voxels and computed in one pass."""
 
-QUANTITIES = {BRAIN.place: (*SUMS, "ssim", "sharpness"), PAPER.place: (*SUMS, "ssim")}
-"""The metrics of the report, by the place they are taken in."""
+QUANTITIES = (*SUMS, "ssim")
+"""The metrics of the report."""
 
 BOX_STEP = 64
 """Brains are cut out to whole steps of this many pixels: few shapes, few compilations."""
@@ -127,8 +127,6 @@ def _metrics_of_part(test: jax.Array, against: _Against) -> dict[str, jax.Array]
     pair, ranges = (test, against.reference), against.ranges
     found = dict(_sums(*pair, against.mask, ranges))
     found["ssim"] = ssim_against(test, against.mask, against.windows, data_range=ranges)
-    if "sharpness" in QUANTITIES[against.convention.place]:
-        found["sharpness"] = METRICS["sharpness"].compute(*pair, against.mask)
     return found
 
 
@@ -151,11 +149,9 @@ def _metric_rows(
                 "method": method,
                 "convention": convention.text(spec),
             }
-            counted = usable & ~np.isnan(values)  # no edge in a slice, no sharpness
-            if counted.any():
-                mean, count = float(values[counted].mean()), int(counted.sum())
-                place = {"kind": "image", "place": convention.place}
-                yield row | place | {"value": mean, "count": count}
+            mean, count = float(values[usable].mean()), int(usable.sum())
+            place = {"kind": "image", "place": convention.place}
+            yield row | place | {"value": mean, "count": count}
             if convention is BRAIN and quantity in ("rmse", "bias"):
                 yield from _slice_rows(row, values, mask, usable)
 

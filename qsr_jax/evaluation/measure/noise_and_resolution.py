@@ -1,6 +1,9 @@
 """How noisy a map is, and how fine the detail is that it holds.
 
-*Noise*: of each image by itself, so of every method and of the fast scan on its own grid.
+*Noise*: of each image by itself, so of every method and of the fast scan on its own grid. What an
+upsampler writes to every other pixel is no noise: the *checkerboard* is taken out and told alone.
+*Edge sharpness*: how steep the edges of the truth are in a map; without truth, those of routine,
+whose noise is allowed for by its repetition where there is one.
 *Resolution against the truth*: the period at which half of the truth's detail is left (noise left
 out). *Test-retest resolution*: the period at which Fourier-ring correlation with the routine
 scan repeated falls to 1/7; the two scans share the subject and not the noise.
@@ -16,17 +19,21 @@ from qsr_jax.evaluation.measure.image_quality import brain_box, brain_mask
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH, Fields
 from qsr_jax.maps import spec_of
+from qsr_jax.metrics.checkerboard import checkerboard, split_checkerboard
 from qsr_jax.metrics.resolution import (
     FRC_THRESHOLD,
     TRANSFER_HALF,
     resolution_mm,
     ring_sums,
 )
-from qsr_jax.metrics.sharpness import noise_level
+from qsr_jax.metrics.sharpness import edge_sharpness, noise_level
 
 KIND = "noise and resolution"
-NOISE, OF_TRUTH, OF_RETEST = "noise", "resolution against truth", "test-retest resolution"
+NOISE, CHECKERBOARD, SHARPNESS = "noise", "checkerboard", "edge sharpness"
+OF_TRUTH, OF_RETEST = "resolution against truth", "test-retest resolution"
 """Its quantities."""
+UNITS = {SHARPNESS: "", OF_TRUTH: "mm", OF_RETEST: "mm"}
+"""Of quantities that are not in the unit of the map."""
 
 SHOWN = (FAST, BICUBIC, TRAINED, REPEAT, ROUTINE, TRUTH)
 """Methods that are looked at; the fast scan has no resolution on the routine grid."""
@@ -63,8 +70,8 @@ def resolution_fields(
     if FAST in wanted:
         yield from _noise_of_fast(case, names, chosen)
     for method in (m for m in images if m in wanted):
-        found = _means(noise_level(images[method], mask))
-        yield from _rows(names, method, NOISE, found, len(chosen), "inside the brain")
+        yield from _noise(names, method, images[method], mask, "inside the brain")
+    yield from _sharpness(names, {m: images[m] for m in images if m in wanted}, images, mask)
     spacing_mm = case.routine.geometry.spacing_mm[1:]
     for reference, quantity, threshold in (
         (TRUTH, OF_TRUTH, TRANSFER_HALF),
@@ -85,8 +92,38 @@ def _noise_of_fast(case: Case, names: tuple[str, ...], chosen: np.ndarray) -> It
     step = case.routine.geometry.shape[1] // case.fast.geometry.shape[1]
     channels = [case.fast.names.index(name) for name in names]
     mask = brain_mask(case)[chosen][:, ::step, ::step]
-    found = _means(noise_level(case.fast.maps[chosen][..., channels], mask))
-    yield from _rows(names, FAST, NOISE, found, len(chosen), "inside the brain, on its own grid")
+    maps = case.fast.maps[chosen][..., channels]
+    yield from _noise(names, FAST, maps, mask, "inside the brain, on its own grid")
+
+
+def _noise(
+    names: tuple[str, ...], method: str, maps: np.ndarray, mask: np.ndarray, said: str
+) -> Iterator[Fields]:
+    """Noise without the checkerboard, and the checkerboard."""
+    plain, _, known = split_checkerboard(maps, mask)
+    yield from _rows(names, method, NOISE, _means(noise_level(plain, known)), len(mask), said)
+    board = _means(checkerboard(maps, mask))
+    yield from _rows(names, method, CHECKERBOARD, board, len(mask), said)
+
+
+def _sharpness(
+    names: tuple[str, ...],
+    wanted: Mapping[str, np.ndarray],
+    images: Mapping[str, np.ndarray],
+    mask: np.ndarray,
+) -> Iterator[Fields]:
+    """Against the truth, whose own is 1; else against routine, and 1 is a second routine scan."""
+    reference = TRUTH if TRUTH in images else ROUTINE
+    said, factor = f"edges of {reference} inside the brain", np.ones(len(names))
+    if reference == ROUTINE and REPEAT in images:
+        factor = _means(edge_sharpness(images[REPEAT], images[ROUTINE], mask))
+        said += ", its noise allowed for by its repetition"
+    elif reference == ROUTINE:
+        said += ", too small for every method alike by the noise of routine"
+    for method, image in wanted.items():
+        if method != reference or reference == TRUTH:
+            found = _means(edge_sharpness(image, images[reference], mask)) / factor
+            yield from _rows(names, method, SHARPNESS, found, len(mask), said)
 
 
 def _means(per_slice: np.ndarray) -> np.ndarray:
@@ -106,7 +143,7 @@ def _rows(
                 "place": "brain",
                 "map": name,
                 "quantity": quantity,
-                "unit": spec_of(name).unit if quantity == NOISE else "mm",
+                "unit": UNITS.get(quantity, spec_of(name).unit),
                 "method": method,
                 "value": value,
                 "count": count,

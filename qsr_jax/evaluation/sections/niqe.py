@@ -69,9 +69,10 @@ def niqe_table(cohort: Cohort) -> Iterator[Table]:
         name="niqe_values",
         title="Table 5",
         caption="NIQE, mean (SD) over subjects; low is natural. It sees no wrong value, so nothing "
-        f"is ranked by it. {rows[0].convention}; the other maps likewise, each with its own grey "
-        "scale. Numbers are comparable only under the same model, crop and grey scale: the paper’s "
-        "are not under ours.",
+        "is ranked by it. The fast scan is left out: on its own grid a block covers four times the "
+        f"area, and its number is not comparable. {rows[0].convention}; the other maps likewise, "
+        "each with its own grey scale. Numbers are comparable only under the same model, crop and "
+        "grey scale: the paper’s are not under ours.",
         columns=[
             Column("map", align="l"),
             Column("n"),
