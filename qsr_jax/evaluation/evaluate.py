@@ -13,7 +13,6 @@ from qsr_jax.evaluation.measure_cohort import MeasureOptions, measure_subjects, 
 from qsr_jax.evaluation.report.about import describe
 from qsr_jax.evaluation.report.page import PAGE, check_target, write_report
 from qsr_jax.evaluation.report.terminal import summary
-from qsr_jax.evaluation.sections.summary import verdict_rows
 from qsr_jax.evaluation.trainings import checked_runs, load_runs, paths_of
 from qsr_jax.evaluation.value_cache import ValueCache
 from qsr_jax.evaluation.values import BICUBIC
@@ -41,8 +40,8 @@ class Evaluation:
         return self.folder / PAGE
 
     def __str__(self) -> str:
-        """The outcome in a few lines, the paper's numbers in brackets."""
-        return summary(self.cohort.rows(verdict_rows))
+        """The outcome in a few lines, in the order of the page."""
+        return summary(self.cohort)
 
 
 def evaluate(

@@ -20,6 +20,9 @@ from qsr_jax.maps import spec_of
 TISSUES = {GREY: "GM", WHITE: "WM"}
 """Codes of tissue labels that the paper measures."""
 
+FLUID = {1: "CSF"}
+"""Measured beside them: its T1 and T2 are the longest, and a lesion may be made of it."""
+
 LESION = 4
 """Tissue code of a lesion: neither grey nor white matter."""
 
@@ -131,7 +134,7 @@ def label_fields(
     lesions = {code: f"{code} {kind}" for code, kind in labels.lesion_kinds.items()}
     for method, maps in sources.items():
         for kind, array, places, said in (
-            ("tissue", labels.tissue, TISSUES, labels.said),
+            ("tissue", labels.tissue, TISSUES | FLUID, labels.said),
             ("region", labels.regions, labels.region_names, labels.said),
             ("lesion", labels.lesions, lesions, labels.lesions_said),
         ):

@@ -4,6 +4,7 @@ Errors diverge from orange to purple, readable when colour-blind.
 """
 
 import io
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
@@ -29,7 +30,12 @@ WEIGHTED_WINDOW: dict[str, tuple[float, float]] = {
 }
 """Grey-scale window of each weighted image, percent of the signal of fully relaxed water."""
 
-DOTS_PER_INCH = 144
+SEEN, WEIGHTED = (FAST, TRAINED, ROUTINE), (FAST, TRAINED, ROUTINE, BICUBIC)
+"""Methods whose maps, and whose weighted images, are shown."""
+ERRORS = ((BICUBIC, ROUTINE), (TRAINED, ROUTINE), (ROUTINE, TRUTH))
+"""Bicubic stands for fast, which has no pixel where a routine pixel is."""
+
+WIDTH_INCH, DOTS_PER_INCH = 10.4, 144
 ERROR_COLOURS, GREYS = "PuOr_r", "gray"
 
 SHADES = 128
@@ -65,61 +71,56 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def pictures(example: Example, name: str) -> bytes:
-    """PNG of one slice of one map: the four maps, and below them the signed errors.
+def pictures(example: Example, names: Sequence[str]) -> bytes:
+    """PNG of one slice, a line per map: fast, trained and routine, then the signed errors.
 
     Lesions, where labelled, are outlined in the errors. The routine map's own error is against the
     truth, and left out where nobody knows the truth.
     """
+    columns = 6 if TRUTH in example.images[names[0]] else 5
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_INCH, 0.2 + 1.6 * len(names)), layout="constrained")
+        for line, name in zip(
+            figure.subplots(len(names), columns, squeeze=False), names, strict=True
+        ):
+            _map_line(figure, line, example, name)
+        return _png(figure)
+
+
+def _map_line(figure: Figure, line: Sequence[Axes], example: Example, name: str) -> None:
     spec, images = spec_of(name), example.images[name]
     (low, high), half = spec.display_window, spec.error_window
-    pairs = ((BICUBIC, ROUTINE), (TRAINED, ROUTINE), (ROUTINE, TRUTH))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10.4, 5.3), layout="constrained")
-        top, bottom = figure.subplots(2, 4)
-        for axes, method in zip(top, (FAST, BICUBIC, TRAINED, ROUTINE), strict=True):
-            shown = _show(axes, images[method], example, cmap=GREYS, vmin=low, vmax=high)
-            axes.set_facecolor("black")
-            axes.set_title(f"{method} {spec.label}")
-        bottom[0].set_axis_off()
-        for axes, (test, reference) in zip(bottom[1:], pairs, strict=True):
-            if reference not in images:
-                axes.set_axis_off()
-                continue
-            error = images[test] - images[reference]
-            errors = _show(axes, error, example, cmap=ERROR_COLOURS, vmin=-half, vmax=half)
-            axes.set_title(f"{test} − {reference}")
-            if example.lesion is not None and example.lesion.any():
-                down, across = (np.arange(size) + 0.5 for size in example.mask.shape)
-                axes.contour(across, down, example.lesion, [0.5], colors="black", linewidths=0.8)
-        figure.colorbar(shown, ax=top, label=f"{spec.label} ({spec.unit})", extend="max")
-        figure.colorbar(errors, ax=bottom, label=f"error ({spec.unit})", extend="both")
-        return _png(figure)
+    for axes, method in zip(line, SEEN, strict=False):
+        shown = _show(axes, images[method], example, cmap=GREYS, vmin=low, vmax=high)
+        axes.set_facecolor("black")
+        axes.set_title(f"{method} {spec.label}")
+    figure.colorbar(shown, ax=line[len(SEEN) - 1], label=spec.unit, extend="max")
+    for axes, (test, reference) in zip(line[len(SEEN) :], ERRORS, strict=False):
+        error = images[test] - images[reference]
+        errors = _show(axes, error, example, cmap=ERROR_COLOURS, vmin=-half, vmax=half)
+        axes.set_title(f"{test} − {reference}")
+        if example.lesion is not None and example.lesion.any():
+            down, across = (np.arange(size) + 0.5 for size in example.mask.shape)
+            axes.contour(across, down, example.lesion, [0.5], colors="black", linewidths=0.8)
+    figure.colorbar(errors, ax=line[-1], label=spec.unit, extend="both")
 
 
 def weighted_pictures(example: Example) -> bytes:
     """PNG of one slice: T1w, T2w and FLAIR computed from the maps of every method."""
-    methods = (FAST, BICUBIC, TRAINED, ROUTINE)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10.4, 8.6), layout="constrained")
-        rows = figure.subplots(len(SHOWN), len(methods))
-        for column, method in enumerate(methods):
-            images = np.asarray(_weighted(example, method))
-            for i, name in enumerate(SHOWN):
+        figure = Figure(figsize=(WIDTH_INCH, 6.6), layout="constrained")
+        rows = figure.subplots(len(SHOWN), len(WEIGHTED))
+        for column, method in zip(rows.T, WEIGHTED, strict=True):
+            maps = np.stack([example.images[name][method] for name in MAPS], axis=-1)
+            images = np.asarray(weighted_images(maps))
+            for i, (name, axes) in enumerate(zip(SHOWN, column, strict=True)):
                 low, high = WEIGHTED_WINDOW[name]
-                axes = rows[i, column]
                 shown = _show(axes, images[..., i], example, cmap=GREYS, vmin=low, vmax=high)
                 axes.set_facecolor("black")
                 axes.set_title(f"{SEQUENCES[name].label} from {method}")
                 if method == ROUTINE:
                     figure.colorbar(shown, ax=rows[i, :], label="signal (%)", extend="max")
         return _png(figure)
-
-
-def _weighted(example: Example, method: str) -> np.ndarray:
-    """(y, x, k) weighted images of one method's slice."""
-    maps = np.stack([example.images[name][method] for name in MAPS], axis=-1)
-    return np.asarray(weighted_images(maps))
 
 
 def _show(

@@ -4,33 +4,34 @@ import base64
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from qsr_jax.data.studies.manifest import PATIENT
 from qsr_jax.evaluation.measure.example_slices import Example, Shown
 from qsr_jax.evaluation.report import figures
 from qsr_jax.maps import MAPS
 
 
-def _data_uri(content: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-
-
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One figure of slices: ``what`` is a map's name, or "weighted"."""
+    """One figure of a slice of some maps; ``why`` is "example", "weighted" or "worst"."""
 
     why: str
-    what: str
+    maps: Sequence[str]
     example: Example
     uri: str
 
 
 def all_pictures(shown: Shown, maps: Sequence[str]) -> Iterator[Picture]:
-    """The examples' maps, their weighted images, and the worst slice of every map."""
-    for example in shown.examples:
-        for name in maps:
-            yield Picture("example", name, example, _data_uri(figures.pictures(example, name)))
-    for example in shown.examples:
+    """The examples, patients first; their weighted images; the worst slice of every map."""
+    examples = sorted(shown.examples, key=lambda example: example.group != PATIENT)
+    for example in examples:
+        yield _picture("example", maps, example, figures.pictures(example, maps))
+    for example in examples:
         if set(MAPS) <= set(example.images):
-            image = _data_uri(figures.weighted_pictures(example))
-            yield Picture("weighted", "weighted", example, image)
+            yield _picture("weighted", maps, example, figures.weighted_pictures(example))
     for name, example in shown.worst.items():
-        yield Picture("worst", name, example, _data_uri(figures.pictures(example, name)))
+        yield _picture("worst", [name], example, figures.pictures(example, [name]))
+
+
+def _picture(why: str, maps: Sequence[str], example: Example, png: bytes) -> Picture:
+    encoded = base64.b64encode(png).decode("ascii")
+    return Picture(why, maps, example, f"data:image/png;base64,{encoded}")

@@ -1,137 +1,195 @@
-"""The report's first paragraph: composed from what was computed."""
+"""The report's first lines: composed from what was computed, the worst first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from qsr_jax.data.studies.manifest import HEALTHY, PATIENT, ROUTINE
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import against, joined, name_of, number, plural
-from qsr_jax.evaluation.measure.repeated_scan import REPEAT
-from qsr_jax.evaluation.sections import published
+from qsr_jax.evaluation.formats.numbers import joined, name_of, number, plural, sentence
+from qsr_jax.evaluation.sections.error_by_place import AirRow, air_rows
 from qsr_jax.evaluation.sections.folds_and_seeds import run_rows
-from qsr_jax.evaluation.sections.summary import VerdictRow, verdict_rows
-from qsr_jax.evaluation.sections.tissue import TissueRow, tissue_rows
+from qsr_jax.evaluation.sections.lesions_kept import KeptRow, kept_rows
+from qsr_jax.evaluation.sections.places import (
+    MARGIN_PERCENT,
+    SIMPLER,
+    FamilyRow,
+    PlaceRow,
+    family_rows,
+    place_rows,
+)
+from qsr_jax.evaluation.sections.summary import ErrorShareRow, share_rows
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import spec_of
-from qsr_jax.statistics import Equivalence
+from qsr_jax.statistics import LEAST_SUBJECTS, Interval, Outcome
+
+GM_AND_WM = "GM and WM in every map"
+QUESTIONS = {"mean": "on average", "individual": "in individuals"}
 
 
 def opening(cohort: Cohort) -> list[str]:
-    """The first paragraph, sentence by sentence: did training help, and does it agree?
+    """The outcome, then what a reader must know before any table, sentence by sentence.
 
-    A network behind bicubic is named as such here. Equivalence is claimed only where TOST shows
-    it, and a large P value is never turned into a claim.
+    Every verdict stands with its interval; what was lost and what got worse is never left out, and
+    a large P value is never turned into a claim.
 
     Args:
         cohort: the values of all subjects.
     """
-    verdict, tissue = cohort.rows(verdict_rows), cohort.rows(tissue_rows)
-    sentences = [_who(cohort), *_trainings(cohort), _psnr(verdict), *_simple(verdict)]
-    if any(row.bias_percent for row in verdict):
-        sentences += [_bias(verdict), *_equivalence(tissue)]
-    elif tissue:
-        n = plural(tissue[0].n, "healthy subject")
-        sentences.append(f"With {n} no test and no interval is possible; at least 3 are needed.")
-    return sentences
+    kept, shares = cohort.rows(kept_rows), cohort.rows(share_rows)
+    found = [outcome(cohort), *_lesions(kept), *_worst(cohort, kept), *_worse(cohort)]
+    return [*found, *_verdicts(cohort), *_truth(shares), *_trainings(cohort)]
 
 
-def _who(cohort: Cohort) -> str:
-    groups = list(cohort.group.values())
-    healthy, patients = groups.count(HEALTHY), groups.count(PATIENT)
-    return (
-        f"In {plural(healthy, 'healthy subject')} and {plural(patients, 'patient')}, a trained "
-        "model and bicubic interpolation of the fast scan were compared with the routine scan."
-    )
+def tissue_families(cohort: Cohort) -> list[FamilyRow]:
+    """The trained model in grey and white matter: on average, and in individuals."""
+    return [f for f in cohort.rows(family_rows) if (f.kind, f.method) == ("tissue", TRAINED)]
 
 
-def _trainings(cohort: Cohort) -> list[str]:
-    """How many trainings there were, where there were several."""
-    rows = cohort.rows(run_rows)
-    if not rows:
-        return []
-    folds = plural(len({row.fold for row in rows}), "fold")
-    return [
-        f"The model was trained {len({row.run for row in rows})} times ({folds}); everybody was "
-        "predicted by trainings that had not seen them, and counts once."
-    ]
-
-
-def _sides(said: Sequence[tuple[str, bool | None]], good: str, bad: str) -> str:
-    """What is said of each map, the good side first and the bad side never left out."""
-    won = [text for text, flag in said if flag]
-    lost = [text for text, flag in said if not flag]
-    return ", but ".join(
-        [*([f"{good} for {joined(won)}"] if won else []),
-         *([f"{bad} for {joined(lost)}"] if lost else [])]
-    )  # fmt: skip
-
-
-def _psnr(rows: Sequence[VerdictRow]) -> str:
-    said = [
-        (
-            f"{row.row} ({against(row.psnr[TRAINED].mean, row.psnr[BICUBIC].mean, 2, 'dB')}, "
-            f"better in {row.wins} of {plural(row.n, 'subject')})",
-            row.nearer_psnr,
+def outcome(cohort: Cohort) -> str:
+    """One sentence: may the trained maps stand for the routine scan?"""
+    lost = any(row.lost[TRAINED] for row in cohort.rows(kept_rows))
+    clauses = ["lesions are lost"] if lost else []
+    answers = {f.question: f for f in tissue_families(cohort)}
+    if not answers:
+        clauses.append("without labels of tissues nothing is decided")
+    elif answers["mean"].everywhere == Outcome.TOO_FEW.value:
+        clauses.append(
+            f"too few subjects to decide whether tissues agree with routine (n = "
+            f"{answers['mean'].n}, {LEAST_SUBJECTS} are needed)"
         )
+    else:
+        clauses += [
+            f"agreement with routine {QUESTIONS[q]} {f.everywhere} for {GM_AND_WM}"
+            for q, f in answers.items()
+        ]
+    return f"{sentence('; '.join(clauses))}."
+
+
+def _lesions(rows: Sequence[KeptRow]) -> Iterator[str]:
+    """How many are shown, and whether they are read worse than simpler methods read them."""
+    if not rows:
+        return
+    others = [m for m in (ROUTINE, FAST, BICUBIC, TRUTH) if m in rows[0].present]
+    shown = [
+        f"{spec_of(row.map).label} {row.present[TRAINED]} ("
+        + ", ".join(f"{name_of(m)} {row.present[m]}" for m in others)
+        + ")"
         for row in rows
     ]
-    verdict = _sides(said, "nearer to routine than bicubic", "not nearer to routine than bicubic")
-    return f"By brain-masked PSNR the trained model was {verdict}."
+    yield f"Of {plural(rows[0].n_lesions, 'lesion')} trained shows: {'; '.join(shown)}."
+    worse = [
+        _beside(spec_of(r.map).label, r.error_percent, digits=1)
+        for r in rows
+        if _is_worse(r.error_percent)
+    ]
+    if worse:
+        yield f"It reads lesions worse than {joined(SIMPLER)} do: {'; '.join(worse)}."
 
 
-def _simple(rows: Sequence[VerdictRow]) -> list[str]:
-    """The other interpolations, where one comes nearer than the trained model."""
-    apart = {TRAINED, BICUBIC, TRUTH, REPEAT}
-    nearer = []
-    for row in rows:
-        others = {m: sample.mean for m, sample in row.psnr.items() if m not in apart}
-        best = max(others, key=others.__getitem__, default=None)
-        if best is not None and others[best] > row.psnr[TRAINED].mean:
-            nearer.append(f"{name_of(best)} for {row.row} ({number(others[best], 2)} dB)")
-    return [f"Nearer than the trained model by PSNR was {joined(nearer)}."] if nearer else []
+def _excess(row: AirRow) -> float:
+    """What trained writes into air beyond routine, in parts of what white matter has."""
+    return (row.mean[TRAINED].mean - row.mean[ROUTINE].mean) / spec_of(row.map).tissue_levels[0]
 
 
-def _bias(rows: Sequence[VerdictRow]) -> str:
+def _is_worse(off: Mapping[str, float]) -> bool:
+    """Whether trained is further off than one of the simpler methods."""
+    return TRAINED in off and any(abs(off[TRAINED]) > abs(off[m]) for m in SIMPLER if m in off)
+
+
+def _beside(place: str, off: Mapping[str, float], *, digits: int) -> str:
+    """Trained, and in brackets the simpler methods: "WM T1 +0.86 % (fast +0.39, bicubic +0.28)"."""
+    simple = [f"{m} {number(off[m], digits, signed=True)}" for m in SIMPLER if m in off]
+    return f"{place} {_percent(off[TRAINED], digits)} ({', '.join(simple)})"
+
+
+def _worst(cohort: Cohort, kept: Sequence[KeptRow]) -> Iterator[str]:
+    """The largest bias in a tissue and in lesions, the widest limits, and most written into air."""
+    rows = [r for r in cohort.rows(place_rows) if (r.kind, r.method) == ("tissue", TRAINED)]
+    said = []
+    if kept:
+        row = max(kept, key=lambda r: abs(r.error_percent[TRAINED]))
+        said.append(f"lesions {spec_of(row.map).label} {_percent(row.error_percent[TRAINED], 1)}")
+    if rows:
+        one = max(rows, key=lambda r: abs(r.difference_percent))
+        said.append(f"tissues {_name(one)} {_percent(one.difference_percent, 2)}")
+    wide = [r for r in rows if r.individual.reach is not None]
+    if wide:
+        one = max(wide, key=lambda r: r.individual.reach or 0.0)
+        said.append(f"limits of agreement {_name(one)} {_reach(one.individual.interval)}")
+    air = [r for r in cohort.rows(air_rows) if TRAINED in r.mean and ROUTINE in r.mean]
+    if air:
+        high = max(air, key=_excess)
+        spec = spec_of(high.map)
+        mine, theirs = (number(high.mean[m].mean, 1) for m in (TRAINED, ROUTINE))
+        said.append(f"air {spec.label} {mine} {spec.unit} (routine {theirs})")
+    if said:
+        yield f"Worst of trained against routine: {'; '.join(said)}."
+
+
+def _worse(cohort: Cohort) -> Iterator[str]:
+    """Every tissue where the trained model is further from routine than fast or bicubic is."""
+    off: dict[str, dict[str, float]] = {}
+    for row in (r for r in cohort.rows(place_rows) if r.kind == "tissue"):
+        off.setdefault(_name(row), {})[row.method] = row.difference_percent
+    worse = [_beside(name, by, digits=2) for name, by in off.items() if _is_worse(by)]
+    if worse:
+        yield f"Further from routine than {' or '.join(SIMPLER)}: {'; '.join(worse)}."
+
+
+def _verdicts(cohort: Cohort) -> Iterator[str]:
+    """How many single claims hold on average and in individuals, and the farthest interval."""
+    rows = [r for r in cohort.rows(place_rows) if (r.kind, r.method) == ("tissue", TRAINED)]
+    said = []
+    for family in tissue_families(cohort):
+        ends = [getattr(r, family.question).interval for r in rows if _name(r) == family.worst]
+        name = "90 % interval" if family.question == "mean" else "outer bounds of the limits"
+        far = f", farthest {family.worst} ({name} {_reach(ends[0])})" if ends and ends[0] else ""
+        few = family.everywhere == Outcome.TOO_FEW.value
+        count = "" if few else f" in {family.shown} of {family.places}"
+        said.append(f"{QUESTIONS[family.question]}{count}{far}")
+    if said:
+        few = tissue_families(cohort)[0].everywhere == Outcome.TOO_FEW.value
+        start = "Not decided" if few else f"Within ±{MARGIN_PERCENT:g} % of routine"
+        yield f"{start}, {GM_AND_WM}: {'; '.join(said)}."
+
+
+def _truth(rows: Sequence[ErrorShareRow]) -> Iterator[str]:
+    """Errors in parenchyma in parts of those of the scan they stand for."""
+    if not rows or TRAINED not in rows[0].share:
+        return
     said = []
     for row in rows:
-        trained, bicubic = (row.absolute_bias_percent[m] for m in (TRAINED, BICUBIC))
-        said.append((f"{row.row} ({against(trained, bicubic, 2, '%')})", row.nearer_bias))
-    verdict = _sides(said, "smaller than that of bicubic", "not smaller than that of bicubic")
-    return f"The trained model’s absolute bias in grey and white matter was {verdict}."
-
-
-def _equivalence(rows: Sequence[TissueRow]) -> list[str]:
-    """What TOST shows of the trained model, and that the rest is open."""
-    shown: list[str] = []
-    unshown: list[str] = []
-    for row in rows:
-        name = f"{row.tissue} {spec_of(row.map).label}"
-        (shown if _result(row).equivalent else unshown).append(name)
-    start = (
-        f"Equivalence of the tissue means with routine within ±{published.MARGIN_PERCENT:g} % of "
-        f"the routine mean ({_margins(rows)}; TOST, 90 % intervals, n = {rows[0].n} healthy "
-        "subjects)"
+        mine = row.share[TRAINED]
+        ends = f" ({_reach(mine.interval, percent=False)})" if mine.interval else ""
+        fast = f", fast {number(row.share[FAST].value, 2)}" if FAST in row.share else ""
+        said.append(f"{spec_of(row.map).label} {number(mine.value, 2)}{ends}{fast}")
+    first = rows[0]
+    yield (
+        f"Error in parenchyma against {first.reference}, as a share of {name_of(first.base)}’s own: "
+        f"{'; '.join(said)}{' (below 1: nearer to the truth)' if first.reference == TRUTH else ''}."
     )
-    if not unshown:
-        return [f"{start} was shown for {joined(shown)}, {len(rows)} of {len(rows)}."]
-    done = f"was shown for {joined(shown)} and " if shown else ""
-    return [
-        f"{start} {done}was not shown for {joined(unshown)}.",
-        "Where it was not shown the question is open: neither a difference nor agreement follows, "
-        "whatever the P value of a t-test.",
-    ]
 
 
-def _result(row: TissueRow) -> Equivalence:
-    result = row.equivalence[f"{TRAINED}-{ROUTINE}"]
-    assert result is not None  # there is a bias, so there are enough subjects
-    return result
+def _trainings(cohort: Cohort) -> Iterator[str]:
+    """How many trainings there were, where there were several."""
+    rows = cohort.rows(run_rows)
+    if rows:
+        folds = plural(len({row.fold for row in rows}), "fold")
+        yield (
+            f"The model was trained {len({row.run for row in rows})} times ({folds}); everybody "
+            "was predicted by trainings that had not seen them, and counts once."
+        )
 
 
-def _margins(rows: Sequence[TissueRow]) -> str:
-    """The margins in units, per tissue: "GM ±61.3 ms, ±4.60 ms, ±4.1 %"."""
-    by_tissue: dict[str, list[str]] = {}
-    for row in rows:
-        spec = spec_of(row.map)
-        said = f"{spec.label} ±{number(_result(row).margin, spec.digits)} {row.unit}"
-        by_tissue.setdefault(row.tissue, []).append(said)
-    return "; ".join(f"{tissue}: {', '.join(said)}" for tissue, said in by_tissue.items())
+def _name(row: PlaceRow) -> str:
+    return f"{row.place} {spec_of(row.map).label}"
+
+
+def _percent(value: float, digits: int) -> str:
+    return f"{number(value, digits, signed=True)} %"
+
+
+def _reach(ends: Interval | None, *, percent: bool = True) -> str:
+    if ends is None:
+        return "unknown"
+    low, high = (number(v, 2, signed=percent) for v in (ends.low, ends.high))
+    return f"{low} to {high}{' %' if percent else ''}"

@@ -113,12 +113,14 @@ def _render(
 
 
 def _section(environment: Environment, section: Section, cohort: Cohort) -> Markup:
-    """A section of the page; empty where there is nothing to say."""
+    """A section of the page, without its heading; empty where there is nothing to say."""
     if not section.has_rows(cohort):
         return (
             Markup('<p class="note">{}</p>').format(section.absent) if section.absent else Markup()
         )
-    words = section.source.with_suffix(".html").read_text(encoding="utf-8")
     tables = {table.name: to_html(table) for table in section.shown(cohort)}
-    rendered = environment.from_string(words).render(tables=tables, **section.plots(cohort))
-    return Markup(rendered)
+    words = section.source.with_suffix(".html")
+    if not words.exists():
+        return Markup("").join(tables.values())
+    template = environment.from_string(words.read_text(encoding="utf-8"))
+    return Markup(template.render(tables=tables, **section.plots(cohort)))

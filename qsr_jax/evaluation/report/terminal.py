@@ -1,36 +1,42 @@
 """What a terminal shows of an evaluation and of a comparison."""
 
-from collections.abc import Sequence
+import textwrap
 
+from qsr_jax.data.studies.manifest import FAST
+from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compare_volumes import VolumeComparison
 from qsr_jax.evaluation.formats.table import Cell, Num, to_terminal
-from qsr_jax.evaluation.sections.summary import VerdictRow
-from qsr_jax.evaluation.values import BICUBIC, TRAINED
+from qsr_jax.evaluation.report.opening import opening
+from qsr_jax.evaluation.sections.common import interval
+from qsr_jax.evaluation.sections.places import place_rows
+from qsr_jax.evaluation.sections.summary import answer
+from qsr_jax.evaluation.values import TRAINED
+from qsr_jax.maps import spec_of
+
+WIDTH = 100
+"""Columns of a terminal."""
 
 
-def summary(rows: Sequence[VerdictRow]) -> str:
-    """The outcome, the paper's numbers in brackets."""
+def summary(cohort: Cohort) -> str:
+    """The opening of the page, and a line per tissue and map of the trained model."""
+    rows = [r for r in cohort.rows(place_rows) if r.kind != "region"]
+    fast = {(r.place, r.map): r.difference_percent for r in rows if r.method == FAST}
     lines: list[list[Cell]] = [
-        ["map", "n", "PSNR brain (dB)", "", "gain", "bias (%)", "R²", "slope", "beats bicubic"],
-        ["", "", BICUBIC, TRAINED, "dB", *3 * ["trained [paper]"], "PSNR, bias"],
+        ["", "n", "fast (%)", "trained (%)", "90 %", "mean", "outer limits (%)", "individual"]
     ]
-    for row in rows:
-        pairs: list[Cell] = ["–", "–", "–"]
-        if row.bias_percent:
-            pairs = [
-                (Num(row.bias_percent[TRAINED]), " [", Num(row.paper.bias_percent), "]"),
-                (Num(row.r_squared[TRAINED], 3), " [", Num(row.paper.r_squared), "]"),
-                (Num(row.slope[TRAINED], 3), " [", Num(row.paper.slope, 3), "]"),
-            ]
-        psnr = [Num(row.psnr[method].mean) for method in (BICUBIC, TRAINED)]
-        answers = ", ".join(_yes(flag) for flag in (row.nearer_psnr, row.nearer_bias))
-        gain = Num(row.gain_db, signed=True)
-        lines.append([row.row, str(row.n), *psnr, gain, *pairs, answers])
-    return to_terminal(lines)
-
-
-def _yes(flag: bool | None) -> str:
-    return {True: "yes", False: "NO", None: "–"}[flag]
+    for row in (r for r in rows if r.method == TRAINED):
+        lines.append([
+            f"{row.place} {spec_of(row.map).label}",
+            str(row.n),
+            Num(fast.get((row.place, row.map)), signed=True),
+            Num(row.difference_percent, signed=True),
+            interval(row.mean.interval, 1),
+            answer(row.mean),
+            interval(row.individual.interval, 1),
+            answer(row.individual),
+        ])  # fmt: skip
+    said = [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in opening(cohort)]
+    return "\n".join([*said, "", to_terminal(lines)] if rows else said)
 
 
 def comparison(result: VolumeComparison) -> str:

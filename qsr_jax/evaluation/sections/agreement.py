@@ -4,18 +4,19 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from qsr_jax import statistics
-from qsr_jax.data.studies.manifest import FAST, HEALTHY, ROUTINE
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.formats.numbers import NO_TEST, name_of, number
 from qsr_jax.evaluation.formats.plots import BLUE, VERMILION, Mark, Plot, styled
 from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import (
-    POOLED,
+    PAPER_TISSUES,
     Section,
     TableRow,
     if_enough,
@@ -23,12 +24,17 @@ from qsr_jax.evaluation.sections.common import (
     interval,
     title,
 )
-from qsr_jax.evaluation.values import BICUBIC, TRAINED
+from qsr_jax.evaluation.sections.places import subject_values
+from qsr_jax.evaluation.values import TRAINED
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import BlandAltman, ProportionalBias, Regression
 
-SHOWN_PAIRS = ((TRAINED, ROUTINE), (TRAINED, FAST), (BICUBIC, ROUTINE))
-"""The comparisons that are plotted point by point."""
+PAIRS = ((TRAINED, ROUTINE), (TRAINED, FAST), (FAST, ROUTINE))
+"""The comparisons of the table; those of the paper's Figures 3 and 4 are drawn point by point."""
+
+METHODS = (FAST, TRAINED, ROUTINE)
+
+FIGURES = {(TRAINED, ROUTINE): "Figure 3", (TRAINED, FAST): "Figure 4"}
 
 WINDOW_PERCENT = 6.0
 """Half height of a Bland-Altman plot unless the limits need more."""
@@ -38,20 +44,17 @@ TISSUE_MARKS = {"GM": ("dot", BLUE), "WM": ("diamond", VERMILION)}
 
 @dataclasses.dataclass(frozen=True)
 class AgreementRow(TableRow):
-    """Figures 3 and 4 in numbers: ``test`` against ``reference`` in one tissue or both.
+    """Figures 3 and 4 in numbers: ``test`` against ``reference``, GM and WM pooled.
 
     ``proportional`` is the line of the difference on the mean of both, in the unit of the map.
     """
 
     map: str
-    unit: str
-    tissue: str
     test: str
     reference: str
     n: int
     regression: Regression | None
     percent: BlandAltman | None
-    units: BlandAltman | None
     proportional: ProportionalBias | None
     paper: published.PublishedAgreement | None
 
@@ -72,117 +75,83 @@ class PointRow(TableRow):
     percent: float
 
 
-def agreement_rows(cohort: Cohort) -> Iterator[AgreementRow]:
-    """Regression and Bland-Altman per tissue, and of both tissues pooled as in the paper."""
-    tissues = cohort.places("tissue", HEALTHY)
-    for test, reference in [*((m, ROUTINE) for m in cohort.methods), (TRAINED, FAST)]:
-        for name in cohort.maps:
-            for tissue in (POOLED, *tissues) if tissues else ():
-                places = tissues if tissue == POOLED else [tissue]
-                yield _agreement_row(cohort, name, tissue, places, test, reference)
-
-
-def _agreement_row(
-    cohort: Cohort, name: str, tissue: str, places: Sequence[str], test: str, reference: str
-) -> AgreementRow:
-    papers = {(TRAINED, ROUTINE): published.FIGURE_3, (TRAINED, FAST): published.FIGURE_4}
-    x, y = (cohort.means("tissue", places, name, m) for m in (test, reference))
-    row, unit = f"{title(tissue, name)}, {test} vs {reference}", spec_of(name).unit
-    return AgreementRow(
-        row=row,
-        map=name,
-        unit=unit,
-        tissue=tissue,
-        test=test,
-        reference=reference,
-        n=len(x),
-        regression=if_enough(row, statistics.regress, x, y),
-        percent=if_enough(row, statistics.bland_altman, x, y, unit="%", percent=True),
-        units=if_enough(row, statistics.bland_altman, x, y, unit=unit, percent=False),
-        proportional=if_enough(row, statistics.proportional_bias, x, y),
-        paper=papers.get((test, reference), {}).get(name) if tissue == POOLED else None,
-    )
-
-
 def point_rows(cohort: Cohort) -> Iterator[PointRow]:
-    """Every healthy subject's GM and WM means, two methods at a time."""
-    tissues = cohort.places("tissue", HEALTHY)
-    for test, reference in SHOWN_PAIRS:
-        for name in cohort.maps:
-            subjects = cohort.healthy("tissue", tissues, name) if tissues else []
-            for tissue in tissues:
-                x, y = (cohort.of("tissue", tissue, name, "mean", m) for m in (test, reference))
+    """The GM and WM means of every healthy subject who has both, two methods at a time."""
+    for name in cohort.maps:
+        values = {
+            tissue: subject_values(cohort, "tissue", tissue, name) for tissue in PAPER_TISSUES
+        }
+        columns = [by.get(m, {}) for by in values.values() for m in METHODS]
+        subjects = [s for s in cohort.group if all(s in column for column in columns)]
+        for test, reference in PAIRS:
+            for tissue, by in values.items():
                 for subject in subjects:
-                    mean = (x[subject] + y[subject]) / 2.0
-                    yield PointRow(
-                        row=f"{subject[:8]} {title(tissue, name)}, {test} vs {reference}",
-                        map=name,
-                        unit=spec_of(name).unit,
-                        tissue=tissue,
-                        subject=subject,
-                        test=test,
-                        reference=reference,
-                        test_value=x[subject],
-                        reference_value=y[subject],
-                        mean=mean,
-                        percent=100.0 * (x[subject] - y[subject]) / mean,
-                    )
+                    x, y = by[test][subject], by[reference][subject]
+                    mean = (x + y) / 2.0
+                    row = f"{subject[:8]} {title(tissue, name)}, {test} vs {reference}"
+                    yield PointRow(row, name, spec_of(name).unit, tissue, subject, test, reference,
+                                   x, y, mean, 100.0 * (x - y) / mean)  # fmt: skip
 
 
-COLUMNS = (
-    Column("", align="l"),
-    Column("n"),
-    Column("R²", group="regression"),
-    Column("slope (95 % interval)", group="regression"),
-    Column("bias (95 % interval)", group="Bland–Altman (%)"),
-    Column("95 % limits", group="Bland–Altman (%)"),
-    Column("bias", group="Bland–Altman (unit of the map)"),
-    Column("95 % limits", group="Bland–Altman (unit of the map)"),
-    Column("proportional bias"),
-)
+def agreement_rows(cohort: Cohort) -> Iterator[AgreementRow]:
+    """Regression and Bland-Altman of both tissues pooled, two points of each subject."""
+    papers = {(TRAINED, ROUTINE): published.FIGURE_3, (TRAINED, FAST): published.FIGURE_4}
+    for test, reference in PAIRS:
+        for name in cohort.maps:
+            mine = [p for p in cohort.rows(point_rows)
+                    if (p.map, p.test, p.reference) == (name, test, reference)]  # fmt: skip
+            if not mine:
+                continue
+            x, y = (np.array([getattr(p, which) for p in mine]).reshape(len(PAPER_TISSUES), -1).T
+                    for which in ("test_value", "reference_value"))  # fmt: skip
+            row = f"{spec_of(name).label}, {test} vs {reference}"
+            yield AgreementRow(
+                row=row,
+                map=name,
+                test=test,
+                reference=reference,
+                n=len(x),
+                regression=if_enough(row, statistics.regress, x, y),
+                percent=if_enough(row, statistics.bland_altman, x, y, unit="%", percent=True),
+                proportional=if_enough(row, statistics.proportional_bias, x, y),
+                paper=papers.get((test, reference), {}).get(name),
+            )
 
 
-def agreement_tables(cohort: Cohort) -> Iterator[Table]:
-    """The trained model and bicubic with both tissues pooled; each tissue; the other methods."""
-    rows = [row for row in cohort.rows(agreement_rows) if row.test in (TRAINED, BICUBIC)]
-    others = [row for row in cohort.rows(agreement_rows) if row.test not in (TRAINED, BICUBIC)]
-    caption = (
-        "GM and WM pooled as in Figures 3 and 4 of the paper: two points per subject. R² and slope "
-        "then mostly say that grey is not white matter. Points of one subject are not independent, "
-        "so intervals come from leaving out one subject at a time. Proportional bias: slope of the "
-        "difference on the mean of both; 0 where the bias does not depend on the value."
-    )
-    for name, head, words, chosen in (
-        ("agreement_pooled", "Agreement of tissue means", caption,
-         [row for row in rows if row.tissue == POOLED]),
-        ("agreement_tissues", "Agreement within each tissue", "One point per subject.",
-         [row for row in rows if row.tissue != POOLED]),
-        ("agreement_others", "Agreement of the other methods", "GM and WM pooled.",
-         [row for row in others if row.tissue == POOLED]),
-    ):  # fmt: skip
-        lines = [line for row in chosen for line in _lines(row)]
-        yield Table(name, head, words, COLUMNS, [Group(lines)])
+def agreement_table(cohort: Cohort) -> Iterator[Table]:
+    """A line per comparison, the paper's below."""
+    rows = cohort.rows(agreement_rows)
+    if rows:
+        yield Table(
+            name="agreement_pooled",
+            title="GM and WM pooled",
+            caption="As in the paper: two points of each subject. Pooled limits describe neither "
+            "tissue (those are in the verdict), and R² and slope mostly say that grey is not white "
+            "matter. Intervals (95 %) come from leaving out one subject at a time. Proportional "
+            "bias: slope of the difference on the mean of both.",
+            columns=[
+                Column("", align="l"), Column("n"), Column("R²"), Column("slope"),
+                Column("bias", "%"), Column("95 % limits", "%"), Column("proportional bias"),
+            ],
+            groups=[Group([line for row in rows for line in _lines(row)])],
+            wide=False,
+        )  # fmt: skip
 
 
 def _lines(row: AgreementRow) -> Iterator[Line]:
     """Ours, and the paper's below."""
-    label: list[Cell] = [row.row.replace(f"{POOLED} ", ""), str(row.n)]
-    percent, units, fit, slope = row.percent, row.units, row.regression, row.proportional
-    if percent is None or units is None or fit is None or slope is None:
-        yield Line([*label, NO_TEST, *6 * [""]])
+    label: list[Cell] = [row.row, str(row.n)]
+    percent, fit, slope = row.percent, row.regression, row.proportional
+    if percent is None or fit is None or slope is None:
+        yield Line([*label, NO_TEST, *4 * [""]])
     else:
-        digits = spec_of(row.map).digits
+        bias = in_brackets(interval(percent.bias_interval, 2))
+        spread = in_brackets(interval(fit.slope_interval, 3, signed=False))
         cells: list[Cell] = [
             Num(fit.r_squared, 3),
-            (Num(fit.slope, 3), " ", in_brackets(interval(fit.slope_interval, 3, signed=False))),
-            (
-                Num(percent.bias, 2, signed=True),
-                " ",
-                in_brackets(interval(percent.bias_interval, 2)),
-            ),
+            (Num(fit.slope, 3), " ", spread),
+            (Num(percent.bias, 2, signed=True), " ", bias),
             interval(percent, 2),
-            Num(units.bias, digits, signed=True),
-            interval(units, digits),
             (Num(slope.slope, 3, signed=True), " ", in_brackets(interval(slope.slope_interval, 3))),
         ]
         yield Line([*label, *cells])
@@ -192,9 +161,9 @@ def _lines(row: AgreementRow) -> Iterator[Line]:
         if paper.low_percent is not None:
             low, high = (Num(v, signed=True) for v in (paper.low_percent, paper.high_percent))
             limits = (low, " to ", high)
-        bias = Num(paper.bias_percent, 2, signed=True)
-        shown = [Num(paper.r_squared), Num(paper.slope, 4), bias, limits]
-        yield Line(["paper", str(published.N_HEALTHY), *shown, "", "", ""], kind="paper")
+        bias_cell = Num(paper.bias_percent, 2, signed=True)
+        shown = [Num(paper.r_squared), Num(paper.slope, 4), bias_cell, limits]
+        yield Line(["paper", str(published.N_HEALTHY), *shown, ""], kind="paper")
 
 
 @styled
@@ -273,21 +242,21 @@ def _draw(
 
 
 def plots(cohort: Cohort) -> dict[str, object]:
-    """A figure for each of :data:`SHOWN_PAIRS` that has its numbers."""
+    """Figures 3 and 4, where there are enough subjects."""
     drawn = []
-    for test, reference in SHOWN_PAIRS:
-        pair = [
-            r for r in cohort.rows(agreement_rows) if (r.test, r.reference) == (test, reference)
+    for (test, reference), figure in FIGURES.items():
+        rows = [
+            r
+            for r in cohort.rows(agreement_rows)
+            if (r.test, r.reference) == (test, reference) and r.percent and r.regression
         ]
-        rows = [row for row in pair if row.tissue == POOLED and row.percent]
-        points = cohort.rows(point_rows)
-        mine = [p for p in points if (p.test, p.reference) == (test, reference)]
+        mine = [p for p in cohort.rows(point_rows) if (p.test, p.reference) == (test, reference)]
         if rows:
-            drawn.append((test, reference, agreement_plot(rows, mine)))
+            drawn.append((figure, test, reference, agreement_plot(rows, mine)))
     return {"plots": drawn}
 
 
 SECTION = Section(
-    Path(__file__), "Agreement", {"agreement": agreement_rows, "points": point_rows},
-    agreement_tables, plots,
+    Path(__file__), "Figures 3 and 4: regression and Bland–Altman",
+    {"agreement": agreement_rows, "points": point_rows}, agreement_table, plots,
 )  # fmt: skip

@@ -17,12 +17,16 @@ from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import spec_of
 from qsr_jax.predictors.baselines import CALIBRATED
-from qsr_jax.statistics import MIN_SUBJECTS
+from qsr_jax.statistics import MIN_SUBJECTS, DegenerateError
+
+PAPER_TISSUES = ("GM", "WM")
+"""Tissues that the paper measures, and that it pools."""
 
 POOLED = "GM + WM"
 
-MAIN = (FAST, BICUBIC, CALIBRATED, TRAINED, REPEAT, ROUTINE, TRUTH)
-"""Methods of the detailed tables; the other interpolations are in the first table and the csv."""
+MAIN = (FAST, TRAINED, ROUTINE, REPEAT, TRUTH, BICUBIC, CALIBRATED)
+"""Methods of the tables, in their order: what is used, what is judged, what it should replace, the
+floor, and interpolations of fast for comparison; the other interpolations are in the csv."""
 
 ResultT = TypeVar("ResultT")
 
@@ -71,11 +75,12 @@ class Section:
     Attributes:
         source: the section's own file ``X.py``; ``X.html`` beside it are its words on the page,
             where ``tables.NAME`` stands for a table of ``shown``.
-        title: in the page's contents; "" leaves it out there.
+        title: its heading, and its name in the page's contents.
         tables: name in ``tables.csv`` and ``tables.json`` to what computes its rows.
         shown: the tables that page and LaTeX show.
         plots: further names of the page's words: plots, numbers of captions.
         absent: what the page says where no table has a row; "" for nothing.
+        folded: whether a reader has to open it.
     """
 
     source: Path
@@ -84,6 +89,7 @@ class Section:
     shown: Callable[[Cohort], Iterable[Table]] = _no_tables
     plots: Callable[[Cohort], Mapping[str, object]] = _nothing
     absent: str = ""
+    folded: bool = True
 
     @property
     def name(self) -> str:
@@ -110,9 +116,15 @@ def named(row: str, compute: Callable[..., ResultT], *data: Any, **options: Any)
 def if_enough(
     row: str, compute: Callable[..., ResultT], *data: Any, **options: Any
 ) -> ResultT | None:
-    """None below three subjects; any other degenerate input still raises."""
-    enough = min(len(values) for values in data) >= MIN_SUBJECTS
-    return named(row, compute, *data, **options) if enough else None
+    """None below three subjects, and where the values are degenerate: a table goes on without."""
+    if min(len(values) for values in data) < MIN_SUBJECTS:
+        return None
+    try:
+        return compute(*data, **options)
+    except DegenerateError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{row}: {error}") from error
 
 
 def title(place: str, name: str) -> str:

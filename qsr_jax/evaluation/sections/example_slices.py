@@ -4,4 +4,4 @@ from pathlib import Path
 
 from qsr_jax.evaluation.sections.common import Section
 
-SECTION = Section(Path(__file__), "Pictures", {})
+SECTION = Section(Path(__file__), "Pictures", {}, folded=False)

@@ -14,7 +14,7 @@ import numpy as np
 from qsr_jax.data.studies.manifest import HEALTHY, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort, FoldSeed
 from qsr_jax.evaluation.formats.table import Column, Group, Line, Num, Table
-from qsr_jax.evaluation.sections.common import Section, TableRow, maps_of
+from qsr_jax.evaluation.sections.common import PAPER_TISSUES, Section, TableRow, maps_of
 from qsr_jax.evaluation.values import BICUBIC, TRAINED
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.image import BRAIN
@@ -90,7 +90,7 @@ def _run_row(cohort: Cohort, name: str, run: str, where: FoldSeed) -> RunRow:
 def _absolute_bias(cohort: Cohort, name: str, run: str) -> float | None:
     """Mean over tissues of the absolute mean percent difference from routine, healthy subjects."""
     sizes = []
-    for tissue in cohort.places("tissue", HEALTHY):
+    for tissue in PAPER_TISSUES:
         test = cohort.of("tissue", tissue, name, "mean", TRAINED, run=run)
         reference = cohort.of("tissue", tissue, name, "mean", ROUTINE)
         pairs = [(x, reference[p]) for p, x in test.items() if cohort.group[p] == HEALTHY]

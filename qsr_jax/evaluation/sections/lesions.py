@@ -172,7 +172,7 @@ def _papers(cohort: Cohort) -> Table:
 
 
 SECTION = Section(
-    Path(__file__), "Lesions",
+    Path(__file__), "Lesion means (Table 3)",
     {"lesions": lesion_rows, "lesion_tests": lesion_tests, "paper_lesions": paper_lesions},
     lesion_tables,
 )  # fmt: skip

@@ -1,170 +1,236 @@
-"""Is the trained model nearer to routine than bicubic? Every method at a glance."""
+"""The verdict: do the trained maps agree with routine, and are they nearer to the truth than it?"""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from qsr_jax import statistics
-from qsr_jax.data.studies.manifest import HEALTHY, ROUTINE
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.formats.numbers import name_of, plural
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Styled, Table
+from qsr_jax.evaluation.formats.table import MISSING, Cell, Column, Group, Line, Num, Styled, Table
+from qsr_jax.evaluation.measure.error_by_place import KIND, PARENCHYMA, RMSE, against
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
-from qsr_jax.evaluation.sections import published
-from qsr_jax.evaluation.sections.agreement import agreement_rows
 from qsr_jax.evaluation.sections.common import (
-    POOLED,
+    PAPER_TISSUES,
     Section,
     TableRow,
-    answer,
     if_enough,
     in_brackets,
     interval,
-    mean_sd,
-    named,
     style_of,
+)
+from qsr_jax.evaluation.sections.places import (
+    MARGIN_PERCENT,
+    NO_WORSE_PERCENT,
+    SIMPLER,
+    PlaceRow,
+    family_rows,
+    place_rows,
 )
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import spec_of
-from qsr_jax.metrics.image import BRAIN
-from qsr_jax.statistics import PairedT, Sample
+from qsr_jax.statistics import LEAST_CONCORDANCE, LEAST_SUBJECTS, Interval, Outcome, Verdict
+
+ERRING = (FAST, TRAINED, ROUTINE, REPEAT, BICUBIC)
+"""Whose errors in parenchyma stand on the first page."""
+
+WORDS = {
+    Outcome.TOO_FEW: "too few",
+    Outcome.UNDECIDABLE: "below repeatability",
+}
+"""Outcomes in short where their own name is too long for a column."""
 
 
 @dataclasses.dataclass(frozen=True)
-class VerdictRow(TableRow):
-    """Is the trained model nearer to routine than bicubic? One map.
+class Ratio:
+    """Geometric mean over subjects of an error in parts of another, with its 95 % interval."""
 
-    ``gain_db`` is trained minus bicubic in brain-masked PSNR, ``wins`` the subjects in whom it is
-    positive. ``absolute_bias_percent`` is the mean of the absolute biases of GM and WM, so that
-    opposite ones do not cancel; ``bias_percent`` and the regression pool both tissues as the paper
-    does. These are empty, and ``nearer_bias`` None, without tissue labels or with fewer than 3
-    subjects.
+    n: int
+    value: float
+    interval: Interval | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorShareRow(TableRow):
+    """RMSE in parenchyma, by method: the mean over subjects, and in parts of that of ``base``.
+
+    Against the truth, where everybody has one, in parts of routine's own error: below 1 a map is
+    nearer to the truth than the scan it stands for. Else against routine, in parts of fast's.
     """
 
     map: str
-    convention: str
+    unit: str
+    reference: str
+    base: str
     n: int
-    psnr: dict[str, Sample]
-    gain_db: float
-    gain: PairedT | None
-    wins: int
-    absolute_bias_percent: dict[str, float]
-    bias_percent: dict[str, float]
-    r_squared: dict[str, float]
-    slope: dict[str, float]
-    nearer_psnr: bool
-    nearer_bias: bool | None
-    paper: published.PublishedAgreement
+    rmse: Mapping[str, float]
+    share: Mapping[str, Ratio]
 
 
-def verdict_rows(cohort: Cohort) -> Iterator[VerdictRow]:
-    """One row per map."""
+def share_rows(cohort: Cohort) -> Iterator[ErrorShareRow]:
+    """One row per map; none without labels."""
     for name in cohort.maps:
-        yield _verdict(cohort, name)
+        for reference, base in ((TRUTH, ROUTINE), (ROUTINE, FAST)):
+            quantity = against(RMSE, reference)
+            found = {m: cohort.of(KIND, PARENCHYMA, name, quantity, m) for m in ERRING}
+            errors = {m: np.array([*by.values()]) for m, by in found.items() if by}
+            if len({tuple(found[m]) for m in errors}) != 1 or base not in errors:
+                continue
+            label = spec_of(name).label
+            yield ErrorShareRow(
+                row=f"{label} in {PARENCHYMA} against {reference}",
+                map=name,
+                unit=spec_of(name).unit,
+                reference=reference,
+                base=base,
+                n=len(errors[base]),
+                rmse={m: float(values.mean()) for m, values in errors.items()},
+                share={
+                    m: _ratio(f"{label} {m}", values, errors[base])
+                    for m, values in errors.items()
+                    if m != base
+                },
+            )
+            break
 
 
-def _verdict(cohort: Cohort, name: str) -> VerdictRow:
-    """A model that is bicubic, bit for bit, has a gain of zero and no interval."""
-    psnr = {m: cohort.everybody("image", BRAIN.place, name, "psnr", m) for m in cohort.methods}
-    pair = psnr[TRAINED], psnr[BICUBIC]
-    gains = pair[0] - pair[1]
-    biases: dict[str, list[float]] = {}
-    pooled = {}
-    for row in cohort.rows(agreement_rows):
-        if (row.map, row.reference) == (name, ROUTINE) and row.percent and row.regression:
-            if row.tissue == POOLED:
-                pooled[row.test] = row.percent.bias, row.regression
-            else:
-                biases.setdefault(row.test, []).append(abs(row.percent.bias))
-    absolute = {m: float(np.mean(biases[m])) for m in pooled}
-    label, differ = spec_of(name).label, bool((gains != gains[0]).any())
-    return VerdictRow(
-        row=label,
-        map=name,
-        convention=BRAIN.text(spec_of(name)),
-        n=len(gains),
-        psnr={m: named(f"{label} psnr, {m}", statistics.describe, v) for m, v in psnr.items()},
-        gain_db=float(gains.mean()),
-        gain=if_enough(label, statistics.paired_t, *pair) if differ else None,
-        wins=int((gains > 0.0).sum()),
-        absolute_bias_percent=absolute,
-        bias_percent={m: bias for m, (bias, _) in pooled.items()},
-        r_squared={m: line.r_squared for m, (_, line) in pooled.items()},
-        slope={m: line.slope for m, (_, line) in pooled.items()},
-        nearer_psnr=bool(gains.mean() > 0.0),
-        nearer_bias=absolute[TRAINED] < absolute[BICUBIC] if pooled else None,
-        paper=published.FIGURE_3[name],
+def _ratio(row: str, error: np.ndarray, base: np.ndarray) -> Ratio:
+    if not (error.all() and base.all()):  # a map that is the reference, bit for bit
+        return Ratio(len(error), float(error.mean() / base.mean()), None)
+    logs = np.log(error), np.log(base)
+    test = if_enough(row, statistics.paired_t, *logs)
+    ends = None
+    if test:
+        low, high = np.exp([test.interval.low, test.interval.high]).tolist()
+        ends = Interval(low, high)
+    return Ratio(len(error), float(np.exp((logs[0] - logs[1]).mean())), ends)
+
+
+def share_table(rows: list[ErrorShareRow]) -> Table:
+    """A line per map, a column per method."""
+    first = rows[0]
+    methods = [m for m in ERRING if m in first.rmse]
+    said = f"In parts of {name_of(first.base)}’s own error, geometric mean over n = {first.n} "
+    good = (
+        "; below 1 a map is nearer to the truth than the routine scan"
+        if first.reference == TRUTH
+        else ""
+    )
+    return Table(
+        name="error_shares",
+        title=f"Error in parenchyma, against {first.reference}",
+        caption="Root mean squared error over all voxels of grey matter, white matter and lesions. "
+        f"{said}subjects with its 95 % interval{good}. Brain and frame: “Errors by place”.",
+        columns=[Column("", align="l"), *(Column(name_of(m), kind=style_of(m)) for m in methods)],
+        groups=[Group([Line([_label(r), *(_share(r, m) for m in methods)]) for r in rows])],
     )
 
 
-COLUMNS = (
-    Column("method", align="l"),
-    Column("PSNR", "dB"),
-    Column("gain", "dB"),
-    Column("absolute bias", "%"),
-    Column("bias", "%"),
-    Column("R²"),
-    Column("slope"),
-    Column("nearer to routine than bicubic?", align="l", latex=False),
-)
+def _label(row: ErrorShareRow) -> Cell:
+    return f"{spec_of(row.map).label} ({row.unit})"
 
 
-def verdict_table(cohort: Cohort) -> Iterator[Table]:
-    """Every method against routine."""
-    rows = cohort.rows(verdict_rows)
-    healthy = plural(list(cohort.group.values()).count(HEALTHY), "healthy subject")
-    also = ""
-    if REPEAT in cohort.methods:
-        also += (
-            " “Routine, retest” is the same subject scanned again: what is left is noise, and no "
-        )
-        also += "method can do better."
-    if TRUTH in cohort.methods:
-        also += " “Truth” is what was simulated: the routine scan is that far from it."
-    if not rows[0].bias_percent:
-        also += " Bias, R² and slope: needs 3 healthy subjects with labels."
-    yield Table(
+def _share(row: ErrorShareRow, method: str) -> Cell:
+    if method not in row.rmse:
+        return MISSING
+    error = Num(row.rmse[method], spec_of(row.map).digits)
+    if method == row.base:
+        return error
+    share = row.share[method]
+    ends = (" ", in_brackets(interval(share.interval, 2, signed=False))) if share.interval else ()
+    return error, Styled("soft", (" = ", Num(share.value), *ends))
+
+
+def verdict_table(cohort: Cohort) -> Table:
+    """A line per tissue and map: how far trained is off, and the answers."""
+    rows = [r for r in cohort.rows(place_rows) if r.kind != "region"]
+    places = sorted(dict.fromkeys(r.place for r in rows), key=_order)
+    floor = any(r.repeatability for r in rows)
+    columns = [
+        Column("", align="l"),
+        *(Column(m, group="difference (%)") for m in SIMPLER),
+        Column("trained (90 % interval)", group="difference (%)"),
+        Column("mean", align="l"),
+        Column("outer limits", "%", group="each subject"), Column("CCC", group="each subject"),
+        Column("individual", align="l", group="each subject"),
+        *([Column("retest", "%", group="floor")] if floor else []),
+        *(Column(m, group="trained no worse than (%)", align="l") for m in SIMPLER),
+    ]  # fmt: skip
+    groups = []
+    for place in places:
+        of = {(r.map, r.method): r for r in rows if r.place == place}
+        lines = [_line(of, name, floor) for name in cohort.maps if (name, TRAINED) in of]
+        n = of[next(iter(of))[0], TRAINED].n
+        who = plural(n, "patient" if place == "lesions" else "healthy subject")
+        groups.append(Group(lines, (place, Styled("soft", f" ({who})"))))
+    return Table(
         name="verdict",
-        title="At a glance",
-        caption="Every method against routine. PSNR: inside the brain mask with the data range L, "
-        "mean (SD) over n subjects; gain: trained minus bicubic with its 95 % interval. Absolute "
-        "bias: mean of the absolute biases of GM and WM. Bias, R² and slope: GM and WM pooled as "
-        f"in the paper, {healthy}.{also} The paper’s numbers ({published.N_HEALTHY} healthy "
-        "subjects) belong to its own data and are no target for other data.",
-        columns=COLUMNS,
-        groups=[_group(row) for row in rows],
-        notes=[f"{row.row}: {row.convention}, n = {row.n}" for row in rows],
+        title="Difference from routine, in percent of it",
+        caption="Mean: the 90 % interval lies within "
+        f"±{MARGIN_PERCENT:g} % (TOST). Individual: so do the outer confidence bounds of the limits "
+        "of agreement, and the lower bound of concordance within the tissue (CCC) exceeds "
+        f"{LEAST_CONCORDANCE:g}; a print of the population mean passes the first and fails the "
+        f"second. Below {LEAST_SUBJECTS} subjects nothing is decided; below the repeatability "
+        "coefficient (retest) nothing can be. Right: by how much trained’s error exceeds that of "
+        f"fast and bicubic, no worse where the interval ends below {NO_WORSE_PERCENT:g}. Holm’s "
+        "correction over GM and WM, CSF, and lesions, each.",
+        columns=columns,
+        groups=groups,
     )
 
 
-def _group(row: VerdictRow) -> Group:
-    paper = [Num(row.paper.bias_percent, signed=True), Num(row.paper.r_squared)]
-    theirs = Line(["paper, DL", "", "", "", *paper, Num(row.paper.slope, 4), ""], kind="paper")
-    head = (f"{row.row} ", Styled("soft", f"({row.convention}; n = {row.n})"))
-    return Group([*(Line(_cells(row, m), kind=style_of(m)) for m in row.psnr), theirs], head)
+def _order(place: str) -> int:
+    places = (*PAPER_TISSUES, "lesions")
+    return places.index(place) if place in places else len(places)
 
 
-def _cells(row: VerdictRow, method: str) -> list[Cell]:
-    gain: Cell = ""
-    said: Cell = ""
-    if method == TRAINED:
-        between = (" ", in_brackets(interval(row.gain.interval, 2))) if row.gain else ()
-        gain = (Num(row.gain_db, signed=True), *between)
-        wins = Styled("soft", (" in ", Num(row.wins, 0), f" of {row.n}"))
-        by_bias = ("; by bias ", answer(bool(row.nearer_bias)))
-        said = ("by PSNR ", answer(row.nearer_psnr), wins)
-        said = said if row.nearer_bias is None else (*said, *by_bias)
-    biases: list[Cell] = ["", "", "", ""]
-    if method in row.bias_percent:
-        biases = [
-            Num(row.absolute_bias_percent[method]),
-            Num(row.bias_percent[method], signed=True),
-            Num(row.r_squared[method], 3),
-            Num(row.slope[method], 3),
-        ]
-    return [name_of(method), mean_sd(row.psnr[method], 2), gain, *biases, said]
+def _line(of: Mapping[tuple[str, str], PlaceRow], name: str, floor: bool) -> Line:
+    row = of[name, TRAINED]
+    simple = [of[name, m].difference_percent if (name, m) in of else None for m in SIMPLER]
+    cells: list[Cell] = [
+        spec_of(name).label,
+        *(Num(value, signed=True) for value in simple),
+        (Num(row.difference_percent, signed=True), *_ends(row.mean)),
+        answer(row.mean),
+        interval(row.individual.interval, 1),
+        Num(row.individual.concordance),
+        answer(row.individual),
+    ]
+    if floor:
+        cells.append(Num(row.repeatability.percent if row.repeatability else None))
+    for method in SIMPLER:
+        found = row.no_worse.get(method)
+        cells.append(MISSING if found is None else (Num(found.estimate, signed=True), *_ends(found),
+                     " ", answer(found, good="no worse", bad="open")))  # fmt: skip
+    return Line(cells)
 
 
-SECTION = Section(Path(__file__), "At a glance", {"verdict": verdict_rows}, verdict_table)
+def _ends(verdict: Verdict) -> tuple[Styled | str, ...]:
+    return (" ", in_brackets(interval(verdict.interval, 1))) if verdict.interval else ()
+
+
+def answer(verdict: Verdict, *, good: str = "shown", bad: str = "not shown") -> Styled:
+    """A verdict's outcome, to stand beside its interval."""
+    if verdict.outcome in (Outcome.SHOWN, Outcome.NOT_SHOWN):
+        return Styled("good", good) if verdict.shown else Styled("bad", bad)
+    return Styled("soft", WORDS.get(verdict.outcome, verdict.outcome.value))
+
+
+def tables(cohort: Cohort) -> Iterator[Table]:
+    """The verdict, and the error in parenchyma."""
+    if cohort.rows(place_rows):
+        yield verdict_table(cohort)
+    if cohort.rows(share_rows):
+        yield share_table(cohort.rows(share_rows))
+
+
+SECTION = Section(
+    Path(__file__), "Verdict",
+    {"places": place_rows, "families": family_rows, "error_shares": share_rows},
+    tables, folded=False,
+    absent="Without labels of tissues nothing is decided: evaluate simulated subjects, or with "
+    "--atlas.",
+)  # fmt: skip

@@ -1,10 +1,8 @@
-"""Tissue means (the paper's Table 1): every method against routine, over healthy subjects."""
+"""Tissue means: what every method reads, and the paper's Table 1."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import numpy as np
 
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import FAST, HEALTHY, ROUTINE
@@ -14,154 +12,143 @@ from qsr_jax.evaluation.formats.table import MISSING, Cell, Column, Group, Line,
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import (
     MAIN,
+    PAPER_TISSUES,
     Section,
     TableRow,
-    answer,
     if_enough,
     interval,
     mean_sd,
     style_of,
     title,
 )
-from qsr_jax.evaluation.values import TRAINED, TRUTH
+from qsr_jax.evaluation.sections.places import (
+    ALPHA,
+    MARGIN_PERCENT,
+    PlaceRow,
+    paired,
+    place_rows,
+    subject_values,
+)
+from qsr_jax.evaluation.values import TRAINED
 from qsr_jax.maps import spec_of
-from qsr_jax.statistics import Equivalence, PairedT, Sample
+from qsr_jax.statistics import Equivalence, PairedT
 
-ALPHA = 0.05
+METHODS = (FAST, TRAINED, ROUTINE)
+"""Of the paper's Table 1."""
 
 
 @dataclasses.dataclass(frozen=True)
-class TissueRow(TableRow):
-    """Table 1: one tissue and map; tests by "method-reference".
-
-    ``equivalence`` is in the unit of the map, against a margin of some percent of the mean of
-    routine; ``percent`` is that of every subject's own difference in percent of their routine.
-    """
+class PaperRow(TableRow):
+    """What Table 1 has beside the place rows: two more tests of trained, the paper's numbers."""
 
     map: str
     tissue: str
-    unit: str
-    n: int
-    means: dict[str, Sample]
-    tests: dict[str, PairedT | None]
-    equivalence: dict[str, Equivalence | None]
-    percent: dict[str, Equivalence | None]
+    equivalence: Equivalence | None
+    against_fast: PairedT | None
     paper: published.PublishedTissue
 
 
-def tissue_rows(cohort: Cohort) -> Iterator[TissueRow]:
-    """Each method against routine, and the trained model against fast."""
-    methods = tuple(dict.fromkeys((FAST, *cohort.methods, ROUTINE, TRUTH)))
-    for tissue in cohort.places("tissue", HEALTHY):
+def paper_rows(cohort: Cohort) -> Iterator[PaperRow]:
+    """One row per tissue of the paper and map."""
+    for tissue in (t for t in cohort.places("tissue", HEALTHY) if t in PAPER_TISSUES):
         for name in cohort.maps:
-            known = [m for m in methods if cohort.of("tissue", tissue, name, "mean", m)]
-            mean = {m: cohort.means("tissue", [tissue], name, m) for m in known}
-            yield _tissue_row(tissue, name, mean)
+            values, row = subject_values(cohort, "tissue", tissue, name), title(tissue, name)
+            yield PaperRow(
+                row=row,
+                map=name,
+                tissue=tissue,
+                equivalence=if_enough(
+                    row, statistics.equivalence, *paired(values, TRAINED, ROUTINE),
+                    margin_percent=MARGIN_PERCENT, alpha=ALPHA,
+                ),
+                against_fast=if_enough(row, statistics.paired_t, *paired(values, TRAINED, FAST)),
+                paper=published.TABLE_1[tissue, name],
+            )  # fmt: skip
 
 
-def _tissue_row(tissue: str, name: str, mean: dict[str, np.ndarray]) -> TissueRow:
-    """The row of one tissue and map; ``mean`` is method to (subjects,)."""
-    row, pairs = title(tissue, name), [(m, ROUTINE) for m in mean if m != ROUTINE]
-    margin = statistics.margin_of(mean[ROUTINE], percent=published.MARGIN_PERCENT)
-    options = {"margin": margin, "alpha": ALPHA}
-    return TissueRow(
-        row=row,
-        map=name,
-        tissue=tissue,
-        unit=spec_of(name).unit,
-        n=len(mean[ROUTINE]),
-        means={m: statistics.describe(v) for m, v in mean.items()},
-        tests={
-            f"{a}-{b}": if_enough(f"{row}, {a} vs {b}", statistics.paired_t, mean[a], mean[b])
-            for a, b in [*pairs, (TRAINED, FAST)]
-        },
-        equivalence={
-            f"{a}-{b}": if_enough(row, statistics.equivalence, mean[a], mean[b], **options)
-            for a, b in pairs
-        },
-        percent={f"{m}-{ROUTINE}": own_percent(row, mean[m], mean[ROUTINE]) for m, _ in pairs},
-        paper=published.TABLE_1[tissue, name],
+def tissue_tables(cohort: Cohort) -> Iterator[Table]:
+    """What every method reads; Table 1."""
+    of = {(r.place, r.map, r.method): r for r in cohort.rows(place_rows) if r.kind == "tissue"}
+    if of:
+        yield _read(cohort, of)
+    if cohort.rows(paper_rows):
+        yield _paper(cohort.rows(paper_rows), of)
+
+
+Rows = Mapping[tuple[str, str, str], PlaceRow]
+
+
+def _read(cohort: Cohort, of: Rows) -> Table:
+    known = {method for _, _, method in of} | {ROUTINE}
+    methods = [m for m in MAIN if m in known]
+    groups = []
+    for place in dict.fromkeys(place for place, _, _ in of):
+        names = [n for n in cohort.maps if (place, n, TRAINED) in of]
+        lines = [Line([title("", n).strip(), *(_cell(of, place, n, m) for m in methods)])
+                 for n in names]  # fmt: skip
+        groups.append(
+            Group(lines, (place, Styled("soft", f" (n = {of[place, names[0], TRAINED].n})")))
+        )
+    ways = dict.fromkeys(v.convention for v in cohort.values if v.kind == "tissue")
+    return Table(
+        name="tissues",
+        title="What every method reads",
+        caption="Mean (SD) over healthy subjects of their tissue means; below, the difference from "
+        f"routine. {sentence('; '.join(ways))}; fast is read at its nearest voxel, not "
+        "interpolated.",
+        columns=[Column("", align="l"), *(Column(name_of(m), kind=style_of(m)) for m in methods)],
+        groups=groups,
     )
 
 
-def own_percent(row: str, test: np.ndarray, reference: np.ndarray) -> Equivalence | None:
-    """Equivalence of each subject's own difference in percent of their reference."""
-    whole = np.full(len(reference), 100.0)
-    options = {"margin": published.MARGIN_PERCENT, "alpha": ALPHA}
-    return if_enough(row, statistics.equivalence, 100.0 * test / reference, whole, **options)
+def _cell(of: Rows, place: str, name: str, method: str) -> Cell:
+    digits = spec_of(name).digits
+    if method == ROUTINE:
+        return mean_sd(of[place, name, TRAINED].routine, digits)
+    row = of.get((place, name, method))
+    if row is None:
+        return MISSING
+    value = mean_sd(row.value, digits)
+    off = Styled("sub", (Num(row.difference_percent, signed=True), " %"))
+    return (*value, off) if isinstance(value, tuple) else (value, off)
 
 
-COLUMNS = (
-    Column("method", align="l"),
-    Column("mean (SD)"),
-    Column("mean", group="difference from routine"),
-    Column("90 % interval", group="difference from routine"),
-    Column("equivalent", group="difference from routine", align="l"),
-    Column("P", group="difference from routine"),
-    Column("P", group="vs fast"),
-    Column("mean (SD)", group="paper", kind="paper"),
-    Column("90 % interval", group="paper", kind="paper"),
-    Column("P", group="paper", kind="paper"),
-    Column("P vs fast", group="paper", kind="paper"),
-)
-
-
-def tissue_table(cohort: Cohort) -> Iterator[Table]:
-    """Table 1."""
-    rows = cohort.rows(tissue_rows)
-    ways = dict.fromkeys(v.convention for v in cohort.values if v.kind == "tissue")
-    yield Table(
+def _paper(rows: list[PaperRow], of: Rows) -> Table:
+    columns = [
+        Column("", align="l"), *(Column(m, group="mean (SD)") for m in METHODS),
+        Column("90 % interval", group="trained − routine"),
+        Column("P", group="trained − routine"), Column("P", group="trained − fast"),
+    ]  # fmt: skip
+    lines = []
+    for row in rows:
+        digits, ours = spec_of(row.map).digits, of[row.tissue, row.map, TRAINED]
+        fast = of.get((row.tissue, row.map, FAST))
+        means = [fast.value if fast else None, ours.value, ours.routine]
+        tests = [t.p if t else None for t in (ours.test, row.against_fast)]
+        lines.append(Line([
+            f"{row.row}, n = {ours.n}",
+            *(mean_sd(sample, digits) for sample in means),
+            interval(row.equivalence.interval, digits) if row.equivalence else NO_TEST,
+            *(Num(p, p=True) for p in tests),
+        ]))  # fmt: skip
+        paper = row.paper
+        theirs = [mean_sd(sample, 2) for sample in (paper.fast, paper.network, paper.routine)]
+        ends = (paper.tost_low, paper.tost_high)
+        tost: Cell = MISSING
+        if ends[0] is not None:
+            tost = (Num(ends[0], signed=True), " to ", Num(ends[1], signed=True))
+        lines.append(Line(["paper", *theirs, tost, paper.p_routine, paper.p_fast], "paper"))
+    return Table(
         name="tissue_means",
         title="Table 1",
-        caption="Mean over grey (GM) and white matter (WM) per subject, then mean (SD) over n "
-        f"healthy subjects, in the unit of the row. {sentence('; '.join(ways))}; the fast map is "
-        "read at the voxel nearest in patient coordinates, not interpolated. Equivalent (two "
-        "one-sided t-tests, α = .05) if the 90 % interval of the difference from routine lies "
-        f"inside the margin, ±{published.MARGIN_PERCENT:g} % of the routine mean as in the paper "
-        "(the margin in units stands in each head); “not shown” leaves the question open. Under "
-        "the trained model’s interval: that of every subject’s own difference in percent of their "
-        "routine. Other interpolations are in tables.csv. P: paired t-test, the probability of "
-        "such a difference if there were none; a large P shows nothing. Paper: "
-        f"{published.N_HEALTHY} other subjects, another segmentation, DL in the row “trained”.",
-        columns=COLUMNS,
-        groups=[_group(row) for row in rows],
+        caption="As in the paper, whose numbers stand below ours (DL in the column “trained”, "
+        f"{published.N_HEALTHY} other subjects, another segmentation). P: paired t-test; a large P "
+        "shows nothing.",
+        columns=columns,
+        groups=[Group(lines)],
     )
 
 
-def _group(row: TissueRow) -> Group:
-    margin, digits = row.equivalence[f"{TRAINED}-{ROUTINE}"], spec_of(row.map).digits
-    said: tuple = ("; margin ±", Num(margin.margin, digits)) if margin else ()
-    head: Cell = (f"{row.row} ", Styled("soft", (f"(n = {row.n}", *said, ")")))
-    methods = [m for m in MAIN if m in row.means]
-    return Group([Line(_cells(row, m), kind=style_of(m)) for m in methods], head)
-
-
-def _cells(row: TissueRow, method: str) -> list[Cell]:
-    pair, digits = f"{method}-{ROUTINE}", spec_of(row.map).digits
-    ours: list[Cell] = [name_of(method), mean_sd(row.means[method], digits)]
-    shown, test = row.equivalence.get(pair), row.tests.get(pair)
-    if shown and test:
-        span = interval(shown.interval, digits)
-        own = row.percent[pair] if method == TRAINED else None
-        if own:
-            span = (*span, Styled("sub", (*interval(own.interval, 2), " %")))
-        equivalent = answer(shown.equivalent, otherwise="not shown")
-        ours += [Num(shown.difference, digits, signed=True), span, equivalent, Num(test.p, p=True)]
-    else:
-        ours += ["" if method == ROUTINE else NO_TEST, "", "", ""]
-    paper: list[Cell] = ["", "", "", ""]
-    published_by = {FAST: row.paper.fast, TRAINED: row.paper.network, ROUTINE: row.paper.routine}
-    if method in published_by:
-        paper[0] = mean_sd(published_by[method], 2)
-    if method == TRAINED:
-        tost = MISSING if row.paper.tost_low is None else _tost(row.paper)
-        paper[1:] = [tost, row.paper.p_routine, row.paper.p_fast]
-    fast = row.tests[f"{TRAINED}-{FAST}"] if method == TRAINED else None
-    return [*ours, Num(fast.p, p=True) if fast else "", *paper]
-
-
-def _tost(paper: published.PublishedTissue) -> Cell:
-    return Num(paper.tost_low, 2, signed=True), " to ", Num(paper.tost_high, 2, signed=True)
-
-
-SECTION = Section(Path(__file__), "Tissue means", {"tissue": tissue_rows}, tissue_table)
+SECTION = Section(
+    Path(__file__), "Tissues", {"paper_tissues": paper_rows}, tissue_tables, folded=False
+)  # fmt: skip

@@ -1,0 +1,91 @@
+"""Lesions at a glance: how many each method shows, and how far off they are read."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from qsr_jax.data.studies.manifest import ROUTINE
+from qsr_jax.evaluation.cohort import Cohort
+from qsr_jax.evaluation.formats.numbers import name_of, plural
+from qsr_jax.evaluation.formats.table import MISSING, Cell, Column, Group, Line, Num, Styled, Table
+from qsr_jax.evaluation.measure.lesion_contrast import READ_AT
+from qsr_jax.evaluation.sections.common import MAIN, Section, TableRow, style_of
+from qsr_jax.evaluation.sections.lesion_contrast import contrast_rows
+from qsr_jax.evaluation.sections.lesions import lesion_rows
+from qsr_jax.maps import spec_of
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptRow(TableRow):
+    """All lesions of one map, by method.
+
+    ``present`` counts lesions that read as present; ``lost`` those that routine shows and the
+    method does not; ``error_percent`` is the mean over lesions of the difference from routine.
+    """
+
+    map: str
+    n_lesions: int
+    n_subjects: int
+    present: Mapping[str, int]
+    lost: Mapping[str, int]
+    error_percent: Mapping[str, float]
+
+
+def kept_rows(cohort: Cohort) -> Iterator[KeptRow]:
+    """One row per map that has lesions."""
+    for name in cohort.maps:
+        seen = [row.present for row in cohort.rows(contrast_rows) if row.map == name]
+        means = [row.means for row in cohort.rows(lesion_rows) if row.map == name]
+        if not seen:
+            continue
+        methods = [m for m in dict.fromkeys((*MAIN, *seen[0])) if all(m in p for p in seen)]
+        error = {
+            m: [100.0 * (of[m] - of[ROUTINE]) / of[ROUTINE] for of in means]
+            for m in methods
+            if m != ROUTINE and all(m in of for of in means)
+        }
+        yield KeptRow(
+            row=f"{spec_of(name).label} lesions",
+            map=name,
+            n_lesions=len(seen),
+            n_subjects=len({r.subject for r in cohort.rows(contrast_rows) if r.map == name}),
+            present={m: sum(p[m] for p in seen) for m in methods},
+            lost={m: sum(p[ROUTINE] and not p[m] for p in seen) for m in methods},
+            error_percent={m: sum(e) / len(e) for m, e in error.items() if e},
+        )
+
+
+def kept_table(cohort: Cohort) -> Iterator[Table]:
+    """A line per map, a column per method."""
+    rows = cohort.rows(kept_rows)
+    methods = [m for m in MAIN if m in rows[0].present]
+    first = rows[0]
+    yield Table(
+        name="lesions_kept",
+        title="Shown, lost, and read wrong",
+        caption=f"Of {plural(first.n_lesions, 'lesion')} in {plural(first.n_subjects, 'subject')}, "
+        f"those that stand out from their surroundings by {READ_AT:g} SD or more; below, in red, "
+        "those that routine shows and the method does not, and the mean difference of a lesion "
+        "from routine.",
+        columns=[Column("", align="l"), *(Column(name_of(m), kind=style_of(m)) for m in methods)],
+        groups=[
+            Group([Line([spec_of(r.map).label, *(_cell(r, m) for m in methods)]) for r in rows])
+        ],
+        wide=False,
+    )
+
+
+def _cell(row: KeptRow, method: str) -> Cell:
+    lost: Cell = ""
+    if row.lost[method]:
+        lost = Styled("bad", (Num(row.lost[method], 0), " lost "))
+    error = row.error_percent.get(method)
+    off: Cell = MISSING if error is None else (Num(error, 1, signed=True), " %")
+    below = Styled("sub", (lost, *(off if isinstance(off, tuple) else (off,))))
+    return Num(row.present[method], 0), f" of {row.n_lesions}", below
+
+
+SECTION = Section(
+    Path(__file__), "Lesions", {"lesions_kept": kept_rows}, kept_table, folded=False,
+    absent="Nobody has a marked lesion: whether lesions survive is not known.",
+)  # fmt: skip
