@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qsr_jax.data.nifti.files import read_volume
+from qsr_jax.data.nifti.files import MINC, read_volume
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.label_maps import TABLES, LabelMap, label_map
 from qsr_jax.phantom.lesions import LesionMask
@@ -15,19 +15,21 @@ NIFTI = (".nii", ".nii.gz", ".nii.xz")
 UNITS = {"s": 1000.0, "ms": 1.0}
 SIDECAR = "units.json"
 PERCENT = ("%", "au")
+SCALING_ERROR = 1e-3
+"""Of labels that a file stores scaled, as MINC does."""
 
 
-def nifti_files(folder: Path) -> list[Path]:
-    """NIfTI files of a folder, by name.
+def volume_files(folder: Path) -> list[Path]:
+    """NIfTI and MINC files of a folder, by name.
 
     Raises:
         ValueError: there is no such folder, or none in it.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: not a folder")
-    files = sorted(p for p in folder.iterdir() if p.name.endswith(NIFTI))
+    files = sorted(p for p in folder.iterdir() if p.name.endswith((*NIFTI, *MINC)))
     if not files:
-        raise ValueError(f"{folder}: no NIfTI files ({', '.join(NIFTI)})")
+        raise ValueError(f"{folder}: no NIfTI or MINC files ({', '.join((*NIFTI, *MINC))})")
     return files
 
 
@@ -42,7 +44,7 @@ def label_files(folder: Path, labels: str | None) -> dict[Path, str]:
         ValueError: there is no such folder, or no map where one is expected.
     """
     if labels is not None:
-        return dict.fromkeys(nifti_files(folder), labels)
+        return dict.fromkeys(volume_files(folder), labels)
     if not folder.is_dir():
         raise ValueError(f"{folder}: not a folder")
     named = [name for name in TABLES if (folder / name).is_dir()]
@@ -51,15 +53,16 @@ def label_files(folder: Path, labels: str | None) -> dict[Path, str]:
             f"{folder}: declare the codes of its label maps with --labels, or sort them into "
             f"subfolders named {' and '.join(TABLES)}"
         )
-    return {path: name for name in named for path in nifti_files(folder / name)}
+    return {path: name for name in named for path in volume_files(folder / name)}
 
 
 def read_label_map(path: Path, labels: str) -> LabelMap:
     """A segmented head in the codes of ``labels``, a key of TABLES; raises ValueError."""
     codes, affine = read_volume(path)
-    if not np.array_equal(codes, np.round(codes)):
+    whole = np.round(codes)
+    if np.abs(codes - whole).max() > SCALING_ERROR:
         raise ValueError(f"{path}: labels must be whole numbers")
-    return label_map(codes.astype(np.int32), affine, TABLES[labels], where=str(path))
+    return label_map(whole.astype(np.int32), affine, TABLES[labels], where=str(path))
 
 
 def read_lesion_mask(path: Path) -> LesionMask:
@@ -93,11 +96,10 @@ def measured_heads(folder: Path) -> list[Path]:
 def read_measured(folder: Path) -> MeasuredMaps:
     """One head from ``t1``, ``t2``, ``pd`` (.nii, .nii.gz, .nii.xz) and ``units.json``.
 
-    PD in arbitrary units ("au") is scaled so that its median where T1 is long (water) is 100 %;
-    shading that it carries stays in it.
+    PD in arbitrary units ("au") is flattened and scaled to percent of the brain's own water.
 
     Raises:
-        ValueError: a unit is missing or unknown, or a file cannot be used.
+        ValueError: a unit is missing or unknown, a file cannot be used, or its PD cannot be scaled.
     """
     units = _units(folder / SIDECAR)
     maps, affines = {}, []
@@ -110,9 +112,8 @@ def read_measured(folder: Path) -> MeasuredMaps:
         affines.append(affine)
     if not all(np.allclose(affine, affines[0], atol=1e-3) for affine in affines):
         raise ValueError(f"{folder}: the three maps lie on different grids")
-    if units["pd"] == "au":
-        maps["pd"] = _percent(maps["pd"], maps["t1"], folder)
-    return measured_maps(maps, affines[0], where=str(folder))
+    in_percent = units["pd"] != "au"
+    return measured_maps(maps, affines[0], where=str(folder), pd_in_percent=in_percent)
 
 
 def _units(path: Path) -> dict[str, str]:
@@ -128,12 +129,3 @@ def _units(path: Path) -> dict[str, str]:
                 f"{path}: unit of {name} is {units[name]!r}, expected one of {', '.join(known)}"
             )
     return units
-
-
-def _percent(pd: np.ndarray, t1_ms: np.ndarray, where: Path) -> np.ndarray:
-    """PD in percent of water: 100 % is the median of what has T1 above 2500 ms."""
-    water = pd[(t1_ms > 2500.0) & (pd > 0)]
-    if water.size < 100:
-        raise ValueError(f"{where}: pd has arbitrary units and there is no water (T1 > 2500 ms)")
-    scaled = pd * np.float32(100.0 / np.median(water))
-    return np.minimum(scaled, np.float32(MAPS["pd"].scanner_max))

@@ -156,6 +156,12 @@ class CohortSettings:
             return _anatomy(head, anatomy_files.label_files(self.anatomy, self.labels)[head])
         return _anatomy(head, None)
 
+    def notes(self) -> list[str]:
+        """How the PD of measured heads became percent, a line for each head in use."""
+        numbers = range(1, len(self.groups()) + 1)
+        used = {self.made_from(number): self.anatomy_of(number) for number in numbers}
+        return [f"{n}: {head.density}" for n, head in used.items() if isinstance(head, MeasuredMaps)]
+
     def protocols(self, number: int) -> tuple[Protocol, Protocol]:
         """(routine, fast) of one subject; measured heads have them scaled to their resolution."""
         known = self.protocol in PROTOCOLS
@@ -167,7 +173,7 @@ class CohortSettings:
         """Lesions of patients; raises ValueError for unknown kinds or masks."""
         masks: tuple = ()
         if self.lesion_masks:
-            files = anatomy_files.nifti_files(self.lesion_masks)
+            files = anatomy_files.volume_files(self.lesion_masks)
             masks = tuple(anatomy_files.read_lesion_mask(path) for path in files)
         frequency = {kind: FREQUENCY.get(kind, 0.1) for kind in self.lesions}
         return LesionPlan(frequency=frequency, specks=self.specks, masks=masks)
@@ -206,7 +212,7 @@ class CohortSettings:
         """Name and digest of every file that is read from a folder."""
         if folder is None:
             return None
-        ends = (*anatomy_files.NIFTI, ".json")
+        ends = (*anatomy_files.NIFTI, *anatomy_files.MINC, ".json")
         files = [path for path in sorted(folder.rglob("*")) if path.name.endswith(ends)]
         return {str(p.relative_to(folder)): file_sha256(p)[:DIGITS] for p in files}
 

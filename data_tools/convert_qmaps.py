@@ -1,15 +1,24 @@
 """Turns fingerprinting maps (.npz) into a folder for ``simulate_cohort --measured``.
 
-The .npz files are those of p-mayo/mrf-diph, made from the Deli-CS data (Zenodo 7697373): indices
-``T1_index`` and ``T2_index`` into ``T1_grid_s`` and ``T2_grid_s`` (seconds), ``PD_q`` times
-``PD_scale`` (arbitrary units, with the receive coil's shading) and packed bits of ``head_mask``.
-They carry no orientation: it is taken as axial, rows to the back, columns to the left, slices to
-the head, unless the flags turn it; the voxel size is given by hand, too.
+Two kinds of file are read, both of the Deli-CS data (Zenodo 7697373) as p-mayo/mrf-diph prepared
+it:
+
+- its published slices ``qmaps_vol0_slice*.npz``, all of one head at once: ``qmaps`` (4, y, x), T1
+  (s), T2 (s), real and imaginary part of PD (arbitrary units). The head is where PD's magnitude is
+  above its authors' threshold of 0.006;
+- a whole head in one file: ``T1_index`` and ``T2_index`` (z, y, x) into ``T1_grid_s`` and
+  ``T2_grid_s`` (s), ``PD_q`` times ``PD_scale`` and packed bits of ``head_mask``.
+
+PD carries the receive coil's shading; ``simulate_cohort`` divides it out. No file says where it
+lies: it is taken as axial, rows to the back, columns to the left, slices to the head, unless the
+flags turn it; the voxel size is given by hand, too.
 """
 
 import argparse
 import json
+import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +29,11 @@ from qsr_jax.types import Geometry
 
 TURNS = {"none": 0, "quarter": 1, "half": 2, "three-quarters": 3}
 UNITS = {"t1": "s", "t2": "s", "pd": "au"}
+PD_LEAST = 0.006
+"""Magnitude of PD inside the head, in the published slices (their ``mask_threshold``)."""
+
+LONGEST_S = 10.0
+"""No tissue has a longer T1; a longer median means milliseconds."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -51,10 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program("data_tools.convert_qmaps"),
         description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--npz", type=Path, required=True, metavar="FILE", help="one head")
+    add(
+        "--npz", type=Path, nargs="+", required=True, metavar="FILE", help="one head, or its slices"
+    )
     add("--out", type=Path, required=True, metavar="DIR", help="new folder")
     add("--voxel-mm", type=float, required=True, help="side of a voxel; the file does not say")
     add("--turn", choices=list(TURNS), default="none", help="turn every slice counter-clockwise")
@@ -62,23 +78,70 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_maps(path: Path) -> dict[str, np.ndarray]:
+def read_maps(paths: list[Path]) -> dict[str, np.ndarray]:
     """T1 (s), T2 (s) and PD (arbitrary), (z, y, x) float32, 0 outside the head.
 
+    Args:
+        paths: one whole head, or all slices of one head in any order.
+
     Raises:
-        ValueError: not such a file.
+        ValueError: not such files, not one head, or a slice is missing.
     """
-    try:
-        with np.load(path) as content:
-            shape = content["T1_index"].shape
-            inside = np.unpackbits(content["head_mask"])[: np.prod(shape)].reshape(shape)
-            maps = {
-                "t1": content["T1_grid_s"][content["T1_index"]],
-                "t2": content["T2_grid_s"][content["T2_index"]],
-                "pd": content["PD_q"] * content["PD_scale"],
-            }
-    except (KeyError, zipfile.BadZipFile, ValueError, IndexError) as error:
-        raise ValueError(f"{path}: not a file of such maps ({error})") from None
+    parts = []
+    for path in _in_order(paths):
+        try:
+            with np.load(path) as content:
+                parts.append(_slice(content["qmaps"]) if "qmaps" in content else _whole(content))
+        except (KeyError, zipfile.BadZipFile, ValueError, IndexError) as error:
+            raise ValueError(f"{path}: not a file of such maps ({error})") from None
+    shapes = {part["t1"].shape[1:] for part in parts}
+    if len(shapes) != 1:
+        raise ValueError(f"{paths[0].parent}: slices of {sorted(shapes)} voxels, expected one size")
+    maps = {name: np.concatenate([part[name] for part in parts]) for name in UNITS}
+    if np.median(maps["t1"][maps["t1"] > 0]) > LONGEST_S:
+        raise ValueError(
+            f"{paths[0]}: the median T1 is above {LONGEST_S:g} s; T1 and T2 must be in seconds"
+        )
+    return maps
+
+
+def _in_order(paths: list[Path]) -> list[Path]:
+    """Slices by their number; raises ValueError where they are not all of one head."""
+    if len(paths) == 1:
+        return paths
+    found = [re.search(r"(.*)slice(\d+)\.npz$", path.name) for path in paths]
+    if not all(found):
+        raise ValueError(f"{paths[0]}: several files must be slices, named ...slice<number>.npz")
+    names = {match[1] for match in found if match}
+    if len(names) != 1:
+        raise ValueError(
+            f"{paths[0].parent}: slices of {', '.join(sorted(names))}; give one head's"
+        )
+    numbers = {int(match[2]): path for match, path in zip(found, paths, strict=True) if match}
+    missing = set(range(min(numbers), max(numbers) + 1)) - set(numbers)
+    if missing:
+        raise ValueError(f"{paths[0].parent}: slices {sorted(missing)} are missing")
+    return [numbers[number] for number in sorted(numbers)]
+
+
+def _slice(qmaps: np.ndarray) -> dict[str, np.ndarray]:
+    """Maps (1, y, x) of one published slice."""
+    if qmaps.ndim != 3 or len(qmaps) != 4:
+        raise ValueError(f"qmaps has shape {qmaps.shape}, expected (4, y, x)")
+    t1, t2, real, imaginary = np.asarray(qmaps, np.float32)[:, None]
+    pd = np.hypot(real, imaginary)
+    return {name: values * (pd > PD_LEAST) for name, values in (("t1", t1), ("t2", t2), ("pd", pd))}
+
+
+def _whole(content: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Maps (z, y, x) of a whole head."""
+    shape = content["T1_index"].shape
+    inside = np.unpackbits(content["head_mask"])[: np.prod(shape)].reshape(shape)
+    maps = {
+        "t1": content["T1_grid_s"][content["T1_index"]],
+        "t2": content["T2_grid_s"][content["T2_index"]],
+        "pd": content["PD_q"] * content["PD_scale"],
+    }
     return {name: (values * inside).astype(np.float32) for name, values in maps.items()}
 
 

@@ -49,6 +49,8 @@ def main(argv: list[str] | None = None) -> None:
         if args.workers < 1:
             raise ValueError(f"--workers must be at least 1; got {args.workers}")
         cohort.check()
+        for note in cohort.notes():
+            print(note)
         _open_folder(args.out, cohort)
         subjects = cohort.groups()
         missing = [name for name in subjects if not (args.out / name).exists()]

@@ -16,6 +16,7 @@ from qsr_jax.ops.resample import sample_linear
 from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.deformation import MNI_CENTRE_MM
 from qsr_jax.phantom.grid import Planes
+from qsr_jax.phantom.measured_density import DensityScale, checked, density_percent
 from qsr_jax.phantom.mni_template import nuclei_membership
 from qsr_jax.physics.mdme_protocol import Protocol
 
@@ -44,12 +45,14 @@ class MeasuredMaps:
         affine: (4, 4) from index to RAS mm.
         brain: (i, j, k) bool, told from the maps; the rest of the head is scalp and skull.
         centre_mm: RAS point that goes to the isocentre.
+        density: how PD became percent.
     """
 
     maps: np.ndarray
     affine: np.ndarray
     brain: np.ndarray
     centre_mm: np.ndarray
+    density: DensityScale
 
     def body(self, rng: np.random.Generator, planes: Planes) -> Body:
         """This head as it is; ``rng`` is left alone."""
@@ -73,7 +76,7 @@ class MeasuredMaps:
             inside=fraction > 0.5,
             mni_mm=mni_mm,
             nuclei=nuclei,
-            traits={},
+            traits=dataclasses.asdict(self.density),
             maps=np.moveaxis(planes.by_slice(maps).mean(axis=1), -1, 1),
         )
 
@@ -97,31 +100,41 @@ def _log_odds(t1_ms: np.ndarray, fraction: np.ndarray, brain: np.ndarray) -> np.
     return odds
 
 
-def measured_maps(maps: dict[str, np.ndarray], affine: np.ndarray, *, where: str) -> MeasuredMaps:
+def measured_maps(
+    maps: dict[str, np.ndarray], affine: np.ndarray, *, where: str, pd_in_percent: bool = True
+) -> MeasuredMaps:
     """A head from its maps.
 
     Args:
         maps: "t1" (ms), "t2" (ms), "pd" (%), (i, j, k) each; 0 outside the head.
         affine: (4, 4) from index to RAS mm.
         where: what the maps belong to; opens the error messages.
+        pd_in_percent: False where its unit is arbitrary and the receive field still in it, see
+            :mod:`qsr_jax.phantom.measured_density`.
 
     Raises:
-        ValueError: shapes differ, a value cannot be a map's, or the head is empty.
+        ValueError: shapes differ, a value cannot be a map's, the head is empty, or its PD cannot be
+            percent of water.
     """
     shapes = {name: maps[name].shape for name in MAPS}
     if len(set(shapes.values())) != 1:
         raise ValueError(f"{where}: maps have shapes {shapes}, expected one")
     for name, spec in MAPS.items():
-        check(maps[name], spec, where=where)
-    known = np.all([maps[name] > LEAST[name] for name in MAPS], axis=0)
+        if name != "pd" or pd_in_percent:
+            check(maps[name], spec, where=where)
+    least = LEAST if pd_in_percent else LEAST | {"pd": 0.0}
+    known = np.all([maps[name] > least[name] for name in MAPS], axis=0)
     if not known.any():
         raise ValueError(f"{where}: nowhere are T1, T2 and PD all above {LEAST}; wrong units?")
     places = np.argwhere(known) @ affine[:3, :3].T + affine[:3, 3]
     stack = np.stack([np.where(known, maps[name], 0.0) for name in MAPS], axis=-1)
     centre = (places.min(axis=0) + places.max(axis=0)) / 2
-    t1_ms, t2_ms, pd = np.moveaxis(stack.astype(np.float32), (3, 2), (0, 1))
-    brain = tissue_mask(t1_ms, T2_SCALE * t2_ms, pd)
-    return MeasuredMaps(stack.astype(np.float32), affine, np.moveaxis(brain, 0, 2), centre)
+    stack = stack.astype(np.float32)
+    t1_ms, t2_ms, pd = np.moveaxis(stack, (3, 2), (0, 1))
+    brain = np.moveaxis(tissue_mask(t1_ms, T2_SCALE * t2_ms, pd), 0, 2)
+    in_percent = checked if pd_in_percent else density_percent
+    stack[..., 2], density = in_percent(stack[..., 2], stack[..., 0], brain, where=where)
+    return MeasuredMaps(stack, affine, brain, centre, density)
 
 
 def scaled_protocols(

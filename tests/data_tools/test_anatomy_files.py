@@ -3,8 +3,10 @@
 import json
 import lzma
 
+import nibabel
 import numpy as np
 import pytest
+from scipy.io import netcdf_file
 
 from data_tools import anatomy_files
 from qsr_jax.data.nifti.files import read_volume, write_nifti
@@ -87,15 +89,62 @@ def test_folders_without_heads_are_refused(tmp_path):
     with pytest.raises(ValueError, match="Maps without units are refused"):
         anatomy_files.measured_heads(tmp_path)
     with pytest.raises(ValueError, match="not a folder"):
-        anatomy_files.nifti_files(tmp_path / "none")
-    with pytest.raises(ValueError, match="no NIfTI files"):
-        anatomy_files.nifti_files(tmp_path)
+        anatomy_files.volume_files(tmp_path / "none")
+    with pytest.raises(ValueError, match="no NIfTI or MINC files"):
+        anatomy_files.volume_files(tmp_path)
 
 
 def test_labels_are_whole_numbers(tmp_path):
     path = write(tmp_path / "labels.nii.gz", 1.5)
     with pytest.raises(ValueError, match="labels must be whole numbers"):
         anatomy_files.read_label_map(path, "brainweb")
+
+
+def minc(path, codes, first, step):
+    """A MINC 1 file as BrainWeb's: bytes that are scaled to 0..11, axes z, y, x."""
+    with netcdf_file(path, "w") as file:
+        for axis, name in enumerate(("zspace", "yspace", "xspace")):
+            file.createDimension(name, codes.shape[axis])
+            variable = file.createVariable(name, "i", ())
+            variable.start, variable.step, variable.spacing = first[axis], step, b"regular__"
+        image = file.createVariable("image", "b", ("zspace", "yspace", "xspace"))
+        image.signtype, image.valid_range = b"unsigned", np.array([0.0, 255.0])
+        image[:] = np.round(codes * (255 / 11)).astype(np.uint8).view(np.int8)
+        for name, value in (("image-max", 11.0), ("image-min", 0.0)):
+            file.createVariable(name, "d", ())
+            file.variables[name].data[()] = value
+
+
+def test_minc_label_maps_are_read_where_they_lie(tmp_path):
+    """Codes of a scaled MINC file: 0 and 11 are exact, and the voxel lies where start says."""
+    codes = np.zeros((4, 5, 6))
+    codes[1, 2, 3] = 11
+    minc(tmp_path / "subject04_crisp_v.mnc", codes, first=(-72.0, -126.0, -90.0), step=1.0)
+    found, affine = read_volume(tmp_path / "subject04_crisp_v.mnc")
+    place = np.argwhere(found > 5)
+    assert len(place) == 1
+    np.testing.assert_allclose(affine @ [*place[0], 1], [-90 + 3, -126 + 2, -72 + 1, 1], atol=1e-6)
+    np.testing.assert_allclose(np.unique(found), [0, 11], atol=1e-3)
+    assert list(anatomy_files.label_files(tmp_path, "brainweb").values()) == ["brainweb"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"no such thing" * 9, "not a readable MINC file"), (b"CDF\x01" + bytes(60), "MINC")],
+)
+def test_broken_minc_files_are_refused(content, why, tmp_path):
+    (tmp_path / "a.mnc").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.mnc: .*{why}"):
+        read_volume(tmp_path / "a.mnc")
+
+
+def test_minc_2_without_h5py_says_what_to_do(tmp_path, monkeypatch):
+    def missing(path):
+        raise nibabel.tripwire.TripWireError("h5py")
+
+    monkeypatch.setattr(nibabel, "load", missing)
+    with pytest.raises(ValueError, match="MINC 2 files need h5py .* or convert it: mnc2nii"):
+        read_volume(tmp_path / "a.mnc")
 
 
 @pytest.mark.parametrize("values", [0.0, 1.0, np.resize([0.0, 2.0], SHAPE)])

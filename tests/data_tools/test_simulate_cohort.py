@@ -209,7 +209,7 @@ def test_label_maps_make_subjects(tmp_path, rng):
     folder.mkdir()
     settings = ["--protocol", "tiny", "--labels", "freesurfer", "--anatomy", str(folder)]
     door = ["--out", str(tmp_path / "out"), "--subjects", "1", "--patients", "0", *settings]
-    with pytest.raises(SystemExit, match="maps: no NIfTI files"):
+    with pytest.raises(SystemExit, match="maps: no NIfTI or MINC files"):
         main(door)
     codes = np.zeros((90, 110, 80), np.int16)
     places = np.moveaxis(np.indices(codes.shape), 0, -1) * 2.0 - (89, 109, 79)

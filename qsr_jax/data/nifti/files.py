@@ -1,4 +1,4 @@
-"""NIfTI files of (z, y, x) arrays; the only room that knows nibabel.
+"""NIfTI files of (z, y, x) arrays, and MINC label maps; the only room that knows nibabel.
 
 NIfTI counts voxels (x, y, z) and points to RAS; the house counts (z, y, x) and points to LPS. Both
 turns happen here and nowhere else.
@@ -17,6 +17,7 @@ _FLIP_LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _REVERSE_AXES = [2, 1, 0, 3]
 _DTYPES = (np.float32, np.uint8)
 MAX_VOXELS = 2**28
+MINC = (".mnc", ".mnc.gz")
 SAME_PLACE_MM = 1e-3
 
 
@@ -128,13 +129,31 @@ def read_any(path: Path, *, content: bytes | None = None) -> tuple[np.ndarray, n
     return array, image.affine
 
 
+def _read_minc(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A MINC volume in the file's own axes, and the (4, 4) matrix from its index to RAS mm."""
+    try:
+        image = nibabel.load(path)
+        array = np.asarray(image.dataobj)
+    except nibabel.tripwire.TripWireError:
+        raise ValueError(
+            f"{path}: MINC 2 files need h5py (pip install h5py); or convert it: mnc2nii IN OUT.nii"
+        ) from None
+    except (nibabel.filebasedimages.ImageFileError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: not a readable MINC file ({type(error).__name__})") from error
+    if not isinstance(image, nibabel.Minc1Image) or array.ndim != 3:  # MINC 2's class is derived
+        raise ValueError(f"{path}: {type(image).__name__} of {array.ndim} axes, expected MINC of 3")
+    return array, image.affine
+
+
 def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A NIfTI volume (x, y, z) and the (4, 4) matrix from its index to RAS mm; reads .nii.xz too.
+    """A volume (i, j, k) and the (4, 4) matrix from its index to RAS mm: NIfTI, .nii.xz, MINC.
 
     Raises:
-        ValueError: not a NIfTI file of three axes.
+        ValueError: not such a file, or not of three axes.
         OSError: it cannot be read.
     """
+    if path.name.endswith(MINC):
+        return _read_minc(path)
     if path.name.endswith(".xz"):
         try:
             content = lzma.decompress(path.read_bytes())
