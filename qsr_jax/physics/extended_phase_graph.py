@@ -1,11 +1,11 @@
 """A train of refocusing pulses as an extended phase graph.
 
 The crushers around every pulse dephase the transverse magnetisation by whole turns across a voxel,
-so only states that come back to order 0 give an echo (Hennig 1988, doi:10.1016/0022-2364(88)90128-X;
-Weigel 2015, doi:10.1002/jmri.24619). Half an echo spacing is one order: what the excitation made is
-of odd order at every pulse, what was longitudinal then is of even order, and the two never mix. So
-echoes are proportional to the excited magnetisation, and the longitudinal magnetisation after the
-train depends only on that before it.
+so only states that come back to order 0 give an echo (Hennig 1988,
+doi:10.1016/0022-2364(88)90128-X; Weigel 2015, doi:10.1002/jmri.24619). Half an echo spacing is one
+order: what the excitation made is of odd order at every pulse, what was longitudinal then is of
+even order, and the two never mix. So echoes are proportional to the excited magnetisation, and the
+longitudinal magnetisation after the train depends only on that before it.
 """
 
 import numpy as np

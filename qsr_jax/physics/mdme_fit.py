@@ -74,7 +74,7 @@ def first_pass(images: jax.Array, protocol: Protocol) -> FirstPass:
     >>> image = signal(*full, 1.0, ROUTINE).astype(jnp.complex64)
     >>> first = first_pass(image, ROUTINE)
     >>> round(float(first.t2_ms[4, 4]), 2), round(float(first.theta_deg[4, 4]), 2)
-    (80.0, 100.5)
+    (80.0, 100.51)
 
     Raises:
         ValueError: delays or echoes do not match the protocol.

@@ -125,7 +125,7 @@ def fit_saturation(relaxed: jax.Array, protocol: Protocol) -> jax.Array:
     >>> from qsr_jax.physics.mdme_signal import signal
     >>> real = signal(jnp.array([800.0]), jnp.array([80.0]), jnp.array([70.0]), 1.0, ROUTINE)
     >>> round(float(fit_saturation(fit_echoes(real, ROUTINE)[1], ROUTINE)[0]), 2)
-    100.5
+    100.51
 
     Args:
         relaxed: (delay, ...) signal at TE 0.
@@ -158,7 +158,7 @@ def fit_density(
     >>> from qsr_jax.physics.mdme_signal import signal
     >>> real = signal(jnp.array([800.0]), jnp.array([80.0]), jnp.array([70.0]), 1.0, ROUTINE)
     >>> relaxed = fit_echoes(real, ROUTINE)[1]
-    >>> t1_ms, pd_percent = fit_density(relaxed, jnp.array([100.5]), ROUTINE)
+    >>> t1_ms, pd_percent = fit_density(relaxed, jnp.array([100.51]), ROUTINE)
     >>> round(float(t1_ms[0]), 1), round(float(pd_percent[0]), 2)
     (800.0, 70.0)
     """

@@ -5,6 +5,7 @@ values stand for real slice profiles, trains and neighbours is found once, on an
 relaxation times, at the nominal protocol and over the transmit fields of a head.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
@@ -38,8 +39,10 @@ def calibrated_angles(protocol: Protocol, *, cross_talk: bool) -> Angles:
         protocol: as it is played; the fit believes the same times.
         cross_talk: whether the neighbours' pulses act.
     """
-    known = [PHANTOM_T1_MS], [PHANTOM_T2_MS], FIELDS
-    train = slice_state(protocol, *known, cross_talk=cross_talk).signal()
+    state = slice_state(
+        protocol, [PHANTOM_T1_MS], [PHANTOM_T2_MS], FIELDS.tolist(), cross_talk=cross_talk
+    )
+    train = state.signal()
     echoes = train[:, np.array(protocol.echo_numbers) - 1, 0, 0]
     middle = len(FIELDS) // 2
 
@@ -87,7 +90,7 @@ def _excitation_deg(relaxed: np.ndarray, theta_deg: np.ndarray, protocol: Protoc
     """(fields,) excitation angles in degrees that make PD 100 % (W08 eq. 3 and 5 solved for it)."""
     cosine = np.cos(np.deg2rad(theta_deg))
 
-    def shape(t1_ms):
+    def shape(t1_ms: jax.Array) -> jax.Array:
         level = (1 - cosine * jnp.exp(-protocol.tr_ms / t1_ms)) / (1 - cosine)
         return jnp.stack([level - jnp.exp(-td / t1_ms) for td in protocol.td_ms])
 
@@ -108,7 +111,7 @@ def _excitation_deg(relaxed: np.ndarray, theta_deg: np.ndarray, protocol: Protoc
 def _line_with_cap(theta_deg: np.ndarray, alpha_deg: np.ndarray) -> tuple[float, float, float]:
     """(ratio, offset, cap) of ``min(ratio theta + offset, cap)`` nearest to the angles."""
 
-    def off(values):
+    def off(values: np.ndarray) -> np.ndarray:
         ratio, offset, cap = values
         return np.minimum(ratio * theta_deg + offset, cap) - alpha_deg
 

@@ -1,10 +1,8 @@
 """The steady state at every place through a slice, and the echoes it gives.
 
-QRAPMASTER (Warntjes 2008, doi:10.1002/mrm.21635): in every slot of a repetition one slice is
-saturated and then another excited and refocused by the train; a delay is the number of slots
-between the two. So the tails of a slice meet the pulses of its neighbours too, each at its own
-time. Transverse magnetisation is spoiled between slots; all that happens to the longitudinal one
-is affine, and a repetition of it has one fixed point.
+A slice's tails meet the pulses of its neighbours at their own times
+(:mod:`qsr_jax.physics.slice_schedule`). Transverse magnetisation is spoiled between slots; all that
+happens to the longitudinal one is affine, and a repetition of it has one fixed point.
 """
 
 import functools
@@ -16,6 +14,7 @@ import numpy as np
 from qsr_jax.physics.extended_phase_graph import train_echoes, train_recovery
 from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.rf_pulses import Rotation, excited, selective
+from qsr_jax.physics.slice_schedule import NEIGHBOURS, Event, repetition
 
 SATURATION_DEG, EXCITATION_DEG, REFOCUSING_DEG = 120.0, 90.0, 180.0
 """Nominal flip angles (Warntjes 2008; refocusing as in its train)."""
@@ -25,71 +24,6 @@ STEP, REACH = 0.05, 1.25
 
 REFERENCE_TISSUE = (760.0, 67.0, 66.0)
 """T1 (ms), T2 (ms), PD (%) of the white matter whose profile and SNR are stated."""
-
-NEIGHBOURS = (-2, -1, 1, 2)
-"""Slices whose pulses reach a slice's tails, by their distance in slices."""
-
-
-class Event(NamedTuple):
-    """A pulse or train that a slice meets, from its own saturation on.
-
-    Attributes:
-        start_ms: after the slice's own saturation.
-        train: whether it is an excitation with its train, or a saturation.
-        slice_offset: whose: 0 its own, 1 that of the next slice along the stack.
-    """
-
-    start_ms: float
-    train: bool
-    slice_offset: int
-
-
-def slots_apart(slots: int, order: str) -> dict[int, int]:
-    """Slots between the saturation of a slice in the middle and those of its neighbours.
-
-    >>> slots_apart(24, "linear")
-    {-2: -2, -1: -1, 1: 1, 2: 2}
-    >>> slots_apart(24, "interleaved")  # even slices first, then the odd ones
-    {-2: -1, -1: 11, 1: 12, 2: 1}
-    """
-    order_of = list(range(slots))
-    if order == "interleaved":
-        order_of = order_of[::2] + order_of[1::2]
-    middle = 2 * (slots // 4)
-    place = {number: slot for slot, number in enumerate(order_of)}
-    near = (offset for offset in NEIGHBOURS if 0 <= middle + offset < slots)
-    return {offset: place[middle + offset] - place[middle] for offset in near}
-
-
-def repetition(protocol: Protocol, td_ms: float, *, cross_talk: bool) -> list[Event]:
-    """What a slice in the middle of the stack meets between two of its own saturations.
-
-    Neighbours are played on the grid of slots; where the delay leaves a remainder, every
-    excitation follows its slot's saturation by it.
-
-    >>> from qsr_jax.physics.mdme_protocol import ROUTINE
-    >>> [(round(e.start_ms), e.train, e.slice_offset) for e in
-    ...  repetition(ROUTINE, 670.0, cross_talk=False)]
-    [(670, True, 0)]
-    >>> [(round(e.start_ms), e.train, e.slice_offset) for e in
-    ...  repetition(ROUTINE, 670.0, cross_talk=True)][:4]
-    [(167, False, 1), (333, False, 2), (337, True, -2), (503, True, -1)]
-    """
-    slot_ms = protocol.tr_ms / protocol.slots
-    train_ms = protocol.train_length * protocol.played.echo_spacing_ms
-    whole, rest_ms = divmod(td_ms, slot_ms)
-    if rest_ms + train_ms - slot_ms > slot_ms - rest_ms:  # hardly less than whole slots
-        whole, rest_ms = whole + 1, 0.0
-    events = [Event(td_ms, True, 0)]
-    for offset, apart in slots_apart(protocol.slots, protocol.played.slice_order).items():
-        if not cross_talk:
-            break
-        saturated = apart * slot_ms % protocol.tr_ms
-        if td_ms < saturated < td_ms + train_ms / 2:
-            saturated = td_ms
-        excited = ((apart + whole) * slot_ms + rest_ms) % protocol.tr_ms
-        events += [Event(saturated, False, offset), Event(excited, True, offset)]
-    return sorted(events)
 
 
 class SliceState(NamedTuple):
@@ -110,13 +44,18 @@ class SliceState(NamedTuple):
         return np.einsum("dz...,ez...->de...", self.ready, self.echoes)
 
 
-def places() -> np.ndarray:
+def _places() -> np.ndarray:
     """Places from the middle of a slice to the furthest at which a neighbour's pulse counts."""
     return STEP * np.arange(round((REACH + max(NEIGHBOURS)) / STEP) + 1)
 
 
 def slice_state(
-    protocol: Protocol, t1_ms: Sequence[float], t2_ms: Sequence[float], b1: Sequence[float], *, cross_talk: bool
+    protocol: Protocol,
+    t1_ms: Sequence[float] | np.ndarray,
+    t2_ms: Sequence[float] | np.ndarray,
+    b1: Sequence[float] | np.ndarray,
+    *,
+    cross_talk: bool,
 ) -> SliceState:
     """Steady state and echoes of a homogeneous object as the protocol plays it.
 
@@ -136,26 +75,26 @@ def slice_state(
     """
     played = protocol.played
     shape = (-1, 1, 1, 1)
-    place, field = places().reshape(shape), np.asarray(b1, float)
+    place, field = _places().reshape(shape), np.asarray(b1, float)
     t1, t2 = np.asarray(t1_ms, float)[:, None, None], np.asarray(t2_ms, float)[:, None]
     narrow = place / played.saturation_width
     saturation = selective(SATURATION_DEG * played.saturation_scale, narrow, field).cosine
     refocusing = selective(REFOCUSING_DEG, place / played.refocusing_width, field)
-    train = {"spacing_ms": played.echo_spacing_ms, "echoes": protocol.train_length}
-    factor, gain = train_recovery(refocusing, t1, t2, **train)
+    spacing_ms, count = played.echo_spacing_ms, protocol.train_length
+    factor, gain = train_recovery(refocusing, t1, t2, spacing_ms=spacing_ms, echoes=count)
     factor = factor * selective(EXCITATION_DEG, place, field).cosine
 
     inner = round(REACH / STEP) + 1
     own = Rotation(*(part[:inner] for part in refocusing))
     tipped = excited(EXCITATION_DEG, place[:inner], field)
     weight = np.where(place[:inner] > 0, STEP, STEP / 2)
-    echoes = train_echoes(tipped, own, t1, t2, **train).real * weight * field
-    maps = PulseMaps(saturation, factor, gain, protocol.train_length * played.echo_spacing_ms)
+    echoes = train_echoes(tipped, own, t1, t2, spacing_ms=spacing_ms, echoes=count)
+    maps = PulseMaps(saturation, factor, gain, count * spacing_ms)
     ready = [
         _ready(repetition(protocol, td, cross_talk=cross_talk), protocol.tr_ms, maps, t1, inner)
         for td in protocol.played_td_ms
     ]
-    return SliceState(echoes, np.stack(ready))
+    return SliceState(echoes.real * weight * field, np.stack(ready))
 
 
 @functools.lru_cache(maxsize=8)
@@ -176,7 +115,9 @@ def plane_weights(protocol: Protocol, planes: int, *, cross_talk: bool) -> tuple
     density[0] *= 2  # only half of the middle's step lies on this side
     place = STEP * np.arange(len(density))
     fine = np.linspace(0.0, place[-1], 20 * len(density) * planes + 1)
-    below = np.concatenate([[0.0], np.cumsum(np.interp((fine[1:] + fine[:-1]) / 2, place, density))])
+    below = np.concatenate(
+        [[0.0], np.cumsum(np.interp((fine[1:] + fine[:-1]) / 2, place, density))]
+    )
     edges = np.append(np.interp(np.abs(np.arange(planes + 1) / planes - 0.5), fine, below), 0.0)
     signs = np.sign(np.arange(planes + 1) / planes - 0.5)
     inside = np.diff(signs * edges[:-1])
@@ -206,26 +147,32 @@ def _ready(
     events: list[Event], tr_ms: float, maps: PulseMaps, t1_ms: np.ndarray, inner: int
 ) -> np.ndarray:
     """(place, ...) longitudinal magnetisation at the own excitation, both sides added."""
-    total = 0.0
+    outwards, slice_steps = np.arange(inner), round(1 / STEP)
+    sides = []
     for side in (1, -1):
-        index = {d: np.abs(np.arange(inner) - side * d * round(1 / STEP)) for d in NEIGHBOURS}
-        index[0] = np.arange(inner)
-        slope, level, now = maps.saturation[:inner], 0.0, 0.0
-        at_excitation = slope, level
+        # Magnetisation is slope times that before the own saturation, plus level
+        slope, now = maps.saturation[:inner], 0.0
+        level, before = np.zeros_like(slope), (slope, slope)
         for event in events:
-            recovered = np.exp(-max(0.0, event.start_ms - now) / t1_ms)
-            slope, level = slope * recovered, level * recovered + 1 - recovered
+            slope, level = _recover(slope, level, event.start_ms - now, t1_ms)
             now = max(now, event.start_ms)
-            where = index[event.slice_offset]
+            where = np.abs(outwards - side * slice_steps * event.slice_offset)
             if event.train:
                 if event.slice_offset == 0:
-                    at_excitation = slope, level
+                    before = slope, level
                 slope = slope * maps.factor[where]
                 level = level * maps.factor[where] + maps.gain[where]
                 now += maps.train_ms
             else:
                 slope, level = slope * maps.saturation[where], level * maps.saturation[where]
-        recovered = np.exp(-max(0.0, tr_ms - now) / t1_ms)
-        slope, level = slope * recovered, level * recovered + 1 - recovered
-        total = total + at_excitation[0] * level / (1 - slope) + at_excitation[1]
-    return total
+        slope, level = _recover(slope, level, tr_ms - now, t1_ms)
+        sides.append(before[0] * level / (1 - slope) + before[1])
+    return sides[0] + sides[1]
+
+
+def _recover(
+    slope: np.ndarray, level: np.ndarray, ms: float, t1_ms: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Free recovery for some time, none where pulses follow each other at once."""
+    left = np.exp(-max(0.0, ms) / t1_ms)
+    return slope * left, level * left + 1 - left

@@ -17,8 +17,8 @@ from qsr_jax.ops import fourier
 from qsr_jax.physics import sense
 from qsr_jax.physics.echo_train import sampled_lines
 from qsr_jax.physics.mdme_protocol import Protocol
-from qsr_jax.physics.slice_state import REFERENCE_TISSUE, slice_state
 from qsr_jax.physics.point_spread import k_space_window
+from qsr_jax.physics.slice_state import REFERENCE_TISSUE, slice_state
 from qsr_jax.types import Geometry
 
 MARGIN = 24

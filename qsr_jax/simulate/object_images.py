@@ -47,15 +47,14 @@ def object_images(
     n = fraction.shape[-1]
     images = jnp.zeros((*table.weights.shape[:2], n * n), jnp.float32)
     filled = np.asarray(fraction).reshape(len(fraction), -1) > LEAST_FRACTION
-    for part, one, present, factor in zip(
-        fraction, values, filled, np.float32(factors).T, strict=True
-    ):
-        points = np.flatnonzero(present)
+    weights = np.asarray(factors, np.float32)
+    for index, (part, one) in enumerate(zip(fraction, values, strict=True)):
+        points = np.flatnonzero(filled[index])
         for start in range(0, len(points), BLOCK):
             block = points[start : start + BLOCK]
             # What fills the last block up lies outside the image and is dropped
             where = np.pad(block, (0, BLOCK - len(block)), constant_values=n * n)
-            images = _add(images, part, one, b1, where, factor, table)
+            images = _add(images, part, one, b1, where, weights[:, index], table)
     return fourier.sample_coarser(images.reshape(*images.shape[:2], n, n), shape, by_fov)
 
 

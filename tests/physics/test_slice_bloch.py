@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from isochromats import scanned
 
+from qsr_jax.physics.extended_phase_graph import train_recovery
 from qsr_jax.physics.mdme_protocol import IDEAL, ROUTINE
 from qsr_jax.physics.mdme_signal import recovery
 from qsr_jax.physics.mdme_voxel_fit import fit_density, fit_echoes, fit_saturation
 from qsr_jax.physics.rf_pulses import selective
-from qsr_jax.physics.slice_state import Event, PulseMaps, _ready, slice_state
-from qsr_jax.physics.extended_phase_graph import train_recovery
+from qsr_jax.physics.slice_schedule import Event
+from qsr_jax.physics.slice_state import PulseMaps, _ready, slice_state
 
 WHITE, GREY, CSF = (815.0, 78.7), (1195.0, 88.0), (4200.0, 1500.0)
 WIDE = dataclasses.replace(ROUTINE.played, saturation_width=1.2, refocusing_width=1.3)
