@@ -17,7 +17,7 @@ from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 
 @pytest.fixture(scope="module")
 def case():
-    """128 pixels, noise of a third of white matter: the bias of a noisy reference is large."""
+    """128 pixels, noise of a quarter of white matter: the bias of a noisy reference is large."""
     rng = np.random.default_rng(12)
     case = make_case(rng, subject="a", size=128, slices=3)
     return dataclasses.replace(case, routine=dataclasses.replace(
@@ -25,7 +25,7 @@ def case():
 
 
 def noisy(case, rng, gain):
-    noise = np.array([300.0, 30.0, 12.0]) * rng.standard_normal(case.truth.maps.shape)
+    noise = np.array([200.0, 20.0, 4.0]) * rng.standard_normal(case.truth.maps.shape)
     return (gain * case.truth.maps + noise).astype(np.float32)
 
 
@@ -61,10 +61,10 @@ def test_without_truth_a_repeated_scan_takes_the_noise_of_routine_out(case, rng)
 
 def test_a_checkerboard_is_no_noise(case):
     board = np.where(np.indices(case.truth.maps.shape[1:3]).sum(0) % 2, -1.0, 1.0)[..., None]
-    laid = (case.routine.maps + np.array([450.0, 45.0, 18.0]) * board).astype(np.float32)
+    laid = (case.routine.maps + np.array([300.0, 30.0, 6.0]) * board).astype(np.float32)
     noise = found(case, {"trained": laid}, NOISE)
     boards = found(case, {"trained": laid}, CHECKERBOARD)
-    for name, size in zip(NAMES, (450.0, 45.0, 18.0), strict=True):
+    for name, size in zip(NAMES, (300.0, 30.0, 6.0), strict=True):
         assert noise[name, "trained"][0] == pytest.approx(noise[name, "routine"][0], rel=0.1)
         assert boards[name, "trained"][0] == pytest.approx(size, rel=0.1)
         assert boards[name, "routine"][0] < 0.2 * size
