@@ -1,4 +1,8 @@
-"""Means inside lesions (the paper's Table 3), with the lesion as the unit of analysis."""
+"""Means inside lesions (the paper's Table 3); lesions are shown, subjects are counted.
+
+The paper tests over lesions as if each were a patient. Here the subject is a random effect
+(:func:`qsr_jax.statistics.clustered_mean`), and below three subjects there is no P.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -9,39 +13,55 @@ import numpy as np
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import PATIENT, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import NO_TEST, name_of, plural
+from qsr_jax.evaluation.formats.numbers import name_of, plural
 from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.evaluation.sections import published
-from qsr_jax.evaluation.sections.common import Section, TableRow, if_enough, maps_of, title
+from qsr_jax.evaluation.measure.lesion_contrast import LESION_KIND
+from qsr_jax.evaluation.measure.lesion_visibility import LABEL, VOLUME, VOXELS
+from qsr_jax.evaluation.sections.common import (
+    Section,
+    TableRow,
+    interval,
+    maps_of,
+    named,
+    title,
+)
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import MAPS, spec_of
-from qsr_jax.statistics import PairedT
+from qsr_jax.statistics import ClusteredMean
 
 SHOWN = (TRAINED, BICUBIC, ROUTINE, TRUTH)
 
 
 @dataclasses.dataclass(frozen=True)
 class LesionRow(TableRow):
-    """Table 3: one lesion and map; ``means`` by method."""
+    """Table 3: one lesion and map; ``means`` by method.
+
+    ``voxels`` and ``volume_mm3`` are None of a lesion without a ring of tissue around it.
+    """
 
     map: str
     unit: str
     subject: str
     lesion: str
+    voxels: float | None
+    volume_mm3: float | None
     means: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
 class LesionTest(TableRow):
-    """Paired t over lesions, ``method`` against routine, with the mean percent difference."""
+    """``method`` against routine, in percent of routine, with the subject as random effect.
+
+    ``lower`` counts lesions that are read lower than in routine.
+    """
 
     map: str
     unit: str
     method: str
     n_lesions: int
     n_subjects: int
-    test: PairedT | None
-    percent: float
+    percent: ClusteredMean
     lower: int
     paper_p: float
 
@@ -72,8 +92,12 @@ def lesion_rows(cohort: Cohort) -> Iterator[LesionRow]:
     """One row per lesion and map."""
     for name in cohort.maps:
         for (subject, lesion), means in _lesion_means(cohort, name).items():
+            voxels, volume = (
+                cohort.of(LESION_KIND, lesion, "", q, LABEL).get(subject) for q in (VOXELS, VOLUME)
+            )
             row = f"{subject[:8]} {title(lesion, name)}"
-            yield LesionRow(row, name, spec_of(name).unit, subject, lesion, means)
+            unit = spec_of(name).unit
+            yield LesionRow(row, name, unit, subject, lesion, voxels, volume, means)
 
 
 def lesion_tests(cohort: Cohort) -> Iterator[LesionTest]:
@@ -82,6 +106,8 @@ def lesion_tests(cohort: Cohort) -> Iterator[LesionTest]:
         means = _lesion_means(cohort, name)
         for method in cohort.methods if means else ():
             x, y = (np.array([m[k] for m in means.values()]) for k in (method, ROUTINE))
+            subjects = [subject for subject, _ in means]
+            whole = np.full(len(x), 100.0)
             row = f"{title('lesions', name)}, {method} vs routine"
             yield LesionTest(
                 row=row,
@@ -89,9 +115,10 @@ def lesion_tests(cohort: Cohort) -> Iterator[LesionTest]:
                 unit=spec_of(name).unit,
                 method=method,
                 n_lesions=len(x),
-                n_subjects=len({subject for subject, _ in means}),
-                test=if_enough(row, statistics.paired_t, x, y),
-                percent=float((100.0 * (x - y) / y).mean()),
+                n_subjects=len(set(subjects)),
+                percent=named(
+                    row, statistics.clustered_mean, 100.0 * x / y, whole, subjects=subjects
+                ),
                 lower=int((x < y).sum()),
                 paper_p=published.TABLE_3_P_PAIRED[name],
             )
@@ -115,37 +142,50 @@ def _ours(cohort: Cohort) -> Table:
     names = maps_of(rows)
     methods = [m for m in SHOWN if m in rows[0].means]
     columns = [Column("lesion", align="l"), Column("subject", align="l")]
+    columns += [Column("voxels", group="size"), Column("mm³", group="size")]
     for name in names:
         columns += [Column(name_of(m), group=title("", name).strip()) for m in methods]
     lines: dict[tuple[str, str], list[Cell]] = {}
     for row in rows:
-        cells = lines.setdefault((row.subject, row.lesion), [row.lesion, row.subject[:6]])
+        first = [row.lesion, row.subject[:6], Num(row.voxels, 0), Num(row.volume_mm3, 0)]
+        cells = lines.setdefault((row.subject, row.lesion), first)
         cells += [Num(row.means.get(m), spec_of(row.map).digits) for m in methods]
-    below: list[list[Cell]] = [["difference (%)", ""], ["read lower", ""], ["P", ""]]
+    heads = ("difference (%)", "95 % interval (%)", "read lower", "P")
+    below: list[list[Cell]] = [[head, "", "", ""] for head in heads]
     for name in names:
         by_method = {t.method: t for t in tests if t.map == name}
         for test in (by_method.get(m) for m in methods):
-            below[0].append(Num(test.percent, signed=True) if test else "")
-            below[1].append((Num(test.lower, 0), f" of {test.n_lesions}") if test else "")
-            below[2].append(_p(test))
+            for line, cell in zip(below, _told(test), strict=True):
+                line.append(cell)
     said = dict.fromkeys(v.convention for v in cohort.values if v.kind == "lesion")
     return Table(
         name="lesion_means",
         title="Table 3",
         caption=f"Mean inside each lesion, {'; '.join(said)}, "
         f"{plural(tests[0].n_lesions, 'lesion')} of {plural(tests[0].n_subjects, 'subject')}. "
-        "Below: mean difference from routine in percent, lesions read lower than routine, and P of "
-        "the paired t-test with the lesion as unit, as in the paper (lesions of one subject are "
-        "not independent).",
+        "Below: difference from routine in percent, mean over subjects of each subject’s mean over "
+        "lesions, with 95 % interval and P from the spread between subjects (lesions of one are not "
+        f"independent; the paper’s P takes them for that){_why(tests)}; lesions read lower than in "
+        "routine.",
         columns=columns,
         groups=[Group([Line(c) for c in lines.values()]), Group([Line(c) for c in below])],
     )
 
 
-def _p(test: LesionTest | None) -> Cell:
+def _told(test: LesionTest | None) -> tuple[Cell, Cell, Cell, Cell]:
+    """What stands below the lesions of one method and map."""
     if test is None:
-        return ""
-    return Num(test.test.p, p=True) if test.test else NO_TEST
+        return "", "", "", ""
+    found = test.percent
+    ends = interval(found.interval, 1) if found.interval else ""
+    lower = (Num(test.lower, 0), f" of {test.n_lesions}")
+    return Num(found.difference, signed=True), ends, lower, Num(found.p, p=True)
+
+
+def _why(tests: list[LesionTest]) -> str:
+    """Why there is no P."""
+    reasons = dict.fromkeys(test.percent.reason for test in tests if test.percent.reason)
+    return f"; no P and no interval: {'; '.join(reasons)}" if reasons else ""
 
 
 def _papers(cohort: Cohort) -> Table:
