@@ -15,9 +15,9 @@ from qsr_jax.data.studies.manifest import PATIENT, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.formats.numbers import name_of, plural
 from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
-from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.measure.lesion_contrast import LESION_KIND
 from qsr_jax.evaluation.measure.lesion_visibility import LABEL, VOLUME, VOXELS
+from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import (
     Section,
     TableRow,
@@ -164,9 +164,9 @@ def _ours(cohort: Cohort) -> Table:
         caption=f"Mean inside each lesion, {'; '.join(said)}, "
         f"{plural(tests[0].n_lesions, 'lesion')} of {plural(tests[0].n_subjects, 'subject')}. "
         "Below: difference from routine in percent, mean over subjects of each subject’s mean over "
-        "lesions, with 95 % interval and P from the spread between subjects (lesions of one are not "
-        f"independent; the paper’s P takes them for that){_why(tests)}; lesions read lower than in "
-        "routine.",
+        "lesions, with 95 % interval and P from the spread between subjects (lesions of one are "
+        "not independent; the paper’s P takes them for that)"
+        f"{_why(tests)}; lesions read lower than in routine.",
         columns=columns,
         groups=[Group([Line(c) for c in lines.values()]), Group([Line(c) for c in below])],
     )
