@@ -29,6 +29,9 @@ LEAST = {spec.name: spec.measured_min for spec in MAPS.values()}
 T2_SCALE = 1.5
 """Other methods read shorter T2 than MDME, for which the brain mask is made; only it sees this."""
 
+SCALP_MM = 10.0
+"""No scalp is thicker."""
+
 CERTAIN = 12.0
 """Log-odds of the tissue that a place is taken for."""
 
@@ -132,9 +135,27 @@ def measured_maps(
     stack = stack.astype(np.float32)
     t1_ms, t2_ms, pd = np.moveaxis(stack, (3, 2), (0, 1))
     brain = np.moveaxis(tissue_mask(t1_ms, T2_SCALE * t2_ms, pd), 0, 2)
+    brain = _without_scalp(brain, np.linalg.norm(affine[:3, :3], axis=0))
     in_percent = checked if pd_in_percent else density_percent
     stack[..., 2], density = in_percent(stack[..., 2], stack[..., 0], brain, where=where)
     return MeasuredMaps(stack, affine, brain, centre, density)
+
+
+def _without_scalp(brain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """The thick part of a mask (i, j, k), in slices k: other methods may read scalp like brain."""
+    inner_mm, grown_mm = SCALP_MM / 2, SCALP_MM / 2 + max(spacing[:2])
+
+    def distance_mm(mask: np.ndarray) -> np.ndarray:
+        slices = np.moveaxis(mask, 2, 0)
+        found = [ndimage.distance_transform_edt(part, spacing[:2]) for part in slices]
+        return np.stack(found, axis=2)
+
+    labels, count = ndimage.label(distance_mm(brain) > inner_mm)
+    if not count:
+        return brain
+    core = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    near = (distance_mm(~core) < grown_mm) & core.any(axis=(0, 1))
+    return brain & near
 
 
 def scaled_protocols(

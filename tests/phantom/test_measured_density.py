@@ -85,3 +85,19 @@ def test_real_heads_have_white_matter_between_the_limits(test_data):
     head = measured_maps(maps, np.eye(4), where="head", pd_in_percent=False)
     assert head.density.white_percent == pytest.approx(63, abs=2)
     assert head.density.clipped < 1e-3
+
+
+def test_scalp_that_reads_like_brain_is_none():
+    """A ring of 8 mm with white matter's values, joined to the brain by a bridge of 1 mm."""
+    y, x = np.mgrid[:140, :140] - 69.5
+    radius = np.hypot(y, x)
+    brain, scalp = radius < 45, (radius > 52) & (radius < 60)
+    here = brain | scalp | ((np.abs(y) < 1) & (x > 0) & (radius < 60))
+    values = {"t1": 800.0, "t2": 80.0, "pd": 68.0}
+    maps = {
+        name: np.repeat(np.where(here, value, 0.0)[..., None], 6, axis=2).astype(np.float32)
+        for name, value in values.items()
+    }
+    found = measured_maps(maps, np.eye(4), where="head").brain[..., 3]
+    assert not (found & scalp).any()
+    assert (found & brain).sum() > 0.97 * brain.sum()
