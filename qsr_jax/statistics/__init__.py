@@ -33,6 +33,7 @@ from qsr_jax.statistics.clustered import ClusteredMean, clustered_mean
 from qsr_jax.statistics.coefficients import concordance, icc_agreement, icc_consistency
 from qsr_jax.statistics.comparisons import MIN_SUBJECTS, DegenerateError, Pairs, pair
 from qsr_jax.statistics.families import RULES, Family, decide_family
+from qsr_jax.statistics.mixed_model import MixedModel, RegionEffect, mixed_model
 from qsr_jax.statistics.moments import LIMIT_Z, Estimates, estimate
 from qsr_jax.statistics.multiplicity import Adjusted, adjust
 from qsr_jax.statistics.non_inferiority import non_inferiority, score_non_inferiority
@@ -49,6 +50,7 @@ from qsr_jax.statistics.regression import (
     passing_bablok,
     regress,
 )
+from qsr_jax.statistics.repeatability import Repeatability, repeatability
 from qsr_jax.statistics.results import (
     LEVEL,
     BlandAltman,
@@ -96,13 +98,16 @@ __all__ = [
     "Estimates",
     "Family",
     "Interval",
+    "MixedModel",
     "Outcome",
     "PairedT",
     "Pairs",
     "PassingBablok",
     "Plan",
     "ProportionalBias",
+    "RegionEffect",
     "Regression",
+    "Repeatability",
     "Sample",
     "SignedRank",
     "Variation",
@@ -125,12 +130,14 @@ __all__ = [
     "individual_verdict",
     "margin_of",
     "mean_verdict",
+    "mixed_model",
     "non_inferiority",
     "pair",
     "paired_t",
     "passing_bablok",
     "proportional_bias",
     "regress",
+    "repeatability",
     "score_non_inferiority",
     "signed_rank",
     "take",
