@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from qsr_jax.physics.mdme_protocol import Angles
+from qsr_jax.physics.effective_angles import Angles
 from qsr_jax.types import Geometry
 
 MEDIAN_MM, SAMPLE_MM, SMOOTH_MM = 10.0, 1.7, 2.5
@@ -19,7 +19,7 @@ def smooth_angles(
     Samples every ~1.7 mm suffice because the field is smooth. Where there is no signal the map
     takes its neighbours' value; further away than the smoothing reaches, the nominal angle.
 
-    >>> from qsr_jax.physics.mdme_protocol import EFFECTIVE
+    >>> from qsr_jax.physics.effective_angles import EFFECTIVE
     >>> angle = np.full((1, 16, 16), 100.0, np.float32)
     >>> smooth = smooth_angles(angle, np.ones((1, 16, 16), bool), 1.7, EFFECTIVE)
     >>> round(float(smooth[0, 8, 8]), 2)

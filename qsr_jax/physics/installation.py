@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from qsr_jax.physics.mdme_protocol import ALONE, CALIBRATED, Protocol
+from qsr_jax.physics.effective_angles import ALONE, CALIBRATED
+from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.scanner import Scanner
 
 COHORT, SUBJECT = "cohort", "subject"

@@ -6,58 +6,11 @@ The two scans of the paper (JMIR Med Inform 2026;14:e79389, "Data") are :data:`R
 
 import dataclasses
 
+from qsr_jax.physics.effective_angles import CALIBRATED, LINEAR, SLICE_ORDERS, Angles
 from qsr_jax.types import CORNER, Geometry
-
-
-@dataclasses.dataclass(frozen=True)
-class Angles:
-    """Effective flip angles as functions of the relative transmit field B1 (1 = nominal).
-
-    ``theta = theta_deg + slope_deg (B1 - 1)`` is the saturation angle,
-    ``alpha = min(ratio theta + offset_deg, cap_deg)`` the excitation angle.
-
-    Attributes:
-        theta_deg: saturation angle at B1 = 1.
-        slope_deg: its growth per unit of B1.
-        ratio: growth of the excitation angle per degree of saturation angle.
-        offset_deg: excitation angle at saturation angle 0.
-        cap_deg: largest excitation angle that a slice profile reaches.
-        echo_gain: factors that make the echoes comparable (slice profiles differ per echo).
-    """
-
-    theta_deg: float
-    slope_deg: float
-    ratio: float
-    offset_deg: float
-    cap_deg: float
-    echo_gain: tuple[float, float]
-
-
-IDEAL = Angles(120.0, 120.0, 0.75, 0.0, 180.0, (1.0, 1.0))
-"""Level A: the nominal 120 and 90 degrees, both proportional to B1. For unit tests."""
 
 TRAIN_TOLERANCE = 0.05
 """How far, in echo spacings, an echo time may lie from a multiple (headers are rounded)."""
-
-EFFECTIVE = Angles(106.0, 88.0, 1.0, -34.5, 69.0, (1.036, 0.977))
-"""Level B: slice-profile averages of Warntjes 2008 (doi:10.1002/mrm.21635): 106 degrees at B1 = 1
-and 80-115 degrees for B1 = 70-110 %, excitation = saturation - 34.5 degrees, at most 69."""
-
-
-LINEAR, INTERLEAVED, ALONE = "linear", "interleaved", "alone"
-SLICE_ORDERS = (LINEAR, INTERLEAVED)
-"""One after the other, as Warntjes 2008 plays them; or every second one first, then the others."""
-
-CALIBRATED = {
-    LINEAR: Angles(100.51, 75.02, 0.5055, 1.5, 53.36, (1.0607, 0.9428)),
-    INTERLEAVED: Angles(98.65, 79.9, 0.5385, 3.8, 59.29, (1.0706, 0.9341)),
-    ALONE: Angles(98.4, 79.01, 0.5781, 2.47, 62.07, (1.0767, 0.9287)),
-}
-"""What the fit has to believe to read a phantom right that is scanned as :data:`ROUTINE` plays it,
-in each order of the slices and without neighbours' pulses, as a maker would calibrate it:
-:func:`qsr_jax.physics.slice_calibration.calibrated_angles`, rounded. The excitation angle takes all
-that the slice's profile, its train and its neighbours cost in signal."""
-
 
 THETA_SOURCES = ("data", "nominal", "map")
 """Where the fit's saturation angle comes from: the scan's own delays, smoothed (W08 eq. 4); the
@@ -74,7 +27,7 @@ class Played:
     Attributes:
         echo_spacing_ms: time between the echoes of the train.
         td_offset_ms: added to every delay, after it was scaled.
-        td_scale: factor on every delay.
+        td_scale: factor on TR and on every delay, which are made of the same slots.
         saturation_scale: factor on the flip angle of the saturation pulse, as B1 would act on it.
         saturation_width: thickness of the saturated slab over that of the excited slice.
         refocusing_width: thickness of the refocused slab, likewise.
@@ -162,13 +115,14 @@ class Protocol:
             for te, n in zip(self.te_ms, self.echo_numbers, strict=True)
         )
         train_ms = self.train_length * self.played.echo_spacing_ms
-        slot_ms = self.tr_ms / max(self.slots, 1)
+        slot_ms = self.played_tr_ms / max(self.slots, 1)
         return (
             (0 < self.te_ms[0] < self.te_ms[1], "te_ms must be positive and rising", self.te_ms),
             (rising and self.td_ms[0] > 0, "td_ms must be positive and rising", self.td_ms),
             (played > 0, "the first delay with played.td_offset_ms must be positive", played),
-            (self.played_td_ms[-1] < self.tr_ms,
-             f"the last delay as played must stay below TR {self.tr_ms}", self.played_td_ms[-1]),
+            (self.played_td_ms[-1] < self.played_tr_ms,
+             f"the last delay as played must stay below TR {self.played_tr_ms}",
+             self.played_td_ms[-1]),
             (min(value for key, value in vars(self.played).items()
                  if key.endswith(("_scale", "_width"))) > 0,
              "scales and widths as played must be positive", self.played),
@@ -204,6 +158,11 @@ class Protocol:
     def pixel_mm(self) -> float:
         """Side of a reconstructed pixel."""
         return self.fov_mm / self.recon
+
+    @property
+    def played_tr_ms(self) -> float:
+        """Repetition time as the scanner plays it."""
+        return self.played.td_scale * self.tr_ms
 
     @property
     def played_td_ms(self) -> tuple[float, ...]:

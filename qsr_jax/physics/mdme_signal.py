@@ -7,13 +7,14 @@ effective angles of its Table of slice profiles; cited below as W08.
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.physics.mdme_protocol import Angles, Protocol
+from qsr_jax.physics.effective_angles import Angles
+from qsr_jax.physics.mdme_protocol import Protocol
 
 
 def excitation_rad(theta_rad: jax.Array, angles: Angles) -> jax.Array:
     """Excitation angle that goes with a saturation angle, both effective and in radians.
 
-    >>> from qsr_jax.physics.mdme_protocol import EFFECTIVE
+    >>> from qsr_jax.physics.effective_angles import EFFECTIVE
     >>> round(float(jnp.rad2deg(excitation_rad(jnp.deg2rad(100.0), EFFECTIVE))), 2)
     65.5
     """
@@ -24,7 +25,7 @@ def excitation_rad(theta_rad: jax.Array, angles: Angles) -> jax.Array:
 def saturation_rad(b1: jax.Array | float, angles: Angles) -> jax.Array:
     """Effective saturation angle in radians of a relative transmit field ``b1`` (1 = nominal).
 
-    >>> from qsr_jax.physics.mdme_protocol import EFFECTIVE
+    >>> from qsr_jax.physics.effective_angles import EFFECTIVE
     >>> round(float(jnp.rad2deg(saturation_rad(1.1, EFFECTIVE))), 2)
     114.8
     """
@@ -37,7 +38,7 @@ def receive_gain(alpha_rad: jax.Array, angles: Angles) -> jax.Array:
     That is the assumption of W08 eq. 5, of a body coil that transmits and receives; what a receive
     array adds is relative to it (:mod:`qsr_jax.physics.coils`).
 
-    >>> from qsr_jax.physics.mdme_protocol import EFFECTIVE
+    >>> from qsr_jax.physics.effective_angles import EFFECTIVE
     >>> alpha_rad = excitation_rad(saturation_rad(jnp.asarray(0.9), EFFECTIVE), EFFECTIVE)
     >>> round(float(receive_gain(alpha_rad, EFFECTIVE)), 3)
     0.909

@@ -18,8 +18,8 @@ class Scanner:
         reference_lines: samples along each axis of the external reference scan for the coil maps
             (an ASSET calibration); its noise per sample is the receiver's.
         phase_rad: largest weight of each term of the smooth image phase.
-        cross_talk: whether the pulses of neighbouring slices act on a slice's edges, each at its own
-            time; False is a slice alone, as with wide gaps.
+        cross_talk: whether the pulses of neighbouring slices act on a slice's edges, each at its
+            own time; False is a slice alone, as with wide gaps.
         b1_strength: factor on the transmit field's deviation from 1; 0 is a perfect field.
         b1_gain: factor on the whole field: what the prescan got wrong.
         motion_mm: standard deviation of the head's place along x and y in each delay.

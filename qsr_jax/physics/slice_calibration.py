@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
 
-from qsr_jax.physics.mdme_protocol import Angles, Protocol
+from qsr_jax.physics.effective_angles import Angles
+from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.mdme_voxel_fit import fit_density, fit_echoes, fit_saturation, fit_t1
 from qsr_jax.physics.slice_state import slice_state
 

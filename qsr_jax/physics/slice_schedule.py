@@ -8,7 +8,8 @@ time.
 
 from typing import NamedTuple
 
-from qsr_jax.physics.mdme_protocol import INTERLEAVED, Protocol
+from qsr_jax.physics.effective_angles import INTERLEAVED
+from qsr_jax.physics.mdme_protocol import Protocol
 
 NEIGHBOURS = (-2, -1, 1, 2)
 """Slices whose pulses reach a slice's tails, by their distance in slices."""
@@ -59,7 +60,7 @@ def repetition(protocol: Protocol, td_ms: float, *, cross_talk: bool) -> list[Ev
     ...  repetition(ROUTINE, 670.0, cross_talk=True)][:4]
     [(167, False, 1), (333, False, 2), (337, True, -2), (503, True, -1)]
     """
-    slot_ms = protocol.tr_ms / protocol.slots
+    slot_ms = protocol.played_tr_ms / protocol.slots
     train_ms = protocol.train_length * protocol.played.echo_spacing_ms
     whole, rest_ms = divmod(td_ms, slot_ms)
     if rest_ms + train_ms - slot_ms > slot_ms - rest_ms:  # hardly less than whole slots
@@ -68,9 +69,9 @@ def repetition(protocol: Protocol, td_ms: float, *, cross_talk: bool) -> list[Ev
     for offset, apart in slots_apart(protocol.slots, protocol.played.slice_order).items():
         if not cross_talk:
             break
-        saturated = apart * slot_ms % protocol.tr_ms
+        saturated = apart * slot_ms % protocol.played_tr_ms
         if td_ms < saturated < td_ms + train_ms / 2:
             saturated = td_ms
-        excited = ((apart + whole) * slot_ms + rest_ms) % protocol.tr_ms
+        excited = ((apart + whole) * slot_ms + rest_ms) % protocol.played_tr_ms
         events += [Event(saturated, False, offset), Event(excited, True, offset)]
     return sorted(events)

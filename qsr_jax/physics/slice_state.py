@@ -90,10 +90,8 @@ def slice_state(
     weight = np.where(place[:inner] > 0, STEP, STEP / 2)
     echoes = train_echoes(tipped, own, t1, t2, spacing_ms=spacing_ms, echoes=count)
     maps = PulseMaps(saturation, factor, gain, count * spacing_ms)
-    ready = [
-        _ready(repetition(protocol, td, cross_talk=cross_talk), protocol.tr_ms, maps, t1, inner)
-        for td in protocol.played_td_ms
-    ]
+    schedules = [repetition(protocol, td, cross_talk=cross_talk) for td in protocol.played_td_ms]
+    ready = [_ready(events, protocol.played_tr_ms, maps, t1, inner) for events in schedules]
     return SliceState(echoes.real * weight * field, np.stack(ready))
 
 

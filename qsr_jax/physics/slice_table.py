@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.physics.mdme_protocol import EFFECTIVE, Protocol
+from qsr_jax.physics.effective_angles import EFFECTIVE
+from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.slice_state import slice_state
 
 T1_RANGE_MS, T2_RANGE_MS, B1_RANGE = (200.0, 6000.0), (15.0, 2500.0), (0.65, 1.35)

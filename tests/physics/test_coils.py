@@ -17,7 +17,7 @@ from qsr_jax.physics.coils import (
 )
 from qsr_jax.physics.scanner import SCANNER, Scanner
 from qsr_jax.physics.sense import g_factor
-from qsr_jax.simulate.motion import draw_motion, move
+from qsr_jax.simulate.motion import draw_poses, move
 
 
 def test_coils_on_a_ring():
@@ -135,9 +135,9 @@ def test_a_quarter_turn_swaps_the_widths():
 
 
 def test_poses_are_drawn_as_large_as_asked(rng):
-    poses = draw_motion(rng, Scanner(motion_mm=2.0, motion_deg=0.5), delays=4000)
-    np.testing.assert_allclose(poses.std(axis=0), (2.0, 2.0, 0.5), rtol=0.05)
-    assert not draw_motion(rng, SCANNER, delays=4).any()
+    poses = draw_poses(rng, 4000, mm=2.0, deg=0.5)
+    np.testing.assert_allclose(poses.std(axis=0), [2.0] * 3 + [0.5] * 3, rtol=0.05)
+    assert not draw_poses(rng, 4, mm=0.0, deg=0.0).any()
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qsr_jax.physics.effective_angles import EFFECTIVE, IDEAL
 from qsr_jax.physics.flip_angle_map import smooth_angles
 from qsr_jax.physics.mdme_fit import Fit, clip_to_scanner, fit
-from qsr_jax.physics.mdme_protocol import EFFECTIVE, IDEAL, ROUTINE
+from qsr_jax.physics.mdme_protocol import ROUTINE
 from qsr_jax.physics.mdme_signal import excitation_rad, receive_gain, saturation_rad, signal
 
 PROTOCOL = {

@@ -40,7 +40,7 @@ IMPOSSIBLE = [
     ({"edge_gain": -1.5}, "edge_gain must lie in -1..1; got -1.5"),
     ({"played": Played(9.14, slice_order="random")}, "must be one of .*; got random"),
     ({"theta_source": "guess"}, "theta_source must be one of data, nominal, map; got guess"),
-    ({"played": Played(9.14, td_scale=1.05)}, "last delay as played must stay below TR 4000"),
+    ({"played": Played(9.14, td_offset_ms=200.0)}, "last delay as played must stay below TR 4000"),
     (
         {"played": Played(9.14, refocusing_width=0.0)},
         "scales and widths as played must be positive",
@@ -65,8 +65,9 @@ def test_the_paper_s_two_scans():
 def test_the_paper_s_echo_train():
     """16 echoes, of which the 2nd and the 10th are the effective ones."""
     assert (ROUTINE.train_length, ROUTINE.echo_numbers) == (16, (2, 10))
-    played = dataclasses.replace(ROUTINE, played=Played(9.0, 5.0, td_scale=0.5)).played_td_ms
-    assert played == (90.0, 340.0, 925.0, 1925.0)
+    played = dataclasses.replace(ROUTINE, played=Played(9.0, 5.0, td_scale=0.9))
+    assert played.played_td_ms == (158.0, 608.0, 1661.0, 3461.0)
+    assert played.played_tr_ms == 3600.0
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

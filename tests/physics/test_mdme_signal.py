@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qsr_jax.physics.mdme_protocol import EFFECTIVE, IDEAL, ROUTINE
+from qsr_jax.physics.effective_angles import EFFECTIVE, IDEAL
+from qsr_jax.physics.mdme_protocol import ROUTINE
 from qsr_jax.physics.mdme_signal import (
     excitation_rad,
     excited,

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from isochromats import scanned
 
+from qsr_jax.physics.effective_angles import IDEAL
 from qsr_jax.physics.extended_phase_graph import train_recovery
-from qsr_jax.physics.mdme_protocol import IDEAL, ROUTINE
+from qsr_jax.physics.mdme_protocol import ROUTINE
 from qsr_jax.physics.mdme_signal import recovery
 from qsr_jax.physics.mdme_voxel_fit import fit_density, fit_echoes, fit_saturation
 from qsr_jax.physics.rf_pulses import selective

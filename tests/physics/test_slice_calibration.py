@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qsr_jax.physics.mdme_protocol import ALONE, CALIBRATED, LINEAR, ROUTINE, Played
+from qsr_jax.physics.effective_angles import ALONE, CALIBRATED, LINEAR
+from qsr_jax.physics.mdme_protocol import ROUTINE, Played
 from qsr_jax.physics.slice_calibration import (
     PHANTOM_T1_MS,
     PHANTOM_T2_MS,

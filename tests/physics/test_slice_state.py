@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from qsr_jax.physics import slice_state as room
-from qsr_jax.physics.mdme_protocol import PROTOCOLS, ROUTINE, SLICE_ORDERS, Played
+from qsr_jax.physics.effective_angles import SLICE_ORDERS
+from qsr_jax.physics.mdme_protocol import PROTOCOLS, ROUTINE, Played
 from qsr_jax.physics.slice_schedule import repetition, slots_apart
 from qsr_jax.physics.slice_state import plane_weights, slice_state
 
@@ -37,15 +38,15 @@ def test_interleaving_parts_neighbours_by_half_a_repetition():
 
 
 def test_delays_a_little_short_of_whole_slots_stay_on_the_grid():
-    """0.9735 of 170 ms is 165.5, less than the slot of 166.7: neighbours keep theirs."""
-    scaled = playing(td_scale=0.9735)
-    events = repetition(scaled, scaled.played_td_ms[0], cross_talk=True)
+    """165 ms is less than the slot of 166.7: neighbours keep theirs."""
+    early = playing(td_offset_ms=-5.0)
+    events = repetition(early, early.played_td_ms[0], cross_talk=True)
     slot_ms = 4000 / 24
     trains = [e.start_ms for e in events if e.train and e.slice_offset]
     np.testing.assert_allclose(np.mod(np.array(trains) / slot_ms + 0.5, 1), 0.5, atol=1e-9)
     near, far = (
         slice_state(p, [815.0], [78.7], [1.0], cross_talk=True).signal()
-        for p in (scaled, playing(td_scale=0.99))
+        for p in (early, playing(td_offset_ms=-3.3))
     )
     np.testing.assert_allclose(near, far, atol=0.02)
 

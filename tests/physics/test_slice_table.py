@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qsr_jax.physics.mdme_protocol import EFFECTIVE, FAST, ROUTINE
+from qsr_jax.physics.effective_angles import EFFECTIVE
+from qsr_jax.physics.mdme_protocol import FAST, ROUTINE
 from qsr_jax.physics.slice_state import slice_state
 from qsr_jax.physics.slice_table import B1_RANGE, T1_RANGE_MS, T2_RANGE_MS, amplitudes, slice_table
 

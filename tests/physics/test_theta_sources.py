@@ -6,12 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qsr_jax.physics.effective_angles import EFFECTIVE
 from qsr_jax.physics.flip_angle_map import angles_on
 from qsr_jax.physics.mdme_fit import first_pass, second_pass
 from qsr_jax.physics.mdme_protocol import FAST, ROUTINE, geometries
 from qsr_jax.physics.mdme_signal import signal
 
 GREY = (1230.0, 93.0, 80.0)
+PLAIN = dataclasses.replace(ROUTINE, angles=EFFECTIVE)
 
 
 def read(protocol, off_ms, b1=1.0, **given):
@@ -24,13 +26,13 @@ def read(protocol, off_ms, b1=1.0, **given):
 
 
 def test_an_offset_of_the_delays_hides_in_an_angle_of_the_scan_s_own():
-    np.testing.assert_allclose(read(ROUTINE, 12.0), GREY, rtol=1e-3)
+    np.testing.assert_allclose(read(PLAIN, 12.0), GREY, rtol=1e-3)
 
 
 @pytest.mark.parametrize("source", ["nominal", "map"])
 def test_with_another_angle_the_offset_goes_into_t1(source):
     """The issue's own numbers at +12 ms: T1 -2.6 %, PD -0.7 %, T2 untouched."""
-    protocol = dataclasses.replace(ROUTINE, theta_source=source)
+    protocol = dataclasses.replace(PLAIN, theta_source=source)
     given = {"theta_deg": np.full((1, 8, 8), 106.0, "f4")} if source == "map" else {}
     np.testing.assert_allclose(read(protocol, 0.0, **given), GREY, rtol=1e-3)
     change = 100 * (read(protocol, 12.0, **given) / GREY - 1)
@@ -38,7 +40,7 @@ def test_with_another_angle_the_offset_goes_into_t1(source):
 
 
 def test_the_nominal_angle_misreads_where_b1_is_not_nominal():
-    nominal = dataclasses.replace(ROUTINE, theta_source="nominal")
+    nominal = dataclasses.replace(PLAIN, theta_source="nominal")
     low, high = (read(nominal, 0.0, b1=b1)[0] / GREY[0] for b1 in (0.95, 1.05))
     assert low < 0.97
     assert high > 1.03
@@ -54,7 +56,7 @@ def test_the_nominal_angle_misreads_where_b1_is_not_nominal():
 )
 def test_maps_that_do_not_fit_are_refused(source, given, said):
     with pytest.raises(ValueError, match=said):
-        read(dataclasses.replace(ROUTINE, theta_source=source), 0.0, **given)
+        read(dataclasses.replace(PLAIN, theta_source=source), 0.0, **given)
 
 
 @pytest.mark.parametrize("alignment", ["corner", "sample"])
