@@ -19,9 +19,21 @@ from qsr_jax.phantom.lesions import FREQUENCY, LesionPlan
 from qsr_jax.phantom.measured_maps import MeasuredMaps, scaled_protocols
 from qsr_jax.phantom.mni_tissues import load_template
 from qsr_jax.phantom.phantom import Labeller
+from qsr_jax.physics.installation import (
+    COHORT,
+    DRAWS,
+    PROTOCOL_NAMES,
+    SUBJECT,
+    draw_values,
+    installed,
+    scanner_for,
+)
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, Protocol
 from qsr_jax.physics.scanner import Scanner
 from qsr_jax.simulate.scan import check_scans
+
+EDITION = 2
+"""Of the simulator; cohorts of another are not continued."""
 
 DIGITS, ID_DIGITS = 16, 8
 """Hexadecimal digits of a file's SHA-256 that say which file it was, wherever it lay; of a
@@ -44,9 +56,10 @@ class CohortSettings:
         patients: subjects with lesions, the numbers after them.
         seed: of the cohort.
         protocol: key of :data:`qsr_jax.physics.mdme_protocol.PROTOCOLS`, or a protocol file.
-        snr: of white matter in the routine scan.
+        installation: one of :data:`qsr_jax.physics.installation.INSTALLATIONS`.
+        fixed: properties of :data:`qsr_jax.physics.installation.DRAWS` that are not drawn.
         alignment: of the two reconstructed grids, see :mod:`qsr_jax.types`.
-        scanner: coils, motion and the like.
+        scanner: motion and whatever else is not drawn.
         noiseless: whether the truth holds the noise-free routine fit, too.
         anatomy: folder of label maps, or None for the MNI152 templates.
         anatomy_share: part of the subjects that are made from ``anatomy``, 0 to 1; the others are
@@ -54,6 +67,8 @@ class CohortSettings:
         labels: key of :data:`qsr_jax.phantom.label_maps.TABLES`, or None where subfolders of
             ``anatomy`` are named after these keys.
         measured: folder of measured maps, or None.
+        values: whose tissue values subjects have, of
+            :data:`qsr_jax.phantom.tissue_values.VALUES`; measured heads have their own.
         lesions: kinds of lesions that patients get.
         specks: lesions at the edge of resolution per patient.
         lesion_masks: folder of masks in MNI space that give lesions their shapes, or None.
@@ -65,7 +80,8 @@ class CohortSettings:
     patients: int
     seed: int
     protocol: str
-    snr: float
+    installation: str
+    fixed: dict[str, float | str]
     alignment: str
     scanner: Scanner
     noiseless: bool
@@ -73,6 +89,7 @@ class CohortSettings:
     anatomy_share: float
     labels: str | None
     measured: Path | None
+    values: str
     lesions: tuple[str, ...]
     specks: int
     lesion_masks: Path | None
@@ -98,9 +115,14 @@ class CohortSettings:
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}; got {value}")
-        if not self.snr > 0:
-            raise ValueError(f"--snr must be positive; got {self.snr}")
+        if not self.drawn(1)["snr"] > 0:
+            raise ValueError(f"--snr must be positive; got {self.fixed['snr']}")
+        in_file = [name for name in self.fixed if name not in self._names()]
         for wrong, rule in (
+            (
+                in_file,
+                f"{self.protocol} says {', '.join(in_file)} itself: change it there",
+            ),
             (self.anatomy and self.measured, "--anatomy and --measured exclude each other"),
             (
                 not self.anatomy and (self.labels or self.anatomy_share != 1.0),
@@ -123,7 +145,7 @@ class CohortSettings:
                 raise ValueError(rule)
         numbers = range(1, len(self.groups()) + 1)
         for number in {self.head_of(number): number for number in numbers}.values():
-            check_scans(self.protocols(number), self.scanner)
+            check_scans(self.protocols(number), self.scanner_of(number))
             self.anatomy_of(number)
         self.plan()
         self.labeller()
@@ -164,10 +186,41 @@ class CohortSettings:
 
     def protocols(self, number: int) -> tuple[Protocol, Protocol]:
         """(routine, fast) of one subject; measured heads have them scaled to their resolution."""
-        known = self.protocol in PROTOCOLS
-        pair = PROTOCOLS[self.protocol] if known else load_protocols(Path(self.protocol))
+        if self.protocol in PROTOCOLS:
+            cross_talk = self.scanner.cross_talk
+            pair = installed(*PROTOCOLS[self.protocol], self.drawn(0), cross_talk=cross_talk)
+        else:
+            pair = load_protocols(Path(self.protocol))
         head = self.anatomy_of(number) if self.measured else None
         return scaled_protocols(*pair, head) if isinstance(head, MeasuredMaps) else pair
+
+    def _names(self) -> list[str]:
+        """Properties that are drawn: a protocol file says its own."""
+        known = self.protocol in PROTOCOLS
+        return [name for name in DRAWS if known or name not in PROTOCOL_NAMES]
+
+    def drawn(self, number: int) -> dict[str, Any]:
+        """Properties of the installation, and for a subject (from 1) those of the subject, too.
+
+        Raises:
+            ValueError: a property or an installation that is not known.
+        """
+        found = {}
+        for per, whose in ((COHORT, 0), *([(SUBJECT, number)] if number else [])):
+            names = tuple(name for name in self._names() if DRAWS[name].per == per)
+            found |= draw_values(
+                self.seed, whose, fixed=self.fixed, installation=self.installation, names=names
+            )
+        return found
+
+    def scanner_of(self, number: int) -> Scanner:
+        """The scanner with one subject in it; raises ValueError if there can be none."""
+        return scanner_for(self.scanner, self.drawn(number))
+
+    def snr_of(self, number: int) -> float:
+        """SNR of white matter in one subject's routine scan."""
+        drawn = self.drawn(number)
+        return float(drawn["snr"] * drawn["snr_factor"])
 
     def plan(self) -> LesionPlan:
         """Lesions of patients; raises ValueError for unknown kinds or masks."""
@@ -188,6 +241,9 @@ class CohortSettings:
         """All that decides the data, as plain JSON: files by their content, not their place."""
         pair = self.protocols(1)
         document = dataclasses.asdict(self) | {
+            "edition": EDITION,
+            "drawn": self.drawn(0),
+            "laws": {name: str(DRAWS[name]) for name in self._names()},
             "protocol": self.protocol if self.protocol in PROTOCOLS else "file",
             "protocols": {one.name: dataclasses.asdict(one) for one in pair},
             "anatomy": self._anatomies(),

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from tqdm import tqdm
 
-from data_tools.cohort_settings import CohortSettings
+from data_tools.cohort_settings import EDITION, CohortSettings
 from data_tools.simulate_cohort import SETTINGS
 from data_tools.write_simulated_subject import number_of, phantom_of, write_scan
 from qsr_jax.cli import program
@@ -115,9 +115,15 @@ def read_cohort(folder: Path) -> CohortSettings:
     path = folder / SETTINGS
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if document["edition"] != EDITION:
+            raise KeyError
         fields = {f.name: document[f.name] for f in dataclasses.fields(CohortSettings)}
         scanner = Scanner(**fields["scanner"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except KeyError:
+        raise ValueError(
+            f"{path}: made by another version of this software; simulate it anew"
+        ) from None
+    except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: not a cohort's settings ({type(error).__name__})") from None
     from_files = [n for n in ("measured", "lesion_masks", "atlas_aal") if fields[n]]
     from_files += ["label maps"] if isinstance(fields["anatomy"], dict) else []
@@ -145,17 +151,17 @@ def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
     geometry, _ = geometries(routine, fast, cohort.alignment)
     phantom = phantom_of(cohort, participant, geometry)
     _check_same(home, phantom)
+    again = dataclasses.replace(routine, name=REPEAT)
     scans = scan(
         np.random.default_rng([cohort.seed, number, SECOND]),
         phantom,
-        {routine: geometry},
-        snr=cohort.snr,
+        {again: geometry},  # not the reference scan: the head lies a little elsewhere
+        snr=cohort.snr_of(number),
         reference=routine,
-        scanner=cohort.scanner,
+        scanner=cohort.scanner_of(number),
     )
-    again = dataclasses.replace(routine, name=REPEAT)
     with staged_folder(home / f".{REPEAT}") as folder:
-        write_scan(folder, scans.scans[routine.name], geometry, again, cohort.patient_id(number),
+        write_scan(folder, scans.scans[REPEAT], geometry, again, cohort.patient_id(number),
                    f"{cohort.uid_seed(number)}/{REPEAT}")  # fmt: skip
     for series in sorted((home / f".{REPEAT}").iterdir(), reverse=True):  # t1, looked for, is last
         series.rename(home / series.name)

@@ -24,21 +24,29 @@ from data_tools.write_simulated_subject import simulate_subject
 from qsr_jax.cli import program
 from qsr_jax.phantom.label_maps import TABLES
 from qsr_jax.phantom.lesions import FREQUENCY, RADIUS_MM, SPECKS
-from qsr_jax.physics.mdme_protocol import PROTOCOLS
+from qsr_jax.phantom.tissue_values import POPULATION, VALUES
+from qsr_jax.physics.effective_angles import SLICE_ORDERS
+from qsr_jax.physics.installation import DRAWN, DRAWS, INSTALLATIONS
+from qsr_jax.physics.mdme_protocol import PROTOCOLS, THETA_SOURCES
 from qsr_jax.physics.scanner import Scanner
 from qsr_jax.types import ALIGNMENTS, CORNER
 
 SETTINGS = "cohort.json"
 PARTICIPANTS = "participants.tsv"
 SCANNER = {
-    "coils": "receive coils around the head",
-    "cross_talk": "fraction of the signal that comes from outside the slice",
-    "b1_strength": "departure of the transmit field from nominal, 1 = as usual at 3 T",
+    "cross_talk": "neighbouring slices' pulses act on a slice's edges",
     "motion_mm": "head movement between delays, standard deviation",
-    "motion_deg": "head rotation between delays, standard deviation",
-    "csf_pulsation": "change of CSF signal between delays, standard deviation, 0.1 = 10 %%",
+    "motion_deg": "head rotation between delays, standard deviation; both cost time",
+    "pose_mm": "head movement between the scans, standard deviation along x, y and z",
+    "pose_deg": "head rotation between the scans, standard deviation about x, y and z",
+    "csf_pulsation": "most that CSF signal changes between delays, either way, 0.1 = 10 %%",
 }
 """Options of the scanner that are flags, and what they say."""
+
+USUAL = {"pose_mm": 0.4, "pose_deg": 0.4, "csf_pulsation": 0.03}
+"""Defaults of this door where they are not those of a scanner that disturbs nothing. The paper's
+volunteers lay still between two scans of a session; how still is our choice, and so is how much of
+the heart beat the flow suppression and a delay's many shots leave in CSF."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -77,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="subject k depends on the seed and on k alone")
     add("--workers", type=int, default=1, help="processes; each takes up to 3 GB")
     _add_scan(parser.add_argument_group("scans"))
+    _add_draws(
+        parser.add_argument_group(
+            "the installation",
+            "A cohort is scanned by one scanner. These are drawn where no value is given.",
+        )
+    )
     _add_subjects(parser.add_argument_group("subjects"))
     return parser
 
@@ -90,7 +104,12 @@ def _add_scan(group: argparse._ArgumentGroup) -> None:
         help=f"{', '.join(PROTOCOLS)}, or a .json or .toml file with both scans; tiny is the same "
         "physics on 6 slices and a quarter of the matrix, to try things out",
     )
-    add("--snr", type=float, default=45.0, help="of white matter in the routine scan")
+    add(
+        "--installation",
+        choices=INSTALLATIONS,
+        default=DRAWN,
+        help="the scanner's properties are drawn by the seed, or are the means of the laws",
+    )
     add(
         "--alignment",
         choices=ALIGNMENTS,
@@ -99,14 +118,31 @@ def _add_scan(group: argparse._ArgumentGroup) -> None:
     )
     fields = {field.name: field for field in dataclasses.fields(Scanner)}
     for name, said in SCANNER.items():
-        default = fields[name].default
-        add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=said)
+        default = USUAL.get(name, fields[name].default)
+        kind = {"type": type(default)}
+        if isinstance(default, bool):
+            kind = {"action": argparse.BooleanOptionalAction}
+        add(f"--{name.replace('_', '-')}", default=default, help=said, **kind)
     add(
         "--noiseless",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="keep the noise-free routine fit in the truth, too (a tenth of the time)",
     )
+
+
+def _add_draws(group: argparse._ArgumentGroup) -> None:
+    for name, law in DRAWS.items():
+        kind = type(law.values[0])
+        choices = {"slice_order": SLICE_ORDERS, "fast_theta_source": THETA_SOURCES}.get(name)
+        text = f"{law.said} ({law})".replace("%", "%%")
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=kind,
+            choices=choices,
+            default=argparse.SUPPRESS,
+            help=text,
+        )
 
 
 def _add_subjects(group: argparse._ArgumentGroup) -> None:
@@ -131,6 +167,13 @@ def _add_subjects(group: argparse._ArgumentGroup) -> None:
         "to their resolution",
     )
     add(
+        "--values",
+        choices=VALUES,
+        default=POPULATION,
+        help="tissue values and textures: healthy people's on this scanner, or drawn so wide that a "
+        "network trained on them knows none by heart (docs/transfer.md)",
+    )
+    add(
         "--lesions",
         default=",".join(FREQUENCY),
         metavar="KIND,...",
@@ -153,6 +196,7 @@ def _cohort(args: argparse.Namespace) -> CohortSettings:
     names = {field.name for field in dataclasses.fields(CohortSettings)}
     given = {name: value for name, value in vars(args).items() if name in names}
     given |= {
+        "fixed": {name: value for name, value in vars(args).items() if name in DRAWS},
         "scanner": Scanner(**{name: getattr(args, name) for name in SCANNER}),
         "lesions": tuple(kind.strip() for kind in args.lesions.split(",")),
         "atlas_aal": args.atlas_aal and tuple(args.atlas_aal),
@@ -178,6 +222,12 @@ def _open_folder(out: Path, cohort: CohortSettings) -> None:
         found = json.loads(path.read_text())
     except ValueError:
         found = None
+    if isinstance(found, dict) and "seed" in found and found.get("edition") != settings["edition"]:
+        raise ValueError(
+            f"{out} holds a cohort of another edition of the simulator "
+            f"({found.get('edition', 1)}, this is {settings['edition']}), whose subjects differ; "
+            "choose another --out and simulate it anew"
+        )
     if not isinstance(found, dict) or found.keys() != settings.keys():
         raise ValueError(f"{path} is not this program's; choose another --out")
     for key, value in settings.items():

@@ -14,6 +14,7 @@ from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.phantom import BONE, Phantom, draw_phantom
 from qsr_jax.physics.mdme_protocol import Protocol, geometries
+from qsr_jax.simulate.motion import POSE
 from qsr_jax.simulate.simulate import SimulatedScans, scan
 from qsr_jax.types import Geometry, Volume
 
@@ -26,7 +27,7 @@ TISSUE_NAMES = {
     5: "fat and marrow",
     6: "muscle",
     7: "skin",
-    BONE: "bone",
+    BONE: "bone or flowing blood",
 }
 FIELD_STRENGTH_T = 3.0
 
@@ -46,9 +47,9 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
         _generators(cohort, number)[1],
         phantom,
         grids,
-        snr=cohort.snr,
+        snr=cohort.snr_of(number),
         reference=routine,
-        scanner=cohort.scanner,
+        scanner=cohort.scanner_of(number),
         noise_free=cohort.noiseless,
     )
 
@@ -59,10 +60,12 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
         "seed": cohort.seed,
         "grid_alignment": cohort.alignment,
         "protocol": cohort.protocol,
-        "snr": cohort.snr,
+        "drawn": cohort.drawn(number),
         "anatomy": cohort.made_from(number),
         "regions_from": cohort.labeller()[1],
         "traits": phantom.traits,
+        "pose_axes": POSE,
+        "poses": {name: pose.round(4).tolist() for name, pose in scans.poses.items()},
     }
     with staged_folder(out) as folder:
         for protocol, geometry in grids.items():
@@ -95,6 +98,7 @@ def phantom_of(cohort: CohortSettings, participant: str, geometry: Geometry) -> 
         patient=patient,
         plan=cohort.plan() if patient else None,
         labeller=cohort.labeller()[0],
+        values=cohort.values,
     )
 
 

@@ -83,7 +83,7 @@ def context_of(
         "maps": [f"{spec.label} ({spec.unit})" for spec in MAPS.values()],
         "noise": noise_rows(sums),
         "spreads": _svg(_spreads(protocols)),
-        "resolution": resolution_rows(protocols, settings["snr"]),
+        "resolution": resolution_rows(protocols, settings["drawn"]["snr"]),
         "lesions": [lesion_row(row, methods) for row in sums.lesions],
         "lesion_methods": methods,
         "parameters": list(flat(settings).items()),

@@ -109,7 +109,7 @@ def test_a_rerun_keeps_the_finished_and_redoes_the_rest(cohort, tmp_path, capsys
     [
         ("--seed", "8", "seed 7, asked for 8"),
         ("--alignment", "corner", "alignment sample, asked for corner"),
-        ("--snr", "30", "snr 45.0, asked for 30.0"),
+        ("--snr", "30", "fixed.snr None, asked for 30.0"),
         ("--patients", "2", "patients 1, asked for 2"),
     ],
 )
