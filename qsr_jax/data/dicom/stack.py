@@ -25,9 +25,8 @@ order of axes is that small a difference."""
 SQUARE_TOLERANCE = 1e-4
 
 _SHARED_NUMBERS = {"Rows": 1, "Columns": 1, "PixelSpacing": 2, "ImageOrientationPatient": 6}
-_ROUNDED = {"PixelSpacing": {"rtol": SAME_TOLERANCE, "atol": 0.0},
-            "ImageOrientationPatient": {"rtol": 0.0, "atol": SAME_TOLERANCE}}  # fmt: skip
-_EXACT = {"rtol": 0.0, "atol": 0.0}
+_ROUNDED = {"PixelSpacing": (SAME_TOLERANCE, 0.0), "ImageOrientationPatient": (0.0, SAME_TOLERANCE)}
+"""Relative and absolute tolerance of numbers that may differ by rounding; others may not differ."""
 _SHARED_SECRETS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
 
@@ -62,7 +61,8 @@ def stacked(frames: Sequence[Frame]) -> tuple[list[Frame], Geometry]:
         _check_spacing(frame)
         for keyword, count in _SHARED_NUMBERS.items():
             here, there = (f.numbers(keyword, count) for f in (frame, first))
-            if not np.allclose(here, there, **_ROUNDED.get(keyword, _EXACT)):
+            relative, absolute = _ROUNDED.get(keyword, (0.0, 0.0))
+            if not np.allclose(here, there, rtol=relative, atol=absolute):
                 got = f"{_shown(here)} in {frame.label}"
                 frame.refuse(keyword, got=got, expected=f"{_shown(there)} of {first.label}")
     if len(frames) < 2:
