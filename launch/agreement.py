@@ -24,6 +24,7 @@ from tqdm import tqdm
 from qsr_jax.cli import program
 from qsr_jax.evaluation.agreement_report import agreement
 from qsr_jax.evaluation.agreement_report.long_table import COLUMNS
+from qsr_jax.evaluation.agreement_report.mixed import MODELS
 from qsr_jax.evaluation.agreement_report.write import PLOTS
 from qsr_jax.statistics import BOOTSTRAPS
 
@@ -161,6 +162,8 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--out", type=Path, required=True, metavar="DIR", help=text)
     text = "pictures: none, the verdicts, or the points of every comparison too; drawn last"
     _default(group, "--plots", text, choices=PLOTS)
+    text = "mixed: model of the differences with regions fixed and subjects random, map by map"
+    _default(group, "--model", text, choices=MODELS)
     text = "Deming: var(error of test) / var(error of reference)"
     _default(group, "--error-ratio", text, type=_positive)
     _default(group, "--bootstrap", "interval of the bootstrap", choices=BOOTSTRAPS)

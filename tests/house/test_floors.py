@@ -88,7 +88,11 @@ ROOMS = {
     "safetensors": ("qsr_jax.models", "data_tools.convert_vgg19"),
     "tensorboardX": ("qsr_jax.training.tensorboard",),
     "matplotlib": ("qsr_jax.evaluation", "data_tools.cohort_report.figures"),
-    "jinja2": ("qsr_jax.evaluation.report.page", "data_tools.cohort_report.page"),
+    "jinja2": (
+        "qsr_jax.evaluation.report.page",
+        "qsr_jax.evaluation.agreement_report.page",
+        "data_tools.cohort_report.page",
+    ),
     "markupsafe": ("qsr_jax.evaluation", "data_tools.cohort_report.page"),
     "PIL": ("qsr_jax.evaluation.report.figures",),
     "ml_collections": ("configs", "launch.config"),

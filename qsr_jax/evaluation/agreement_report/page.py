@@ -8,15 +8,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from qsr_jax.evaluation import report
-from qsr_jax.evaluation.agreement_report.figures import farthest
+from qsr_jax.evaluation.agreement_report.figures import MOST_LINES, farthest
 from qsr_jax.evaluation.agreement_report.judged import Judged, Question, called
+from qsr_jax.evaluation.agreement_report.mixed import mixed_tables
 from qsr_jax.evaluation.agreement_report.tables import (
     detail_table,
     overview_table,
     title_of,
     verdict_table,
 )
-from qsr_jax.evaluation.agreement_report.terminal import Agreement, sentences
+from qsr_jax.evaluation.agreement_report.terminal import Agreement
 from qsr_jax.evaluation.formats.html import to_html
 from qsr_jax.evaluation.formats.numbers import plural
 from qsr_jax.statistics import LEAST_CONCORDANCE, LEAST_SUBJECTS, Comparison, Outcome
@@ -33,8 +34,8 @@ class Part:
     """What the page says about one question; Markup where it is HTML."""
 
     title: str
-    sentences: Sequence[str]
     figure: Markup
+    drawn: str
     table: Markup
     left_out: str
     open: Sequence[tuple[str, str]]
@@ -48,7 +49,6 @@ def render(
     figures: Mapping[int, Markup],
     drawing: bool,
     files: Sequence[str],
-    mixed: Markup,
 ) -> str:
     """The page as HTML.
 
@@ -58,7 +58,6 @@ def render(
         figures: index of a question to its plot.
         drawing: whether plots are still to come.
         files: names of further pictures.
-        mixed: the mixed model's part, empty without one.
     """
     folders = [Path(__file__).parent, Path(report.__file__).parent]
     environment = Environment(
@@ -80,7 +79,7 @@ def render(
             for i, question in enumerate(found.questions)
         ],
         drawing=drawing,
-        mixed=mixed,
+        mixed=Markup("").join(map(to_html, mixed_tables(found.mixed))),
         alpha=found.plan.alpha,
         least=LEAST_CONCORDANCE,
         fewest=LEAST_SUBJECTS,
@@ -97,8 +96,9 @@ def _part(question: Question, figure: Markup) -> Part:
     computed = [row.statistics for row in rows if isinstance(row.statistics, Comparison)]
     return Part(
         title=title_of(question),
-        sentences=sentences(question),
         figure=figure,
+        drawn=f"The {MOST_LINES} comparisons that reach farthest, of {len(question.rows)}."
+        if len(question.rows) > MOST_LINES else "",
         table=to_html(verdict_table(question, rows)),
         left_out=f"The {len(rows)} comparisons that reach farthest; {plural(left, 'more')} in "
         "agreement.csv." if left else "",

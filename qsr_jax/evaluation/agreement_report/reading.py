@@ -97,26 +97,22 @@ def read_rows(
     codes = {name: _Codes() for name in coded}
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (*coded, "value", "place")}
     bad: dict[int, str] = {}
-    count = 0
+    count, word = 0, word_of(table)
     for places, cells in chunks_of(table, [*coded.values(), columns["value"], *where]):
-        place = np.asarray(places, np.int64)
-        kept = _kept(cells, where, len(place))
+        kept = _kept(cells, where, len(places))
+        place = np.asarray(places, np.int64)[slice(None) if kept is None else kept]
+        value, wrong = _values(_chosen(cells[columns["value"]], kept))
         for name, column in coded.items():
             parts[name].append(codes[name].of(_chosen(cells[column], kept)))
-        place = place if kept is None else place[kept]
         parts["place"].append(place)
-        value, wrong = _values(_chosen(cells[columns["value"]], kept))
         parts["value"].append(value)
-        word = word_of(table)
         bad |= {count + i: f"{word} {place[i]}: {why}" for i, why in wrong.items()}
         count += len(place)
-    whole = {name: np.concatenate(part) if part else np.zeros(0) for name, part in parts.items()}
-    names = {name: list(code.names) for name, code in codes.items()} | (
-        {"average": [""]} if average is None else {}
-    )
     if not count:
         kept_where = "".join(f" with {column} = {text}" for column, text in where.items())
         raise TableError(f"{name_of(table)}: no lines{kept_where}")
+    whole = {name: np.concatenate(part) for name, part in parts.items()}
+    names = {"average": [""]} | {name: list(code.names) for name, code in codes.items()}
     _check_names(table, coded, names, whole)
     return Rows(
         **{name: whole[name] for name in (*NAMES, "value", "place")},

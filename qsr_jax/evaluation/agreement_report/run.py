@@ -7,9 +7,14 @@ from pathlib import Path
 from qsr_jax.evaluation.agreement_report.cells import Table, TableError, name_of
 from qsr_jax.evaluation.agreement_report.computing import compare_all
 from qsr_jax.evaluation.agreement_report.judged import questions_of
-from qsr_jax.evaluation.agreement_report.long_table import read_long_table
+from qsr_jax.evaluation.agreement_report.long_table import LongTable, read_long_table
+from qsr_jax.evaluation.agreement_report.mixed import MIXED, MODELS, mixed_models
 from qsr_jax.evaluation.agreement_report.pairs import Choice, pairs_of
-from qsr_jax.evaluation.agreement_report.repeats import coefficients_of, read_coefficients
+from qsr_jax.evaluation.agreement_report.repeats import (
+    Coefficients,
+    coefficients_of,
+    read_coefficients,
+)
 from qsr_jax.evaluation.agreement_report.terminal import Agreement
 from qsr_jax.evaluation.agreement_report.write import (
     PLOTS,
@@ -40,6 +45,7 @@ def agreement(
     exclude: str | Sequence[str] = (),
     complete_cases: bool = False,
     alpha: float = 0.05,
+    model: str = "none",
     error_ratio: float = 1.0,
     bootstrap: str = "bca",
     resamples: int = 0,
@@ -75,6 +81,8 @@ def agreement(
         complete_cases: leaves out of a comparison who lacks one of its two values; otherwise that
             comparison is not computed.
         alpha: level of each one-sided test.
+        model: "mixed" adds a mixed model of the differences (region fixed, subject random, a
+            variance of error for every region) to every map; "none" does not.
         error_ratio: var(error of test) / var(error of reference), of Deming's line.
         bootstrap: kind of interval, "bca" or "percentile".
         resamples: bootstrap samples, 0 for none, else at least 100.
@@ -90,37 +98,54 @@ def agreement(
         OSError: the disk refused (an older ``out`` still stands).
     """
     _check_numbers(margins or {}, margin_percent, alpha, error_ratio)
-    if plots not in PLOTS:
-        raise ValueError(f"plots {plots!r} is not one of {', '.join(PLOTS)}")
+    _check_target(plots, model, out)
+    plan = Plan(alpha=alpha, margin_percent=margin_percent, margins=dict(margins or {}),
+                error_ratio=error_ratio, resamples=resamples, bootstrap=bootstrap,
+                seed=seed)  # fmt: skip
+    by, more = _families(_listed(family), columns or {})
+    values = read_long_table(table, columns=columns or {}, where=where or {}, average=average,
+                             more=more)  # fmt: skip
+    choice = Choice(reference, _listed(test), _listed(exclude), complete_cases=complete_cases)
+    stated = read_coefficients(_listed(repeatability))
+    found = _answers(values, choice, plan, by=by, repeat=repeat, stated=stated, model=model)
+    if out is not None:
+        write_agreement(Path(out), found, about=_about(table), plots=plots, watch=watch)
+    return found
+
+
+def _answers(
+    values: LongTable,
+    choice: Choice,
+    plan: Plan,
+    *,
+    by: Sequence[str],
+    repeat: str | None,
+    stated: Coefficients,
+    model: str,
+) -> Agreement:
+    """Verdicts, statistics and models of a table that was read."""
+    pairs = pairs_of(values, choice)
+    repeats = coefficients_of(pairs, values, repeat=repeat, stated=stated, margins=plan.margins)
+    questions = questions_of(pairs, compare_all(pairs, plan=plan), repeats, plan=plan, by=by)
+    return Agreement(
+        questions=tuple(questions),
+        subjects=len({subject for pair in pairs for subject in pair.subjects}),
+        plan=plan,
+        mixed=tuple(mixed_models(questions) if model == MIXED else ()),
+    )
+
+
+def _about(table: Table) -> dict[str, object]:
+    return {"table": Path(name_of(table)).name, "software": f"qsr_jax {software_version()}"}
+
+
+def _check_target(plots: str, model: str, out: Path | str | None) -> None:
+    """Raises ValueError for a word that is not known, or a folder that is not ours."""
+    for name, given, known in (("plots", plots, PLOTS), ("model", model, MODELS)):
+        if given not in known:
+            raise ValueError(f"{name} {given!r} is not one of {', '.join(known)}")
     if out is not None:
         check_target(Path(out))
-    plan = Plan(
-        alpha=alpha,
-        margin_percent=margin_percent,
-        margins=dict(margins or {}),
-        error_ratio=error_ratio,
-        resamples=resamples,
-        bootstrap=bootstrap,
-        seed=seed,
-    )
-    stated = read_coefficients(_listed(repeatability))
-    by, more = _families(_listed(family), columns or {})
-    values = read_long_table(
-        table, columns=columns or {}, where=where or {}, average=average, more=more
-    )
-    choice = Choice(reference, _listed(test), _listed(exclude), complete_cases)
-    pairs = pairs_of(values, choice)
-    coefficients = coefficients_of(
-        pairs, values, repeat=repeat, stated=stated, margins=plan.margins
-    )
-    statistics = compare_all(pairs, plan=plan)
-    questions = questions_of(pairs, statistics, coefficients, plan=plan, by=by)
-    subjects = {subject for pair in pairs for subject in pair.subjects}
-    found = Agreement(tuple(questions), len(subjects), plan)
-    if out is not None:
-        about = {"table": Path(name_of(table)).name, "software": f"qsr_jax {software_version()}"}
-        write_agreement(Path(out), found, about=about, plots=plots, watch=watch)
-    return found
 
 
 def _listed(given: str | Sequence[str]) -> tuple[str, ...]:

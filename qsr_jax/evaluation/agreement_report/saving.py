@@ -6,11 +6,12 @@ import functools
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qsr_jax.evaluation.agreement_report.judged import SIDES, Judged
+from qsr_jax.evaluation.agreement_report.mixed import Mixed
 
 HEADS = ("map", "region", "test", "reference", "family", "n", "quantity", "unit", "value")
 
@@ -59,7 +60,12 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 
 def save_numbers(
-    table: Path, document: Path, head: Mapping[str, object], rows: Iterable[Judged]
+    table: Path,
+    document: Path,
+    head: Mapping[str, object],
+    rows: Iterable[Judged],
+    *,
+    mixed: Sequence[Mixed] = (),
 ) -> None:
     """Saves all comparisons, one after the other, so that a million rows need no memory.
 
@@ -68,6 +74,7 @@ def save_numbers(
         document: json file, one line per comparison.
         head: what else the json file says.
         rows: the comparisons.
+        mixed: models of the differences, whose numbers follow in the table.
     """
     with (
         table.open("w", newline="", encoding="utf-8") as lines,
@@ -83,6 +90,8 @@ def save_numbers(
             one = json.dumps(saved, ensure_ascii=False, allow_nan=False)
             objects.write(f"{',' if i else ''}\n  {one}")
         objects.write("\n ]\n}\n")
+        for model in mixed:
+            writer.writerows(_lines_of_model(model))
 
 
 def _lines(row: Saved) -> Iterator[list[object]]:
@@ -95,6 +104,17 @@ def _lines(row: Saved) -> Iterator[list[object]]:
     for quantity, value in leaves(row):
         unit = units.get(quantity.partition(".")[0], endpoint["unit"])
         yield [*names, quantity, unit_of(quantity, unit), value]
+
+
+def _lines_of_model(one: Mixed) -> Iterator[list[object]]:
+    """The csv lines of a mixed model; what regions share stands under no region."""
+    names = [one.question.test, one.question.reference, one.question.family]
+    saved = plain(one.model)
+    parts = {"": {key: value for key, value in saved.items() if key != "regions"}}
+    for region, numbers in (parts | saved["regions"]).items():
+        for quantity, value in leaves(numbers, "mixed_model."):
+            unit = unit_of(quantity, one.unit)
+            yield [one.map, region, *names, numbers["n"], quantity, unit, value]
 
 
 def leaves(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

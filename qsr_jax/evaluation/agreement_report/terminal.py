@@ -3,6 +3,7 @@
 import dataclasses
 
 from qsr_jax.evaluation.agreement_report.judged import Judged, Question
+from qsr_jax.evaluation.agreement_report.mixed import Mixed, mixed_tables
 from qsr_jax.evaluation.agreement_report.tables import overview_table, title_of, verdict_table
 from qsr_jax.evaluation.formats.numbers import plural
 from qsr_jax.evaluation.formats.table import Cell, Table, to_terminal
@@ -21,11 +22,13 @@ class Agreement:
         questions: the verdicts, a question per method and family.
         subjects: how many subjects the table has.
         plan: what was asked.
+        mixed: models of the differences, where asked for.
     """
 
     questions: tuple[Question, ...]
     subjects: int
     plan: Plan
+    mixed: tuple[Mixed, ...] = ()
 
     @property
     def rows(self) -> list[Judged]:
@@ -50,6 +53,7 @@ class Agreement:
             shown, left = lines[: MOST_LINES + 2], lines[MOST_LINES + 2 :]
             more = [f"... and {plural(len(left), 'comparison')} more"] if left else []
             parts.append("\n".join([title_of(question), *shown, *more]))
+        parts += [f"{table.title}\n{_table(table)}" for table in mixed_tables(self.mixed)]
         missing = self.missing
         told = [f"{row.endpoint}: {row.missing}" for row in missing[:MOST_REASONS]]
         if missing:
@@ -58,17 +62,6 @@ class Agreement:
             head = f"not computed: {plural(len(missing), 'comparison')}"
             parts.append("\n".join([head, *(f"  {line}" for line in told), *more]))
         return "\n\n".join(parts)
-
-
-def sentences(question: Question) -> list[str]:
-    """What a question's verdicts say, in words."""
-    found = []
-    for name, each, everywhere in (
-        ("The mean", question.mean, question.mean_everywhere),
-        ("Each subject", question.individual, question.individual_everywhere),
-    ):
-        found.append(f"{name}: {each.said}. Everywhere at once: {everywhere.outcome.value}.")
-    return found
 
 
 def _table(table: Table) -> str:

@@ -1,7 +1,7 @@
 """The agreement of a table's methods as a folder: every number first, then page and plots."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from qsr_jax.evaluation.agreement_report import figures
 from qsr_jax.evaluation.agreement_report.judged import Question
+from qsr_jax.evaluation.agreement_report.mixed import mixed_tables
 from qsr_jax.evaluation.agreement_report.page import render
 from qsr_jax.evaluation.agreement_report.saving import plain, save_numbers
 from qsr_jax.evaluation.agreement_report.tables import anchor_of, detail_table, verdict_table
@@ -23,8 +24,6 @@ PLOTS = ("none", "main", "all")
 """Nothing; a plot of verdicts for each of the first questions; points of every comparison too."""
 MOST_PLOTS = 12
 """Questions whose verdicts are drawn."""
-
-NOTHING = Markup()
 
 Drawing = tuple[str, Callable[[], Markup]]
 """File name, and what draws it."""
@@ -44,7 +43,6 @@ def write_agreement(
     *,
     about: Mapping[str, object],
     plots: str,
-    mixed: Markup = NOTHING,
     watch: Watch = lambda drawings, **_: drawings,
 ) -> None:
     """Saves all numbers at once, then draws plot after plot into the same folder.
@@ -56,7 +54,6 @@ def write_agreement(
         found: verdicts and statistics.
         about: what else ``agreement.json`` should say, JSON values.
         plots: of :data:`PLOTS`.
-        mixed: the mixed model's part of the page.
         watch: hands on what is to be drawn and may show how far it is, as tqdm does.
 
     Raises:
@@ -65,17 +62,10 @@ def write_agreement(
     """
     check_target(out)
     drawings = _drawings(found, plots)
-    head = {
-        "format": FORMAT,
-        "version": 2,
-        "about": dict(about),
-        "plan": plain(found.plan),
-        "files": sorted([TABLE, LATEX, PAGE, *(name for name, _ in drawings)]),
-        "questions": [_counts(question) for question in found.questions],
-    }
-    page = partial(render, found, about=about, mixed=mixed)
+    page = partial(render, found, about=about)
     with replaced_folder(out) as folder:
-        save_numbers(folder / TABLE, folder / DOCUMENT, head, found.rows)
+        head = _head(found, about, drawings)
+        save_numbers(folder / TABLE, folder / DOCUMENT, head, found.rows, mixed=found.mixed)
         (folder / LATEX).write_text(_latex(found), encoding="utf-8")
         text = page(figures={}, drawing=bool(drawings), files=[])
         (folder / PAGE).write_text(text, encoding="utf-8")
@@ -88,6 +78,25 @@ def write_agreement(
     if drawings:
         names = [name for name, _ in drawings]
         _replace(out / PAGE, page(figures=main, drawing=False, files=names))
+
+
+def _head(
+    found: Agreement, about: Mapping[str, object], drawings: Sequence[Drawing]
+) -> dict[str, object]:
+    """What ``agreement.json`` says besides the comparisons; the files still to come are ours."""
+    return {
+        "format": FORMAT,
+        "version": 2,
+        "about": dict(about),
+        "plan": plain(found.plan),
+        "files": sorted([TABLE, LATEX, PAGE, *(name for name, _ in drawings)]),
+        "questions": [_counts(question) for question in found.questions],
+        "mixed_models": [
+            {"test": one.question.test, "family": one.question.family, "map": one.map,
+             "unit": one.unit, **plain(one.model)}
+            for one in found.mixed
+        ],
+    }  # fmt: skip
 
 
 def _replace(path: Path, text: str) -> None:
@@ -120,7 +129,7 @@ def _latex(found: Agreement) -> str:
     for question in found.questions:
         rows = [row.statistics for row in question.rows if isinstance(row.statistics, Comparison)]
         tables += [verdict_table(question), *([detail_table(question, rows)] if rows else [])]
-    return "\n".join(map(to_latex, tables))
+    return "\n".join(map(to_latex, [*tables, *mixed_tables(found.mixed)]))
 
 
 def _drawings(found: Agreement, plots: str) -> list[Drawing]:
