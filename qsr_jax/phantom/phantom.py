@@ -18,7 +18,7 @@ from qsr_jax.phantom.random_fields import draw_b1, draw_texture
 from qsr_jax.phantom.structures import add_structures
 from qsr_jax.phantom.tissue_values import NUCLEI, POPULATION, VALUES, WIDE, draw_subject
 from qsr_jax.phantom.volume_fractions import CLASSES, on_truth_grid, tissue_codes
-from qsr_jax.phantom.wide_draws import draw_remap, draw_wide_texture, soften, widen_values
+from qsr_jax.phantom.wide_draws import draw_blend, draw_remap, draw_wide_texture, widen_values
 from qsr_jax.types import Geometry
 
 BONE = 8
@@ -110,7 +110,8 @@ def draw_phantom(
         pathology = add_pathology(rng, body, planes, plan or LesionPlan())
     structures, wide = rng.spawn(2)
     if values == WIDE:
-        body, means, texture, pathology = _widened(wide, planes, body, means, pathology)
+        means, texture, pathology = _widened(wide, planes, means, pathology)
+        body = dataclasses.replace(body, traits=body.traits | draw_blend(wide))
     body = add_structures(structures, body, depth=pathology.depth)
 
     log_odds = np.ascontiguousarray(np.moveaxis(body.log_odds, 0, 1))
@@ -139,17 +140,15 @@ def draw_phantom(
 def _widened(
     rng: np.random.Generator,
     planes: Planes,
-    body: Body,
     means: dict[str, np.ndarray],
     pathology: Pathology,
-) -> tuple[Body, dict[str, np.ndarray], np.ndarray, Pathology]:
-    """Body, means, texture and pathology of the same subject with wide values."""
+) -> tuple[dict[str, np.ndarray], np.ndarray, Pathology]:
+    """Means, texture and pathology of the same subject with wide values."""
     remap = draw_remap(rng)
     lesions = tuple(
         dataclasses.replace(lesion, value=remap(lesion.value)) for lesion in pathology.lesions
     )
     return (
-        soften(rng, body),
         widen_values(rng, means, remap),
         draw_wide_texture(rng, planes),
         dataclasses.replace(pathology, lesions=lesions),

@@ -10,10 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import special
 
 from qsr_jax.maps import MAPS
-from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.random_fields import texture_of
 
@@ -46,8 +44,12 @@ TEXTURE_CUT = 3.0
 MOST_SHARED = 0.8
 """Largest part of the texture's variance that the three quantities have in common."""
 
-LEAST_SHARPNESS = 0.4
-"""Of borders inside the brain: factor on the log-odds between CSF, grey and white matter."""
+BLENDED_SHARE, MOST_BLEND_MM = 0.5, 1.0
+"""Part of the subjects whose millimetres hold one kind of water each
+(:mod:`qsr_jax.phantom.blended`), and the greatest blur of these."""
+
+BLEND_MM = "blend_mm"
+"""Trait of such a subject: its blur."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,15 +113,7 @@ def _mixed_scales(rng: np.random.Generator, planes: Planes) -> np.ndarray:
     )
 
 
-def soften(rng: np.random.Generator, body: Body) -> Body:
-    """The same body with borders inside the brain less sharp; the brain's own outline stays."""
-    sharpness = float(np.exp(rng.uniform(np.log(LEAST_SHARPNESS), 0.0)))
-    brain = [BODY_CLASSES.index(name) for name in ("csf", "cortex", "white")]
-    odds = body.log_odds[brain]
-    total = special.logsumexp(odds, axis=0)
-    soft = sharpness * (odds - total)
-    log_odds = body.log_odds.copy()
-    log_odds[brain] = soft - special.logsumexp(soft, axis=0) + total
-    return dataclasses.replace(
-        body, log_odds=log_odds, traits=body.traits | {"border_sharpness": sharpness}
-    )
+def draw_blend(rng: np.random.Generator) -> dict[str, float]:
+    """The trait :data:`BLEND_MM`, or none."""
+    chosen, blur_mm = rng.uniform() < BLENDED_SHARE, float(rng.uniform(0.0, MOST_BLEND_MM))
+    return {BLEND_MM: blur_mm} if chosen else {}
