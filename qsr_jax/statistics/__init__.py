@@ -44,6 +44,13 @@ from qsr_jax.statistics.paired_tests import (
     margin_of,
     paired_t,
 )
+from qsr_jax.statistics.planning import (
+    SampleSize,
+    individual_power,
+    individual_subjects,
+    mean_power,
+    mean_subjects,
+)
 from qsr_jax.statistics.regression import (
     MIN_PASSING_BABLOK,
     deming,
@@ -109,6 +116,7 @@ __all__ = [
     "Regression",
     "Repeatability",
     "Sample",
+    "SampleSize",
     "SignedRank",
     "Variation",
     "Verdict",
@@ -127,8 +135,12 @@ __all__ = [
     "estimate",
     "icc_agreement",
     "icc_consistency",
+    "individual_power",
+    "individual_subjects",
     "individual_verdict",
     "margin_of",
+    "mean_power",
+    "mean_subjects",
     "mean_verdict",
     "mixed_model",
     "non_inferiority",

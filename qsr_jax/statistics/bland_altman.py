@@ -139,7 +139,7 @@ def outer_limits(
     limits = bland_altman(test, reference, unit="", percent=percent)
     n, se = limits.n, limits.sd / np.sqrt(limits.n)
     centre = LIMIT_Z * np.sqrt(n)
-    half = _outer_quantile(n, alpha) * se
+    half = outer_quantile(n, alpha) * se
     room = (margin - abs(limits.bias)) / se
     p = float(stats.nct.sf(room, n - 1, centre))
     outer = Interval(float(limits.bias - half), float(limits.bias + half), 1.0 - 2.0 * alpha)
@@ -147,8 +147,12 @@ def outer_limits(
 
 
 @functools.cache
-def _outer_quantile(n: int, alpha: float) -> float:
-    """A limit's one-sided bound in standard errors of the bias: noncentral t."""
+def outer_quantile(n: int, alpha: float) -> float:
+    """A limit's one-sided bound in standard errors of the bias: noncentral t.
+
+    >>> round(outer_quantile(10, 0.05) / 10**0.5, 3)  # in SD, where the limit itself is 1.96
+    3.402
+    """
     return float(stats.nct.ppf(1.0 - alpha, n - 1, LIMIT_Z * np.sqrt(n)))
 
 

@@ -98,17 +98,45 @@ def _coefficient(pairs: Pairs, form: str, value: np.ndarray, interval: Interval)
 
 
 def _lin_se(pairs: Pairs) -> np.ndarray:
-    """Asymptotic standard error of atanh(concordance), corrected (Lin 2000)."""
-    full, c, n = pairs.full, pairs.full.concordance, pairs.n
+    """Standard error of atanh(concordance) from a sample."""
+    full, n = pairs.full, pairs.n
     product = np.sqrt(full.ss_test * full.ss_reference) / n
-    r = full.ss_both / n / product
-    # c / r does not depend on the correlation, so r = 0 is no special case.
-    accuracy = 2.0 * product / ((full.ss_test + full.ss_reference) / n + full.bias**2)
-    u2 = full.bias**2 / product
+    return concordance_se(
+        n,
+        correlation=full.ss_both / n / product,
+        value=full.concordance,
+        shift=full.bias / np.sqrt(product),
+        accuracy=2.0 * product / ((full.ss_test + full.ss_reference) / n + full.bias**2),
+    )
+
+
+def concordance_se(
+    n: int,
+    *,
+    correlation: ArrayLike,
+    value: ArrayLike,
+    shift: ArrayLike,
+    accuracy: ArrayLike | None = None,
+) -> np.ndarray:
+    """Asymptotic standard error of atanh(concordance), as corrected (Lin 2000).
+
+    Args:
+        n: subjects.
+        correlation: of both methods.
+        value: the concordance.
+        shift: bias over the geometric mean of both SDs.
+        accuracy: concordance / correlation, which exists without correlation too; None: that of
+            equal SDs.
+
+    >>> round(float(concordance_se(31, correlation=0.9, value=0.9, shift=0.0)), 4)
+    0.1857
+    """
+    r, c, u2 = np.asarray(correlation), np.asarray(value), np.square(shift)
+    a = 1.0 / (1.0 + u2 / 2.0) if accuracy is None else np.asarray(accuracy)
     variance = (
-        (1.0 - r**2) * accuracy**2 * (1.0 - c**2)
-        + 2.0 * c**2 * accuracy * (1.0 - c) * u2
-        - 0.5 * c**2 * accuracy**2 * u2**2
+        (1.0 - r**2) * a**2 * (1.0 - c**2)
+        + 2.0 * c**2 * a * (1.0 - c) * u2
+        - 0.5 * c**2 * a**2 * u2**2
     ) / (n - 2)
     return np.sqrt(np.maximum(variance, 0.0)) / (1.0 - c**2)
 
