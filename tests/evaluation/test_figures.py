@@ -11,7 +11,7 @@ from qsr_jax.evaluation.report import figures
 
 
 def picture(example, name):
-    return matplotlib.image.imread(io.BytesIO(figures.pictures(example, name)), format="png")
+    return matplotlib.image.imread(io.BytesIO(figures.pictures(example, [name])), format="png")
 
 
 @pytest.mark.parametrize("name", ["t1", "t2", "pd"])
@@ -30,8 +30,9 @@ def test_pictures_show_the_error_in_a_fixed_window(cohort_and_examples):
     before, after = picture(example, "t1"), picture(changed, "t1")
     moved = (np.abs(before - after).max(-1) > 0.02).any(0)
     columns = np.flatnonzero(moved) / moved.size
-    assert columns.min() > 0.4
-    assert columns.max() < 0.7  # third column only: windows and neighbours stay as they were
+    map_, error = columns[columns < 0.5], columns[columns > 0.5]  # columns 2 and 5 of 6
+    assert 0.12 < map_.min() < map_.max() < 0.34  # windows and neighbours stay as they were
+    assert 0.6 < error.min() < error.max() < 0.8
 
 
 def test_pictures_do_without_truth_and_lesions(cohort_and_examples):
@@ -52,10 +53,10 @@ def test_weighted_pictures_show_the_model_that_made_them(cohort_and_examples):
     before, after = draw(example), draw(dataclasses.replace(example, images=brighter))
     moved = np.flatnonzero((np.abs(before - after).max(-1) > 0.02).any(0)) / before.shape[1]
     assert before.shape[1] >= 1280
-    assert moved.min() > 0.4
-    assert moved.max() < 0.75  # third column only
+    assert moved.min() > 0.25
+    assert moved.max() < 0.5  # second column only
 
 
 def test_pictures_are_the_same_every_time(cohort_and_examples):
     example = cohort_and_examples[1][0]
-    assert figures.pictures(example, "pd") == figures.pictures(example, "pd")
+    assert figures.pictures(example, ["pd"]) == figures.pictures(example, ["pd"])

@@ -32,8 +32,8 @@ def test_a_small_report_replaces_an_older_one(tmp_path, rng):
         )
         assert json.loads((out / "tables.json").read_text())["about"]["date"] == date
     text = (out / "index.html").read_text("utf-8")
-    assert "needs 3 healthy subjects with labels" in text
-    assert "Tissue means" not in text
+    assert "Without labels of tissues nothing is decided" in text
+    assert "What every method reads" not in text
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
 
@@ -126,6 +126,6 @@ def test_perfect_predictions_are_refused_rather_than_reported_as_infinite(tmp_pa
     case = make_case(rng, subject="a")
     made = make_predictions(rng, case, gain=1.0, noise=np.zeros(3))
     cohort = Cohort(measure(case, made, split="test"))
-    with pytest.raises(ValueError, match="T1 psnr, trained.* finite"):
+    with pytest.raises(ValueError, match="psnr, trained.* finite"):
         write_report(tmp_path / "r", cohort=cohort, shown=make_shown([]), about=make_about())
     assert not list(tmp_path.iterdir())

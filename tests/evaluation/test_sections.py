@@ -43,7 +43,7 @@ def range_table(cohort):
 @pytest.fixture
 def newcomer(tmp_path):
     """A section of a stranger: its file, its words, and what stands in the line of SECTIONS."""
-    (tmp_path / "psnr_range.html").write_text("<h2>Ranges</h2>{{ tables.psnr_range }}{{ more }}")
+    (tmp_path / "psnr_range.html").write_text("{{ tables.psnr_range }}{{ more }}")
     return Section(
         tmp_path / "psnr_range.py",
         "Ranges of PSNR",
@@ -62,7 +62,7 @@ def test_one_line_reaches_page_csv_json_and_latex(tmp_path, cohort_and_examples,
     with (out / "tables.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["table"] == "psnr_range"]
     saved = json.loads((out / "tables.json").read_text())["tables"]["psnr_range"]
-    assert '<a href="#psnr_range">Ranges of PSNR</a>' in page
+    assert "<summary>Ranges of PSNR</summary>" in page
     assert '<section id="psnr_range">' in page
     assert "&lt;4 subjects&gt;" in page
     assert r"\label{tab:psnr_range}" in latex and r"range (dB) \\" in latex
@@ -84,7 +84,7 @@ def test_a_section_without_rows_is_left_out_or_says_why(tmp_path, cohort_and_exa
         write_report(out, cohort=cohort, shown=make_shown([]), about=about, sections=sections)
         page = (out / "index.html").read_text("utf-8")
         assert ("nothing &lt;to&gt; compare" in page) == bool(absent)
-        assert "<h2>Ranges" not in page
+        assert ("<summary>Ranges" in page) == bool(absent)
         assert "psnr_range" not in (out / "tables.tex").read_text("utf-8")
 
 
@@ -96,13 +96,13 @@ def test_two_tables_of_one_name_are_refused(cohort_and_examples, newcomer):
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.name)
 def test_every_section_has_its_words_and_shows_its_tables(section, cohort_and_examples):
-    """X.html beside X.py names every table of X, and no table goes by two names."""
+    """X.html beside X.py, where there is one, names every table; no table goes by two names."""
     cohort = cohort_and_examples[0]
-    words = section.source.with_suffix(".html").read_text("utf-8")
-    named_there = set(re.findall(r"tables\.(\w+)", words))
+    words = section.source.with_suffix(".html")
+    named_there = set(re.findall(r"tables\.(\w+)", words.read_text())) if words.exists() else None
     if section.has_rows(cohort):
         shown = [table.name for table in section.shown(cohort)]
-        assert set(shown) == named_there
+        assert named_there in (None, set(shown))
         assert len(shown) == len(set(shown))
         assert all(f'id="{table.name}"' in to_html(table) for table in section.shown(cohort))
 
@@ -111,11 +111,11 @@ def test_measures_and_sections_have_the_same_names():
     """What is measured in measure/X is shown in sections/X; the rest is said here."""
     measures = {path.stem for path in (REPORT / "measure").glob("*.py")} - {"__init__"}
     sections = {section.name for section in SECTIONS}
-    assert {path.stem for path in (REPORT / "sections").glob("*.html")} == sections
+    assert {path.stem for path in (REPORT / "sections").glob("*.html")} <= sections
     assert measures - sections == {"labels", "repeated_scan", "rois", "subject"}  # inputs of others
     assert sections - measures == {  # computed from values that several sections share
-        "summary", "folds_and_seeds", "tissue", "agreement", "regions", "lesions", "worst_slices",
-        "repeatability",
+        "summary", "lesions_kept", "folds_and_seeds", "tissue", "agreement", "regions", "lesions",
+        "worst_slices", "repeatability",
     }  # fmt: skip
 
 

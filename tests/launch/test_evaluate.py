@@ -25,11 +25,11 @@ def test_the_whole_walk(tmp_path, house, capsys):
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
     assert lines[-1] == f"report: {out / 'index.html'}"
-    assert [line.split()[0] for line in lines[2:-1]] == ["T1", "PD"]
     document = json.loads((out / "tables.json").read_text())
-    row = document["tables"]["verdict"][0]
-    assert f"{row['psnr']['trained']['mean']:.2f}" in lines[2]
-    assert "[0.93]" in lines[2]
+    row = next(r for r in document["tables"]["places"] if r["method"] == "trained")
+    assert lines[0] == document["opening"][0]
+    assert any(f"{row['difference_percent']:+.2f}".replace("-", "−") in line for line in lines)
+    assert [line.split()[1] for line in lines if line.startswith("GM")] == ["T1", "PD"]
     about = document["about"]
     assert about["data"] == "simulated subjects"
     assert about["subjects"]["test"] == {"healthy": 3, "patient": 1}
@@ -37,7 +37,7 @@ def test_the_whole_walk(tmp_path, house, capsys):
     (training,) = about["trainings"]
     assert [model["map"] for model in training["models"]] == ["t1", "pd"]
     assert not document["tables"]["runs"]
-    assert set(row["psnr"]) == {*BASELINES, "trained", "truth"}
+    assert set(document["tables"]["quality"][0]["by_method"]) == {*BASELINES, "trained", "truth"}
     assert "4/4" in printed.err
 
 
@@ -75,8 +75,8 @@ def test_scanned_subjects_are_not_called_simulated(house):
 def test_chosen_baselines_only_and_always_bicubic(tmp_path, house):
     out = tmp_path / "report"
     door.main([*arguments(out, "t2"), "--baselines", "lanczos"])
-    row = json.loads((out / "tables.json").read_text())["tables"]["verdict"][0]
-    assert list(row["psnr"]) == ["bicubic", "lanczos", "trained", "truth"]
+    row = json.loads((out / "tables.json").read_text())["tables"]["quality"][0]
+    assert list(row["by_method"]) == ["bicubic", "lanczos", "trained", "truth"]
     with pytest.raises(SystemExit, match="error: baselines cubic: not known"):
         door.main([*arguments(out, "t2"), "--baselines", "cubic"])
 
@@ -123,7 +123,7 @@ def test_out_of_fold_predictions_of_everybody_in_one_report(tmp_path, house, fol
     assert sorted(house.measured) == [f"{i:016x}" for i in range(6)]
     document = json.loads((out / "tables.json").read_text())
     tables = document["tables"]
-    assert tables["verdict"][0]["n"] == 6
+    assert tables["quality"][0]["n"] == 6
     runs_ = [(r["run"], r["fold"], r["seed"], r["n"]) for r in tables["runs"]]
     assert runs_ == [("1", "1/2", 1, 4), ("2", "1/2", 2, 4), ("3", "2/2", 1, 3)]
     gain = next(row for row in tables["spread"] if row["quantity"] == "gain over bicubic")
@@ -211,8 +211,8 @@ def test_a_notebook_calls_what_the_door_calls(tmp_path, house, capsys):
     door.main([*arguments(tmp_path / "b", "t2"), *flags])
     assert (tmp_path / "a/tables.json").read_bytes() == (tmp_path / "b/tables.json").read_bytes()
     assert found.page == tmp_path / "a" / "index.html" and found.page.exists()
-    (row,) = found.tables["verdict"]
-    assert row.psnr["trained"].n == len(found.cohort.group) == 4
+    row = next(row for row in found.tables["quality"] if row.place == "brain")
+    assert row.n == len(found.cohort.group) == 4
     assert str(found) in capsys.readouterr().out
 
 

@@ -96,7 +96,7 @@ def test_one_call_predicts_dicom_of_all_maps_and_the_report_takes_it(
     evaluate.main(words)
     assert (out / "index.html").is_file()
     tables = json.loads((out / "tables.json").read_text())
-    assert {row["map"] for row in tables["tables"]["verdict"]} == set(MAPS)
+    assert {row["map"] for row in tables["tables"]["quality"]} == set(MAPS)
 
 
 # --- four tries -----------------------------------------------------------------------------------

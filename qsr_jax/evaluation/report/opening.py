@@ -163,10 +163,9 @@ def _truth(rows: Sequence[ErrorShareRow]) -> Iterator[str]:
         fast = f", fast {number(row.share[FAST].value, 2)}" if FAST in row.share else ""
         said.append(f"{spec_of(row.map).label} {number(mine.value, 2)}{ends}{fast}")
     first = rows[0]
-    yield (
-        f"Error in parenchyma against {first.reference}, as a share of {name_of(first.base)}’s own: "
-        f"{'; '.join(said)}{' (below 1: nearer to the truth)' if first.reference == TRUTH else ''}."
-    )
+    below = " (below 1: nearer to the truth)" if first.reference == TRUTH else ""
+    own = f"as a share of {name_of(first.base)}’s own"
+    yield f"Error in {first.place} against {first.reference}, {own}: {'; '.join(said)}{below}."
 
 
 def _trainings(cohort: Cohort) -> Iterator[str]:

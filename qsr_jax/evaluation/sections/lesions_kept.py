@@ -7,7 +7,7 @@ from pathlib import Path
 from qsr_jax.data.studies.manifest import ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.formats.numbers import name_of, plural
-from qsr_jax.evaluation.formats.table import MISSING, Cell, Column, Group, Line, Num, Styled, Table
+from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Part, Styled, Table
 from qsr_jax.evaluation.measure.lesion_contrast import READ_AT
 from qsr_jax.evaluation.sections.common import MAIN, Section, TableRow, style_of
 from qsr_jax.evaluation.sections.lesion_contrast import contrast_rows
@@ -76,13 +76,12 @@ def kept_table(cohort: Cohort) -> Iterator[Table]:
 
 
 def _cell(row: KeptRow, method: str) -> Cell:
-    lost: Cell = ""
+    parts: list[Part] = []
     if row.lost[method]:
-        lost = Styled("bad", (Num(row.lost[method], 0), " lost "))
-    error = row.error_percent.get(method)
-    off: Cell = MISSING if error is None else (Num(error, 1, signed=True), " %")
-    below = Styled("sub", (lost, *(off if isinstance(off, tuple) else (off,))))
-    return Num(row.present[method], 0), f" of {row.n_lesions}", below
+        parts.append(Styled("bad", (Num(row.lost[method], 0), " lost ")))
+    if method in row.error_percent:
+        parts += [Num(row.error_percent[method], 1, signed=True), " %"]
+    return Num(row.present[method], 0), f" of {row.n_lesions}", Styled("sub", (*parts, " "))
 
 
 SECTION = Section(

@@ -7,6 +7,7 @@ question about one method in one kind of place is one family, decided as ``qsr a
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from qsr_jax.statistics.repeatability import Repeatability, repeatability
 ALPHA = 0.05
 MARGIN_PERCENT = published.MARGIN_PERCENT
 NO_WORSE_PERCENT = 1.0
-"""By how much larger, in percent of routine, a trained error may be than that of fast or bicubic and
+"""By how much, in percent of routine, the trained error may exceed that of fast or bicubic and
 still count as no worse: a fifth of the margin."""
 SIMPLER = (FAST, BICUBIC)
 """What the trained model must not be worse than."""
@@ -104,7 +105,8 @@ def place_rows(cohort: Cohort) -> list[PlaceRow]:
     for (_, _, question), members in _families(rows).items():
         decided = statistics.decide_family(_verdicts(rows, members, question), rule="each")
         for i, verdict in zip(members, decided.members.values(), strict=True):
-            rows[i] = dataclasses.replace(rows[i], **{question: verdict})
+            changed: dict[str, Any] = {question: verdict}
+            rows[i] = dataclasses.replace(rows[i], **changed)
     return rows
 
 
@@ -163,8 +165,8 @@ def _row(
     row = f"{title(place, name)}, {method}"
     x, y = paired(values, method, ROUTINE)
     twice = if_enough(row, repeatability, *paired(values, ROUTINE, REPEAT))
-    options = {"margin_percent": MARGIN_PERCENT, "alpha": ALPHA}
-    floor = {"repeatability": twice.percent if twice else None}
+    floor = twice.percent if twice else None
+    options: dict[str, Any] = {"margin_percent": MARGIN_PERCENT, "alpha": ALPHA}
     return PlaceRow(
         row=row,
         kind=kind,
@@ -180,8 +182,8 @@ def _row(
         limits=if_enough(row, statistics.bland_altman, x, y, unit="%", percent=True),
         variation=if_enough(row, statistics.variation, x, y),
         repeatability=twice,
-        mean=statistics.mean_verdict(x, y, **options, **floor),
-        individual=statistics.individual_verdict(x, y, **options, **floor),
+        mean=statistics.mean_verdict(x, y, **options, repeatability=floor),
+        individual=statistics.individual_verdict(x, y, **options, repeatability=floor),
         no_worse={
             other: statistics.non_inferiority(
                 *paired(values, method, other, ROUTINE),
@@ -194,7 +196,7 @@ def _row(
 
 
 def paired(values: Mapping[str, BySubject], *methods: str) -> list[np.ndarray]:
-    """(n,) of each method, of the subjects that have them all; empty where a method is not there."""
+    """(n,) of each method, of the subjects that have them all; empty where one is not there."""
     columns = [values.get(m, {}) for m in methods]
     subjects = [s for s in columns[0] if all(s in column for column in columns)]
     return [np.array([column[s] for s in subjects]) for column in columns]

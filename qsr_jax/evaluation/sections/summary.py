@@ -1,6 +1,7 @@
 """The verdict: do the trained maps agree with routine, and are they nearer to the truth than it?"""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.formats.numbers import name_of, plural
 from qsr_jax.evaluation.formats.table import MISSING, Cell, Column, Group, Line, Num, Styled, Table
-from qsr_jax.evaluation.measure.error_by_place import KIND, PARENCHYMA, RMSE, against
+from qsr_jax.evaluation.measure.error_by_place import BRAIN, KIND, PARENCHYMA, RMSE, against
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.sections.common import (
     PAPER_TISSUES,
@@ -37,6 +38,8 @@ from qsr_jax.statistics import LEAST_CONCORDANCE, LEAST_SUBJECTS, Interval, Outc
 ERRING = (FAST, TRAINED, ROUTINE, REPEAT, BICUBIC)
 """Whose errors in parenchyma stand on the first page."""
 
+VOXELS = {PARENCHYMA: "grey matter, white matter and lesions", BRAIN: "the brain mask, water too"}
+
 WORDS = {
     Outcome.TOO_FEW: "too few",
     Outcome.UNDECIDABLE: "below repeatability",
@@ -55,14 +58,16 @@ class Ratio:
 
 @dataclasses.dataclass(frozen=True)
 class ErrorShareRow(TableRow):
-    """RMSE in parenchyma, by method: the mean over subjects, and in parts of that of ``base``.
+    """RMSE by method: the mean over subjects, and in parts of that of ``base``.
 
-    Against the truth, where everybody has one, in parts of routine's own error: below 1 a map is
-    nearer to the truth than the scan it stands for. Else against routine, in parts of fast's.
+    In parenchyma, or in the brain where no labels tell it. Against the truth, where everybody has
+    one, in parts of routine's own error: below 1 a map is nearer to the truth than the scan it
+    stands for. Else against routine, in parts of fast's.
     """
 
     map: str
     unit: str
+    place: str
     reference: str
     base: str
     n: int
@@ -71,30 +76,40 @@ class ErrorShareRow(TableRow):
 
 
 def share_rows(cohort: Cohort) -> Iterator[ErrorShareRow]:
-    """One row per map; none without labels."""
+    """One row per map."""
     for name in cohort.maps:
-        for reference, base in ((TRUTH, ROUTINE), (ROUTINE, FAST)):
-            quantity = against(RMSE, reference)
-            found = {m: cohort.of(KIND, PARENCHYMA, name, quantity, m) for m in ERRING}
-            errors = {m: np.array([*by.values()]) for m, by in found.items() if by}
-            if len({tuple(found[m]) for m in errors}) != 1 or base not in errors:
-                continue
-            label = spec_of(name).label
-            yield ErrorShareRow(
-                row=f"{label} in {PARENCHYMA} against {reference}",
-                map=name,
-                unit=spec_of(name).unit,
-                reference=reference,
-                base=base,
-                n=len(errors[base]),
-                rmse={m: float(values.mean()) for m, values in errors.items()},
-                share={
-                    m: _ratio(f"{label} {m}", values, errors[base])
-                    for m, values in errors.items()
-                    if m != base
-                },
-            )
-            break
+        wanted = itertools.product((PARENCHYMA, BRAIN), ((TRUTH, ROUTINE), (ROUTINE, FAST)))
+        for place, (reference, base) in wanted:
+            found = _errors(cohort, place, name, reference)
+            if {TRAINED, base} <= set(found):
+                yield _share_row(place, name, reference, base, found)
+                break
+
+
+def _errors(cohort: Cohort, place: str, name: str, reference: str) -> dict[str, np.ndarray]:
+    """Method to (subjects,) RMSE, of the subjects who have it by every method."""
+    columns = {m: cohort.of(KIND, place, name, against(RMSE, reference), m) for m in ERRING}
+    columns = {m: by for m, by in columns.items() if by}
+    whole = [s for s in cohort.group if all(s in by for by in columns.values())]
+    return {m: np.array([by[s] for s in whole]) for m, by in columns.items() if whole}
+
+
+def _share_row(
+    place: str, name: str, reference: str, base: str, errors: Mapping[str, np.ndarray]
+) -> ErrorShareRow:
+    spec = spec_of(name)
+    row = f"{spec.label} in {place} against {reference}"
+    return ErrorShareRow(
+        row=row,
+        map=name,
+        unit=spec.unit,
+        place=place,
+        reference=reference,
+        base=base,
+        n=len(errors[base]),
+        rmse={m: float(values.mean()) for m, values in errors.items()},
+        share={m: _ratio(row, values, errors[base]) for m, values in errors.items() if m != base},
+    )
 
 
 def _ratio(row: str, error: np.ndarray, base: np.ndarray) -> Ratio:
@@ -121,9 +136,9 @@ def share_table(rows: list[ErrorShareRow]) -> Table:
     )
     return Table(
         name="error_shares",
-        title=f"Error in parenchyma, against {first.reference}",
-        caption="Root mean squared error over all voxels of grey matter, white matter and lesions. "
-        f"{said}subjects with its 95 % interval{good}. Brain and frame: “Errors by place”.",
+        title=f"Error in {first.place}, against {first.reference}",
+        caption=f"Root mean squared error over all voxels of {VOXELS[first.place]}. "
+        f"{said}subjects with its 95 % interval{good}. All places: “Errors by place”.",
         columns=[Column("", align="l"), *(Column(name_of(m), kind=style_of(m)) for m in methods)],
         groups=[Group([Line([_label(r), *(_share(r, m) for m in methods)]) for r in rows])],
     )
@@ -170,8 +185,8 @@ def verdict_table(cohort: Cohort) -> Table:
         name="verdict",
         title="Difference from routine, in percent of it",
         caption="Mean: the 90 % interval lies within "
-        f"±{MARGIN_PERCENT:g} % (TOST). Individual: so do the outer confidence bounds of the limits "
-        "of agreement, and the lower bound of concordance within the tissue (CCC) exceeds "
+        f"±{MARGIN_PERCENT:g} % (TOST). Individual: so do the outer confidence bounds of the "
+        "limits of agreement, and the lower bound of concordance within the tissue (CCC) exceeds "
         f"{LEAST_CONCORDANCE:g}; a print of the population mean passes the first and fails the "
         f"second. Below {LEAST_SUBJECTS} subjects nothing is decided; below the repeatability "
         "coefficient (retest) nothing can be. Right: by how much trained’s error exceeds that of "
