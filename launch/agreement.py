@@ -15,6 +15,7 @@ status is 3. The report of launch.evaluate has its values in such a table:
 
 import argparse
 import inspect
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,22 @@ from qsr_jax.cli import program
 from qsr_jax.evaluation.agreement_report import agreement
 from qsr_jax.evaluation.agreement_report.long_table import COLUMNS
 from qsr_jax.evaluation.agreement_report.mixed import MODELS
+from qsr_jax.evaluation.agreement_report.study import (
+    Expected,
+    Study,
+    expected_of_pilot,
+    plan_study,
+)
 from qsr_jax.evaluation.agreement_report.write import PLOTS
 from qsr_jax.statistics import BOOTSTRAPS
+
+PLAN = """How many subjects does each verdict need?
+
+Either from what is expected (--sd-percent, and for the verdict on each subject --spread-percent),
+or from a pilot in a csv file as without --plan: its differences, the SDs of its reference, and the
+upper 80 % bounds of the SDs of its differences, because a small pilot's own may be too small. Each
+comparison is tested at alpha / comparisons, the worst case of Holm's correction.
+"""
 
 INCOMPLETE = 3
 """Exit status where a comparison could not be computed: the results stand, but lack it."""
@@ -177,8 +192,76 @@ def _default(group: argparse._ArgumentGroup, flag: str, text: str, **options: An
     group.add_argument(flag, default=default, help=f"{text} (default: %(default)s)", **options)
 
 
+def _plan_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program("launch.agreement"),
+        usage="%(prog)s --plan --margin-percent P --sd-percent S ...\n"
+        "       %(prog)s PILOT --plan --reference METHOD --margin-percent P ...",
+        description=PLAN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("table", metavar="PILOT", type=Path, nargs="?", help="csv file of a pilot")
+    parser.add_argument("--plan", action="store_true", help="plan a study")
+    group = parser.add_argument_group("the study")
+    text = "largest difference that does not matter, in percent of the reference's mean"
+    group.add_argument("--margin-percent", type=_positive, required=True, metavar="P", help=text)
+    for flag, options, text in (
+        ("--power", {"type": _positive, "default": 0.8}, "wanted chance that a verdict is shown"),
+        ("--alpha", {"type": _positive, "default": 0.05}, "level of each one-sided test"),
+        ("--comparisons", {"type": int}, "size of the family (default: 1, or the pilot's)"),
+        ("--subjects", {"type": _numbers, "default": []}, "N[,N]: tell their power as well"),
+    ):
+        shown = f"{text} (default: %(default)s)" if options.get("default") else text
+        group.add_argument(flag, help=shown, **options)  # type: ignore[arg-type]
+    group = parser.add_argument_group("what is expected, without a pilot (percent of the mean)")
+    for flag, default, text in (
+        ("--sd-percent", None, "SD of the difference between the methods over subjects"),
+        ("--spread-percent", None, "SD of the reference over subjects; for the second verdict"),
+        ("--difference-percent", 0.0, "true mean difference (default: %(default)s)"),
+    ):
+        kind = float if default is not None else _positive
+        group.add_argument(flag, type=kind, default=default, metavar="P", help=text)
+    group = parser.add_argument_group("the pilot, as without --plan")
+    group.add_argument("--reference", metavar="METHOD", help="what the other is compared with")
+    group.add_argument("--test", type=_listed, default=[], metavar="METHOD", help="whose question")
+    text = "margin of a map in its unit, in place of the one in percent"
+    _once(group, "--margin-raw", "margins", type=_margin, metavar="MAP=X", text=text)
+    _add_table(group)
+    return parser
+
+
+def _numbers(text: str) -> list[int]:
+    """N[,N] of a flag."""
+    return [int(number) for number in _listed(text)]
+
+
+def _planned(argv: Sequence[str] | None) -> Study:
+    """The plan that ``--plan`` asks for."""
+    parser = _plan_parser()
+    given = vars(parser.parse_args(argv))
+    study = {name: given.pop(name) for name in ("comparisons", "power", "alpha", "subjects")}
+    sd, spread, difference = (
+        given.pop(f"{name}_percent") for name in ("sd", "spread", "difference")
+    )
+    del given["plan"]
+    if (given["table"] is None) == (sd is None):
+        parser.error("give --sd-percent, or the csv file of a pilot")
+    if sd is not None:
+        expected = Expected("any", given["margin_percent"], sd, spread, difference, "%")
+        return plan_study([expected], **study)
+    if given["reference"] is None:
+        parser.error("a pilot needs --reference")
+    return plan_study(expected_of_pilot(agreement(**given)), **study)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.agreement --help``."""
+    if "--plan" in (sys.argv[1:] if argv is None else argv):
+        try:
+            print(_planned(argv))
+        except (ValueError, OSError) as error:
+            raise SystemExit(f"error: {error}") from error
+        return
     arguments = vars(_parser().parse_args(argv))
     try:
         found = agreement(**arguments, watch=tqdm)
