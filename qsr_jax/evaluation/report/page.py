@@ -13,6 +13,7 @@ from qsr_jax.evaluation.formats.html import to_html
 from qsr_jax.evaluation.formats.numbers import name_of, plural, sentence
 from qsr_jax.evaluation.measure.example_slices import Shown
 from qsr_jax.evaluation.report.about import About
+from qsr_jax.evaluation.report.checklist import CHECKLIST, checklist
 from qsr_jax.evaluation.report.gallery import all_pictures
 from qsr_jax.evaluation.report.opening import opening
 from qsr_jax.evaluation.report.saving import (
@@ -31,7 +32,7 @@ from qsr_jax.files.staged import check_ours, replaced_folder
 from qsr_jax.maps import MAPS
 
 PAGE = "index.html"
-FILES = (PAGE, VALUES, TABLES_CSV, TABLES_JSON, TABLES_TEX)
+FILES = (PAGE, VALUES, TABLES_CSV, TABLES_JSON, TABLES_TEX, CHECKLIST)
 
 
 def check_target(out: Path) -> None:
@@ -74,6 +75,7 @@ def write_report(
         save_values(folder / VALUES, cohort.values)
         save_tables(folder, tables, sentences, about, files=FILES)
         save_latex(folder / TABLES_TEX, cohort, sections)
+        (folder / CHECKLIST).write_text(checklist(about, cohort), encoding="utf-8")
         page = _render(cohort, shown, about, sentences, sections)
         (folder / PAGE).write_text(page, encoding="utf-8")
     return tables
