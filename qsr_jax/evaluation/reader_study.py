@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from matplotlib.image import imsave
@@ -104,7 +105,7 @@ def _pairs_of(
             again = rng.random() < REPEATED
             for left, right in [sides, sides[::-1]] if again else [sides]:
                 one = Pair(case.subject, name, index + 1, left, right, [left, right] != sides)
-                found[one] = picture(*(images[m][name][index] for m in (left, right)), name)
+                found[one] = picture(images[left][name][index], images[right][name][index], name)
     return found
 
 
@@ -143,10 +144,9 @@ def picture(left: np.ndarray, right: np.ndarray, name: str) -> bytes:
     """PNG of two images side by side in the window of their map, without any text inside."""
     low, high = spec_of(name).display_window
     gap = np.full((left.shape[0], GAP), low, left.dtype)
-    buffer = io.BytesIO()
+    buffer, no_words = io.BytesIO(), cast(dict[str, str], {"Software": None})
     both = np.concatenate([left, gap, right], axis=1)
-    imsave(buffer, both, vmin=low, vmax=high, cmap="gray", format="png",
-           metadata={"Software": None})  # fmt: skip
+    imsave(buffer, both, vmin=low, vmax=high, cmap="gray", format="png", metadata=no_words)
     return buffer.getvalue()
 
 
