@@ -99,9 +99,16 @@ def _read(
     return np.stack([t1_ms, t2_ms, pd]), np.asarray(theta)
 
 
-@functools.lru_cache(maxsize=64)
 def _echoes(protocol: Protocol, tissue: str, cross_talk: bool) -> np.ndarray:
     """(delay, 2, points) signal at the centres of both echo images."""
-    times = [[TISSUES[tissue][i] * s for s in SPREAD] for i in (0, 1)]
-    train = slice_state(protocol, *times, list(FIELDS), cross_talk=cross_talk).signal()
+    at, count = list(TISSUES).index(tissue), len(SPREAD)
+    mine = slice(at * count, (at + 1) * count)
+    train = _trains(protocol, cross_talk)[..., mine, mine, :]
     return train[:, np.array(protocol.echo_numbers) - 1].reshape(len(train), 2, -1)
+
+
+@functools.lru_cache(maxsize=32)
+def _trains(protocol: Protocol, cross_talk: bool) -> np.ndarray:
+    """(delay, echo, T1, T2, B1) of all tissues' times."""
+    times = [[values[i] * s for values in TISSUES.values() for s in SPREAD] for i in (0, 1)]
+    return slice_state(protocol, *times, list(FIELDS), cross_talk=cross_talk).signal()

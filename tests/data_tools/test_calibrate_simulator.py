@@ -7,12 +7,21 @@ import shutil
 import numpy as np
 import pytest
 
-from data_tools.calibrate_simulator import TISSUES, as_markdown, compare, main, measure_subject
+from data_tools.calibrate_simulator import main, measure_subject
+from data_tools.cohort_report.calibration import (
+    TISSUES,
+    as_markdown,
+    compare,
+    differences,
+    mechanisms_markdown,
+    null_means,
+    score,
+)
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.studies.truth import read_truth
 from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
-from qsr_jax.physics.mdme_protocol import FAST_ECHO_SPACING_MS
+from qsr_jax.physics import mechanisms
 
 
 def paper_subjects(subjects=4):
@@ -50,6 +59,36 @@ def test_what_is_out_of_reach_is_said(scan, factor, missed):
     assert text.count("**no**") == sum(not row.reached for row in rows.values())
 
 
+def test_differences_have_signs_errors_and_spreads():
+    subjects = paper_subjects(4)
+    subjects[:, 1, 0, 0] = subjects[:, 0, 0, 0] * np.array([1.01, 1.02, 1.03, 1.04])
+    found = {(one.tissue, one.map): one for one in differences(subjects)}
+    wrong = found["GM", "t1"]
+    assert (wrong.mean, wrong.same_sign) == (pytest.approx(2.5), False)
+    assert wrong.spread == pytest.approx(np.std([1, 2, 3, 4], ddof=1))
+    assert wrong.error == pytest.approx(wrong.spread / 2)
+    assert all(one.same_sign for key, one in found.items() if key != ("GM", "t1"))
+
+
+def test_the_null_simulator_is_scored_beside():
+    """A fast scan that is the routine scan reaches most lines and no sign."""
+    subjects = paper_subjects()
+    assert (null_means(subjects)[:, 1] == subjects[:, 0]).all()
+    mine, null = score(subjects).split("; ")
+    assert mine.startswith("this cohort: 24 of 24 lines within reach, 6 of 6 differences")
+    assert null.startswith("the null simulator: 17 of 24 lines within reach, 2 of 6 differences")
+    assert null.endswith("0 of 6 with the paper's sign")
+
+
+def test_mechanisms_are_printed(monkeypatch, capsys):
+    monkeypatch.setattr(mechanisms, "MECHANISMS", mechanisms.MECHANISMS[:1])
+    main(["--mechanisms"])
+    printed = capsys.readouterr().out.strip()
+    assert printed == mechanisms_markdown()
+    assert "| fast delays +12 ms, the routine scan’s angle | -2.46" in printed
+    assert printed.endswith("| the paper | -2.65 | -2.74 | +4.86 | +5.82 | -0.52 | -0.97 |")
+
+
 def test_spread_is_a_factor():
     subjects = paper_subjects()
     middle = subjects.mean(axis=0)
@@ -77,7 +116,9 @@ def test_a_cohort_is_measured_and_written(tiny_cohort, tmp_path, capsys):
     assert "within reach" in capsys.readouterr().out
     document = json.loads((out / "calibration.json").read_text())
     assert np.shape(document["means"]) == (6, 2, 2, 3)  # the patient is left out
-    assert document["free_parameters"]["protocol.FAST_ECHO_SPACING_MS"][0] == FAST_ECHO_SPACING_MS
+    assert len(document["differences"]) == 6
+    assert "the null simulator" in document["score"]
+    assert document["cohort"]["drawn"]["coils"] in (8, 16, 32)
     with (out / "calibration.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(document["rows"]) == 24
     assert (out / "calibration.md").read_text().startswith("| quantity")
@@ -86,6 +127,8 @@ def test_a_cohort_is_measured_and_written(tiny_cohort, tmp_path, capsys):
 
 
 def test_refusals(tiny_cohort, tmp_path):
+    with pytest.raises(SystemExit):
+        main([])
     with pytest.raises(SystemExit, match="error: .*holds 0 healthy simulated subjects"):
         main(["--cohort", str(tmp_path)])
     with pytest.raises(SystemExit, match="--erode-px must be at least 0"):
