@@ -83,4 +83,4 @@ def in_blocks(
         index = np.minimum(np.arange(start, start + size), many - 1)
         parts.append(compute(*(a[index] for a in flat)))
     joined = {name: np.concatenate([p[name] for p in parts])[:many] for name in parts[0]}
-    return {name: a.reshape(*lead, *a.shape[1:]) for name, a in joined.items()}
+    return {name: a.reshape((*lead, *a.shape[1:])) for name, a in joined.items()}

@@ -2,14 +2,12 @@
 
 import functools
 import math
-from types import ModuleType
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from qsr_jax.statistics.backend import in_blocks, in_double
+from qsr_jax.statistics.backend import in_blocks
 from qsr_jax.statistics.comparisons import pair, require_spread
 from qsr_jax.statistics.results import LEVEL, SignedRank, interval_of
 
@@ -130,20 +128,16 @@ def walsh_quantiles(differences: np.ndarray, ranks: tuple[int, ...]) -> np.ndarr
         rows = np.sort(differences, -1).reshape(-1, differences.shape[-1])
         found = np.array([[_counted(row, rank) for rank in ranks] for row in rows])
         return found.reshape(*differences.shape[:-1], len(ranks))
-    if differences.ndim == 1:
-        return _listed(differences, ranks, many=False)["averages"]
     *lead, n = differences.shape
-    listed = in_blocks(
-        lambda d: _listed(d, ranks, many=True), differences, lead=tuple(lead), cost=n * n // 2
-    )
-    return listed["averages"]
+    compute = functools.partial(_listed, ranks=ranks)
+    return in_blocks(compute, differences, lead=tuple(lead), cost=n * n // 2)["averages"]
 
 
-@in_double
-def _listed(xp: ModuleType, d: jax.Array, ranks: jax.Array) -> dict[str, jax.Array]:
+def _listed(d: np.ndarray, *, ranks: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Averages (comparisons, ranks) of differences (comparisons, n), by NumPy's quick sort."""
     first, second = np.triu_indices(d.shape[-1])
-    averages = xp.sort((d[..., first] + d[..., second]) / 2.0, -1)
-    return {"averages": averages[..., ranks.astype(int)]}
+    averages = np.sort((d[..., first] + d[..., second]) / 2.0, -1)
+    return {"averages": averages[..., list(ranks)]}
 
 
 def _counted(ordered: np.ndarray, rank: int) -> float:

@@ -41,6 +41,7 @@ SINGLE = {
     "icc_consistency": statistics.icc_consistency,
     "variation": statistics.variation,
 }
+RANKS = ("signed_rank", "passing_bablok")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,10 @@ def test_compiled_is_uncompiled(cohort):
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_one_comparison_waits_for_no_compiler(cohort, name, monkeypatch):
-    """One is computed by NumPy, whatever its size, and many by JAX, from the same formulas."""
+    """One is computed by NumPy, whatever its size, and many by JAX, from the same formulas.
+
+    Ranks are NumPy's either way: they are sorting, at which it is forty times as fast.
+    """
 
     def forbidden(_):
         raise AssertionError("JAX was asked")
@@ -94,8 +98,9 @@ def test_one_comparison_waits_for_no_compiler(cohort, name, monkeypatch):
     monkeypatch.setattr(jax, "enable_x64", forbidden)
     SINGLE[name](*(v[0, :-1] for v in cohort))
     SINGLE[name](*(v[0, :, None] for v in cohort))
-    with pytest.raises(AssertionError, match="JAX was asked"):
-        SINGLE[name](*(v[..., None] for v in cohort))
+    if name not in RANKS:
+        with pytest.raises(AssertionError, match="JAX was asked"):
+            SINGLE[name](*(v[..., None] for v in cohort))
 
 
 @pytest.mark.parametrize("name", SINGLE)
