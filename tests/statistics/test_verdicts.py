@@ -36,6 +36,16 @@ def test_a_print_of_the_population_mean_passes_on_average_and_fails_for_each_sub
     assert not statistics.individual_verdict(noisy, reference, margin_percent=5.0).shown
 
 
+def test_one_half_is_where_a_print_of_the_mean_errs_as_little():
+    """In populations: unbiased methods of no wider spread and CCC > 0.5 err less than var y."""
+    gains, noises = np.meshgrid(np.linspace(0.0, 1.0, 41), np.linspace(0.0, 1.0, 41))
+    error = (gains - 1.0) ** 2 + noises**2  # x = gain y + noise, var y = 1
+    spread = gains**2 + noises**2
+    above = (1.0 - error / (spread + 1.0) > statistics.LEAST_CONCORDANCE) & (spread <= 1.0)
+    assert above.sum() > 100
+    assert error[above].max() < 1.0
+
+
 def test_a_method_that_sees_subjects_passes_both():
     test, reference = cohort(1232.65, 34.98, noise=8.0)
     for verdict in (statistics.mean_verdict, statistics.individual_verdict):
