@@ -52,8 +52,9 @@ def object_images(
         points = np.flatnonzero(filled[index])
         for start in range(0, len(points), BLOCK):
             block = points[start : start + BLOCK]
-            # What fills the last block up lies outside the image and is dropped
-            where = np.pad(block, (0, BLOCK - len(block)), constant_values=n * n)
+            # What fills the last block up lies outside the image, each at its own place, and is
+            # dropped: no place is met twice, so the sum does not depend on any order
+            where = np.append(block, n * n + np.arange(BLOCK - len(block)))
             images = _add(images, part, one, b1, where, weights[:, index], table)
     return fourier.sample_coarser(images.reshape(*images.shape[:2], n, n), shape, by_fov)
 
