@@ -44,8 +44,8 @@ def scaled(factor, names):
 
 
 CASES = [
-    ("shift", on_fast(lambda _, v: moved(v, 0.1, 0)), "flagged", "lie 0.1.. fast pixels apart"),
-    ("shift", on_fast(lambda _, v: moved(v, 0.2, 0.2)), "refused", "their headers say"),
+    ("shift", on_fast(lambda _, v: moved(v, 1.3, 0)), "flagged", "lie 1.[23].. fast pixels apart"),
+    ("shift", on_fast(lambda _, v: moved(v, 2.2, 2.2)), "refused", "their headers say"),
     ("ratio", on_fast(scaled(0.7, {"t1", "t2", "pd"})), "flagged", "fast over the routine scan"),
     ("ratio", on_fast(scaled(3.0, {"pd"})), "refused", r"is [23]\.\d+, expected 0.5 to 2"),
     ("range", on_fast(scaled(0.1, {"t2"})), "refused", "is the unit milliseconds"),
@@ -150,7 +150,7 @@ def off_by_a_bit(tmp_path):
         return volume, dataclasses.replace(header, frame_uid=uid)
 
     write_subject(tmp_path / "tree" / "good", seed=0)
-    off = on_fast(lambda _, v: moved(v, 0.3, 0))
+    off = on_fast(lambda _, v: moved(v, 3.0, 0))
     write_subject(tmp_path / "tree" / "off", seed=1, change=off)
     write_subject(tmp_path / "tree" / "frame", seed=2, change=other_frame)
     return tmp_path / "tree"
