@@ -143,3 +143,26 @@ def test_fewer_than_ten_subjects_get_numbers_and_no_verdict(rows):
         assert row.mean.outcome is row.individual.outcome is Outcome.TOO_FEW
         assert row.mean.interval is not None and not row.missing
     assert "too few subjects to decide" in question(result, "good").mean.said
+
+
+def test_of_many_comparisons_the_farthest_are_shown_and_all_are_saved(rng, tmp_path):
+    """Seventy regions: bias grows with the number of the region, so the first lie farthest in."""
+    made = []
+    for region in range(70):
+        for i, true in enumerate(rng.normal(1000.0, 40.0, 12)):
+            other = true * (1.0 + 0.001 * region) + rng.normal(0.0, 2.0)
+            same = {"subject": f"p{i}", "region": f"r{region}", "map": "t1", "unit": "ms"}
+            made += [
+                same | {"method": "routine", "value": true},
+                same | {"method": "m", "value": other},
+            ]
+    result = found(made, out=tmp_path / "out")
+    text = str(result)
+    assert "... and 10 comparisons that lie farther inside" in text
+    assert "\nr69 " in text and "\nr0 " not in text
+    page = (tmp_path / "out/index.html").read_text("utf-8")
+    assert "The 60 comparisons that reach farthest; 10 more in agreement.csv." in page
+    assert "The 24 comparisons that reach farthest, of 70." in page
+    svg = (tmp_path / "out/verdicts_m.svg").read_text("utf-8")
+    assert svg.count("<title>") == 2 * 24 and "r69 t1" in svg and "r40 t1" not in svg
+    assert len((tmp_path / "out/agreement.csv").read_text("utf-8").split("mean.estimate")) == 71

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from qsr_jax.evaluation.agreement_report.judged import Judged, Question, called
+from qsr_jax.evaluation.agreement_report.judged import Judged, Question, called, farthest
 from qsr_jax.evaluation.agreement_report.pairs import Pair
 from qsr_jax.evaluation.agreement_report.tables import digits_of, title_of
 from qsr_jax.evaluation.formats.numbers import number
@@ -24,22 +24,10 @@ Points = tuple[Comparison, Pair]
 """A comparison and the values behind it."""
 
 
-def farthest(rows: Sequence[Judged], most: int = MOST_LINES) -> list[Judged]:
-    """The rows that reach farthest beyond their margins, in their own order; all if few."""
-
-    def reach(row: Judged) -> float:
-        known = [v.reach for v in (row.mean, row.individual) if v.reach is not None]
-        return max(known, default=np.inf)
-
-    kept = sorted(rows, key=reach, reverse=True)[:most]
-    names = {id(row) for row in kept}
-    return [row for row in rows if id(row) in names]
-
-
 @styled
 def verdict_plot(question: Question) -> Markup:
     """Both verdicts of a question: intervals in margins, filled where agreement is shown."""
-    rows = farthest(question.rows)
+    rows = farthest(question.rows, MOST_LINES)
     plot = Plot(height_inch=1.5 + 0.24 * len(rows), label=f"Verdicts, {title_of(question)}")
     left, right = plot.figure.subplots(1, 2, sharey=True)
     for axes, side, what in (

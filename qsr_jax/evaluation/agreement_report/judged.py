@@ -1,6 +1,7 @@
 """The two verdicts of every comparison, decided over the declared family of its question."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -184,3 +185,17 @@ def _adjusted(rows: Sequence[Judged]) -> list[dict[str, Adjusted]]:
 def called(row: Judged) -> str:
     """What a member is called in its family: "GM t1"."""
     return f"{row.endpoint.region} {row.endpoint.map}"
+
+
+def farthest(rows: Sequence[Judged], most: int) -> list[Judged]:
+    """The rows that reach farthest beyond their margins, in their own order; all if few.
+
+    What could not be decided stands before everything else.
+    """
+
+    def reach(row: Judged) -> float:
+        known = [v.reach for v in (row.mean, row.individual) if v.reach is not None]
+        return max(known, default=math.inf)
+
+    kept = {id(row) for row in sorted(rows, key=reach, reverse=True)[:most]}
+    return [row for row in rows if id(row) in kept]

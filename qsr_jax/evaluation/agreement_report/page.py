@@ -8,8 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from qsr_jax.evaluation import report
-from qsr_jax.evaluation.agreement_report.figures import MOST_LINES, farthest
-from qsr_jax.evaluation.agreement_report.judged import Judged, Question, called
+from qsr_jax.evaluation.agreement_report.figures import MOST_LINES
+from qsr_jax.evaluation.agreement_report.judged import Judged, Question, called, farthest
 from qsr_jax.evaluation.agreement_report.mixed import mixed_tables
 from qsr_jax.evaluation.agreement_report.tables import (
     detail_table,
@@ -100,7 +100,7 @@ def _part(question: Question, figure: Markup) -> Part:
         drawn=f"The {MOST_LINES} comparisons that reach farthest, of {len(question.rows)}."
         if len(question.rows) > MOST_LINES else "",
         table=to_html(verdict_table(question, rows)),
-        left_out=f"The {len(rows)} comparisons that reach farthest; {plural(left, 'more')} in "
+        left_out=f"The {len(rows)} comparisons that reach farthest; {left} more in "
         "agreement.csv." if left else "",
         open=_open(question.rows),
         details=to_html(detail_table(question, computed)) if computed else Markup(),

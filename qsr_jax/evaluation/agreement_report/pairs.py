@@ -70,7 +70,7 @@ def pairs_of(table: LongTable, choice: Choice) -> list[Pair]:
     pairs = [_pair(table, index, key, choice, left_out) for key in wanted]
     if all(pair.reason for pair in pairs):
         first = f"{pairs[0].endpoint}: {pairs[0].reason}"
-        others = f" (and {plural(len(pairs) - 1, 'more')})" if len(pairs) > 1 else ""
+        others = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
         raise TableError(f"{table.name}: nothing can be compared; {first}{others}")
     return pairs
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from qsr_jax.evaluation.agreement_report.judged import Judged, Question
+from qsr_jax.evaluation.agreement_report.judged import Judged, Question, farthest
 from qsr_jax.evaluation.agreement_report.mixed import Mixed, mixed_tables
 from qsr_jax.evaluation.agreement_report.tables import overview_table, title_of, verdict_table
 from qsr_jax.evaluation.formats.numbers import plural
@@ -49,10 +49,12 @@ class Agreement:
     def __str__(self) -> str:
         parts = [_table(overview_table(self.questions))]
         for question in self.questions:
-            lines = _table(verdict_table(question)).splitlines()
-            shown, left = lines[: MOST_LINES + 2], lines[MOST_LINES + 2 :]
-            more = [f"... and {plural(len(left), 'comparison')} more"] if left else []
-            parts.append("\n".join([title_of(question), *shown, *more]))
+            rows = farthest(question.rows, MOST_LINES)
+            left = len(question.rows) - len(rows)
+            more = [f"... and {plural(left, 'comparison')} that lie farther inside"] if left else []
+            parts.append(
+                "\n".join([title_of(question), _table(verdict_table(question, rows)), *more])
+            )
         parts += [f"{table.title}\n{_table(table)}" for table in mixed_tables(self.mixed)]
         missing = self.missing
         told = [f"{row.endpoint}: {row.missing}" for row in missing[:MOST_REASONS]]
