@@ -1,8 +1,10 @@
 """Compares two volumes on one grid, by slice: errors, PSNR, SSIM, sharpness, noise, resolution.
 
 TEST and REFERENCE are NIfTI files (.nii, .nii.gz) or folders of one DICOM map series each. Their
-geometry must agree. Nothing is clipped or registered. Values of NIfTI files are read in the unit
-that the JSON file beside them says (BIDS has relaxation times in s), else in that of --units.
+grids must agree, in whatever order and direction a file stores its axes; slices are those of
+REFERENCE. Nothing is clipped or registered. Values of NIfTI files are read in the unit that the
+JSON file beside them says (BIDS has relaxation times in s), else in that of --units; values that
+can only be in another unit are refused.
 """
 
 import argparse
