@@ -1,23 +1,20 @@
 """Everything that decides what the subjects of a simulated cohort look like."""
 
 import dataclasses
-import functools
 import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from data_tools import anatomy_files
 from data_tools.protocol_file import load_protocols
+from data_tools.subject_sources import DIGITS, anatomy_from, contents, deal
 from qsr_jax.anatomy.regions import label_regions
 from qsr_jax.data.nifti.atlas_files import atlas_labeller
 from qsr_jax.files.digest import file_sha256, json_sha256
 from qsr_jax.phantom.anatomy import Anatomy
 from qsr_jax.phantom.lesions import FREQUENCY, LesionPlan
 from qsr_jax.phantom.measured_maps import MeasuredMaps, scaled_protocols
-from qsr_jax.phantom.mni_tissues import load_template
 from qsr_jax.phantom.phantom import Labeller
 from qsr_jax.physics.installation import (
     COHORT,
@@ -35,13 +32,8 @@ from qsr_jax.simulate.scan import check_scans
 EDITION = 2
 """Of the simulator; cohorts of another are not continued."""
 
-DIGITS, ID_DIGITS = 16, 8
-"""Hexadecimal digits of a file's SHA-256 that say which file it was, wherever it lay; of a
-subject's in its PatientID."""
-
-GOLDEN_SECTION = (5**0.5 - 1) / 2
-DEALING = 3
-"""Seeds what subjects are made from, beside the cohort's seed."""
+ID_DIGITS = 8
+"""Hexadecimal digits of a subject's digest in its PatientID."""
 
 HEALTHY, PATIENT = "healthy", "patient"
 GEOMETRIC = "our geometric definitions in MNI space"
@@ -117,12 +109,21 @@ class CohortSettings:
                 raise ValueError(f"{name} must be at least {least}; got {value}")
         if not self.drawn(1)["snr"] > 0:
             raise ValueError(f"--snr must be positive; got {self.fixed['snr']}")
+        for wrong, rule in self._rules():
+            if wrong:
+                raise ValueError(rule)
+        numbers = range(1, len(self.groups()) + 1)
+        for number in {self.head_of(number): number for number in numbers}.values():
+            check_scans(self.protocols(number), self.scanner_of(number))
+            self.anatomy_of(number)
+        self.plan()
+        self.labeller()
+
+    def _rules(self) -> tuple[tuple[object, str], ...]:
+        """What settings exclude each other: whether it is so, and what to say then."""
         in_file = [name for name in self.fixed if name not in self._names()]
-        for wrong, rule in (
-            (
-                in_file,
-                f"{self.protocol} says {', '.join(in_file)} itself: change it there",
-            ),
+        return (
+            (in_file, f"{self.protocol} says {', '.join(in_file)} itself: change it there"),
             (self.anatomy and self.measured, "--anatomy and --measured exclude each other"),
             (
                 not self.anatomy and (self.labels or self.anatomy_share != 1.0),
@@ -140,15 +141,7 @@ class CohortSettings:
                 bool(self.atlas_aal) != bool(self.atlas_jhu),
                 "--atlas-aal and --atlas-jhu go together",
             ),
-        ):
-            if wrong:
-                raise ValueError(rule)
-        numbers = range(1, len(self.groups()) + 1)
-        for number in {self.head_of(number): number for number in numbers}.values():
-            check_scans(self.protocols(number), self.scanner_of(number))
-            self.anatomy_of(number)
-        self.plan()
-        self.labeller()
+        )
 
     def head_of(self, number: int) -> Path | None:
         """The file or folder that one subject is made from, None for the templates.
@@ -175,14 +168,14 @@ class CohortSettings:
         """What a subject is made from; raises ValueError if it cannot be used."""
         head = self.head_of(number)
         if head and self.anatomy:
-            return _anatomy(head, anatomy_files.label_files(self.anatomy, self.labels)[head])
-        return _anatomy(head, None)
+            return anatomy_from(head, anatomy_files.label_files(self.anatomy, self.labels)[head])
+        return anatomy_from(head, None)
 
     def notes(self) -> list[str]:
         """How the PD of measured heads became percent, a line for each head in use."""
-        numbers = range(1, len(self.groups()) + 1)
-        used = {self.made_from(number): self.anatomy_of(number) for number in numbers}
-        return [f"{n}: {head.density}" for n, head in used.items() if isinstance(head, MeasuredMaps)]
+        numbers = range(1, len(self.groups()) + 1) if self.measured else ()
+        heads = {self.made_from(number): self.anatomy_of(number) for number in numbers}
+        return [f"{n}: {one.density}" for n, one in heads.items() if isinstance(one, MeasuredMaps)]
 
     def protocols(self, number: int) -> tuple[Protocol, Protocol]:
         """(routine, fast) of one subject; measured heads have them scaled to their resolution."""
@@ -247,8 +240,8 @@ class CohortSettings:
             "protocol": self.protocol if self.protocol in PROTOCOLS else "file",
             "protocols": {one.name: dataclasses.asdict(one) for one in pair},
             "anatomy": self._anatomies(),
-            "measured": self._contents(self.measured),
-            "lesion_masks": self._contents(self.lesion_masks),
+            "measured": contents(self.measured),
+            "lesion_masks": contents(self.lesion_masks),
             "atlas_aal": self.atlas_aal and [file_sha256(p)[:DIGITS] for p in self.atlas_aal],
             "atlas_jhu": self.atlas_jhu and [file_sha256(p)[:DIGITS] for p in self.atlas_jhu],
             "regions_from": self.labeller()[1],
@@ -258,19 +251,10 @@ class CohortSettings:
     def _anatomies(self) -> str | dict[str, str]:
         """The templates' version, the label maps, or both."""
         templates = f"MNI152 of nilearn {version('nilearn')}"
-        found = self._contents(self.anatomy)
+        found = contents(self.anatomy)
         if found is None:
             return templates
         return found if self.anatomy_share == 1.0 else found | {"the others": templates}
-
-    @staticmethod
-    def _contents(folder: Path | None) -> dict[str, str] | None:
-        """Name and digest of every file that is read from a folder."""
-        if folder is None:
-            return None
-        ends = (*anatomy_files.NIFTI, *anatomy_files.MINC, ".json")
-        files = [path for path in sorted(folder.rglob("*")) if path.name.endswith(ends)]
-        return {str(p.relative_to(folder)): file_sha256(p)[:DIGITS] for p in files}
 
     def uid_seed(self, number: int) -> str:
         """Text that makes a subject's UIDs: everything but the size of the cohort."""
@@ -280,23 +264,3 @@ class CohortSettings:
     def patient_id(self, number: int) -> str:
         """PatientID of a subject: another one in every cohort with other settings."""
         return f"SIM{number:03d}-{json_sha256(self.uid_seed(number))[:ID_DIGITS]}"
-
-
-def deal(seed: int, number: int, *, share: float) -> int | None:
-    """How many subjects before this one are of a share, or None if this one is not.
-
-    Steps of the golden section from a place that the seed draws: of any run of subjects, the wanted
-    part is of the share within one or two, and no subject depends on how many there are.
-    """
-    first = np.random.default_rng([seed, DEALING]).uniform()
-    dealt = [(first + k * GOLDEN_SECTION) % 1.0 < share for k in range(1, number + 1)]
-    return sum(dealt) - 1 if dealt[-1] else None
-
-
-@functools.lru_cache(maxsize=8)
-def _anatomy(head: Path | None, labels: str | None) -> Anatomy:
-    if head is None:
-        return load_template()
-    if labels is None:
-        return anatomy_files.read_measured(head)
-    return anatomy_files.read_label_map(head, labels)

@@ -91,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
             "A cohort is scanned by one scanner. These are drawn where no value is given.",
         )
     )
-    _add_subjects(parser.add_argument_group("subjects"))
+    subjects = parser.add_argument_group("subjects")
+    _add_heads(subjects)
+    _add_subjects(subjects)
     return parser
 
 
@@ -145,9 +147,9 @@ def _add_draws(group: argparse._ArgumentGroup) -> None:
         )
 
 
-def _add_subjects(group: argparse._ArgumentGroup) -> None:
+def _add_heads(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--anatomy", type=Path, metavar="DIR", help="NIfTI label maps, used in turn")
+    add("--anatomy", type=Path, metavar="DIR", help="NIfTI or MINC label maps, used in turn")
     add(
         "--anatomy-share",
         type=float,
@@ -166,11 +168,15 @@ def _add_subjects(group: argparse._ArgumentGroup) -> None:
         help="t1, t2 and pd.nii.gz with units.json, or subfolders of these; the protocol is scaled "
         "to their resolution",
     )
+
+
+def _add_subjects(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--values",
         choices=VALUES,
         default=POPULATION,
-        help="tissue values and textures: healthy people's on this scanner, or drawn so wide that a "
+        help="tissue values and textures: healthy people's on this scanner, or so wide that a "
         "network trained on them knows none by heart (docs/transfer.md)",
     )
     add(
@@ -222,7 +228,8 @@ def _open_folder(out: Path, cohort: CohortSettings) -> None:
         found = json.loads(path.read_text())
     except ValueError:
         found = None
-    if isinstance(found, dict) and "seed" in found and found.get("edition") != settings["edition"]:
+    is_cohort = isinstance(found, dict) and {"seed", "protocols"} <= found.keys()
+    if is_cohort and found.get("edition") != settings["edition"]:
         raise ValueError(
             f"{out} holds a cohort of another edition of the simulator "
             f"({found.get('edition', 1)}, this is {settings['edition']}), whose subjects differ; "

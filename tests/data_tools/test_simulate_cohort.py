@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from data_tools.cohort_settings import deal
 from data_tools.simulate_cohort import main
+from data_tools.subject_sources import deal
 from qsr_jax.anatomy.regions import REGION_NAMES
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.studies.truth import read_truth
@@ -131,6 +131,12 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 def test_foreign_settings_are_refused(tmp_path, text):
     (tmp_path / "cohort.json").write_text(text)
     with pytest.raises(SystemExit, match="cohort.json is not this program's"):
+        simulate(tmp_path, 1, 0)
+
+
+def test_a_cohort_of_the_first_edition_is_refused(tmp_path):
+    (tmp_path / "cohort.json").write_text('{"seed": 7, "protocols": {}}')
+    with pytest.raises(SystemExit, match=r"another edition .* \(1, this is 2\).* simulate it anew"):
         simulate(tmp_path, 1, 0)
 
 
