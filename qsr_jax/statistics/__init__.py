@@ -41,7 +41,6 @@ from qsr_jax.statistics.outcomes import LEAST_SUBJECTS, Outcome, Verdict
 from qsr_jax.statistics.paired_tests import (
     describe,
     equivalence,
-    margin_of,
     paired_t,
 )
 from qsr_jax.statistics.planning import (
@@ -138,7 +137,6 @@ __all__ = [
     "individual_power",
     "individual_subjects",
     "individual_verdict",
-    "margin_of",
     "mean_power",
     "mean_subjects",
     "mean_verdict",

@@ -72,15 +72,6 @@ def _standard_error(pairs: Pairs) -> np.ndarray:
     return pairs.full.sd / np.sqrt(pairs.n)
 
 
-def margin_of(reference: ArrayLike, *, percent: float) -> float:
-    """A margin in units: ``percent`` of the mean of the reference (the paper takes 5).
-
-    >>> margin_of([1200.0, 1300.0], percent=5.0)
-    62.5
-    """
-    return abs(float(np.asarray(reference, np.float64).mean())) * percent / 100.0
-
-
 def equivalence(
     test: ArrayLike,
     reference: ArrayLike,

@@ -34,10 +34,10 @@ LEAST_CONCORDANCE = 0.5
 
 ``CCC = 1 - E(x - y)^2 / (var x + var y + bias^2)``: an unbiased method that spreads no wider than
 the reference gets above one half only by erring less than a print of the population mean does,
-whose ``E(x - y)^2`` is ``var y``. The grades of McBride (2005, NIWA report HAM2005-062), .90 and up, are
-meant for pooled ranges; within one tissue of healthy adults the paper's own maps reach .60 (GM T1)
-to .89 (by its Table 1: SDs, and widths of the TOST intervals), and the repeatability of the
-reference bounds what any method can reach (:func:`attainable_concordance`).
+whose ``E(x - y)^2`` is ``var y``. The grades of McBride (2005, NIWA report HAM2005-062), .90
+and up, are meant for pooled ranges; within one tissue of healthy adults the paper's own maps reach
+.60 (GM T1) to .89 (by its Table 1: SDs, and widths of the TOST intervals), and the repeatability of
+the reference bounds what any method can reach (:func:`attainable_concordance`).
 """
 
 

@@ -152,7 +152,11 @@ def test_variation_by_hand():
 
 def test_margin_is_a_percentage_of_the_reference():
     """The paper's T1 of grey matter: 5 % of 1232.65 ms is 61.63 ms."""
-    assert statistics.margin_of([1232.65] * 3, percent=5.0) == pytest.approx(61.63, abs=0.01)
+    reference = 1232.65 + np.array([-30.0, 10.0, 20.0])
+    result = statistics.equivalence(
+        reference + [1, 2, 4], reference, alpha=0.05, margin_percent=5.0
+    )
+    assert result.margin == pytest.approx(61.63, abs=0.01)
 
 
 DEGENERATE = {
