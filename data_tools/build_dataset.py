@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qsr_jax.cli import program
 from qsr_jax.data.records.build import build_records
+from qsr_jax.data.studies.registration import METHODS, NONE
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,6 +21,7 @@ def main(argv: list[str] | None = None) -> None:
             args.data_dir.resolve(),
             fold=args.fold,
             processes=args.workers,
+            register=args.register,
             tell=print,
         )
     except (ValueError, OSError) as error:
@@ -37,6 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--data_dir", type=Path, required=True, metavar="DIR", help="receives qmri_pairs/")
     add("--fold", metavar="K/N", help="split as this fold of the manifest says, such as 3/5")
     add("--workers", type=int, default=1, help="processes that read; the bytes do not depend on it")
+    add(
+        "--register",
+        choices=METHODS,
+        default=NONE,
+        help="rigid: bring the routine scan to where the head lay in the fast scan (SimpleITK); "
+        "the numbers go to the dataset's card, its seal and the models' notes",
+    )
     return parser
 
 

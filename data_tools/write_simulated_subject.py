@@ -12,9 +12,7 @@ from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.data.studies.truth import MAP_FILES, NOISE_FREE_FILES, TRUTH_JSON
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
-from qsr_jax.phantom.blended import blend
 from qsr_jax.phantom.phantom import BONE, Phantom, draw_phantom
-from qsr_jax.phantom.wide_draws import BLEND_MM
 from qsr_jax.physics.mdme_protocol import Protocol, geometries
 from qsr_jax.simulate.motion import POSE
 from qsr_jax.simulate.simulate import SimulatedScans, scan
@@ -93,7 +91,7 @@ def phantom_of(cohort: CohortSettings, participant: str, geometry: Geometry) -> 
         ValueError: a setting of the cohort is out of its range.
     """
     number, patient = number_of(participant), cohort.groups()[participant] == PATIENT
-    phantom = draw_phantom(
+    return draw_phantom(
         _generators(cohort, number)[0],
         cohort.anatomy_of(number),
         geometry,
@@ -102,8 +100,6 @@ def phantom_of(cohort: CohortSettings, participant: str, geometry: Geometry) -> 
         labeller=cohort.labeller()[0],
         values=cohort.values,
     )
-    blur_mm = phantom.traits.get(BLEND_MM)
-    return phantom if blur_mm is None else blend(phantom, blur_mm=blur_mm)
 
 
 def write_scan(

@@ -12,6 +12,7 @@ import jax
 
 from qsr_jax import __version__
 from qsr_jax.checkpoint import FORMAT_VERSION
+from qsr_jax.data.records.card import registration_notes
 from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.maps import spec_of
@@ -113,7 +114,7 @@ def describe(experiment: Experiment, task: JointMaps, records: JointRecords) -> 
         "config": experiment.leaves(),
         "data_fingerprint": records.fingerprint,
         "train_slices": len(records),
-        "notes": [describe_features(experiment)],
+        "notes": [describe_features(experiment), *registration_notes(records.registration)],
         "environment": environment(),
     }
 

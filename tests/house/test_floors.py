@@ -101,7 +101,7 @@ ROOMS = {
     "h5py": ("data_tools.convert_vgg19",),
     "statsmodels": (),
     "pandas": (),
-    "SimpleITK": (),
+    "SimpleITK": ("qsr_jax.data.studies.registration",),
     "gdcm": (),
     "libjpeg": (),
     "tensorflow": (),

@@ -9,17 +9,19 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from qsr_jax.data.records.builder import MapConfig, Masks, PairsBuilder, config_of
+from qsr_jax.data.records.builder import Known, MapConfig, PairsBuilder, config_of
 from qsr_jax.data.records.open import (
     DatasetError,
     config_name,
     dataset_folder,
     fingerprint_of,
     half_written,
+    registration_of,
     split_lengths,
 )
 from qsr_jax.data.records.read_ahead import Run, workers
 from qsr_jax.data.studies.manifest import Manifest
+from qsr_jax.data.studies.registration import METHODS, NONE
 from qsr_jax.maps import MAPS
 
 
@@ -29,6 +31,7 @@ def build_records(
     *,
     fold: str | None = None,
     processes: int = 1,
+    register: str = NONE,
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Builds the records of T1, T2 and PD; safe to run twice.
@@ -40,25 +43,37 @@ def build_records(
         data_dir: receives ``qmri_pairs/<map>/<version>``.
         fold: such as "3/5", or None for the manifest's own split.
         processes: that read subjects; the bytes do not depend on it.
+        register: "rigid" brings the routine scan to where the head lay in the fast scan, "none"
+            takes the pairs as they lie.
         tell: takes one line about every map.
 
     Raises:
-        ValueError: ``processes`` is below 1.
+        ValueError: ``processes`` is below 1, or ``register`` is not known.
         DatasetError: the records could not be written, or those of another manifest lie there.
         ManifestError, DicomInputError, BidsError: the manifest or a series cannot be used.
     """
     if processes < 1:
         raise ValueError(f"processes (--workers) must be at least 1; got {processes}")
+    if register not in METHODS:
+        raise ValueError(f"register must be one of {', '.join(METHODS)}; got {register!r}")
     listed = Manifest.load(manifest).in_fold(fold)
-    masks: Masks = {}
+    known: Known = {}
     with workers(processes) as run:
         for name in MAPS:
             folder = dataset_folder(data_dir, name, fold)
             _remove_half_written(folder, tell)
-            if _is_built(folder, listed.fingerprint):
+            if _is_built(folder, listed.fingerprint, register):
                 tell(f"{folder}: already built from this manifest")
                 continue
-            build_map(manifest, data_dir, name, fold=fold, masks=masks, run=(run, processes))
+            build_map(
+                manifest,
+                data_dir,
+                name,
+                fold=fold,
+                known=known,
+                register=register,
+                run=(run, processes),
+            )
             lengths = split_lengths(folder)
             tell(f"{folder}: {', '.join(f'{n} {split}' for split, n in lengths.items())} slices")
 
@@ -72,13 +87,18 @@ def _remove_half_written(folder: Path, tell: Callable[[str], None]) -> None:
             leftover.unlink()
 
 
-def _is_built(folder: Path, fingerprint: str) -> bool:
-    """Whether the dataset is whole and of this manifest; refuses one of another manifest."""
+def _is_built(folder: Path, fingerprint: str, register: str) -> bool:
+    """Whether the dataset is whole and as asked for; refuses one of another manifest."""
     if not folder.is_dir():
         return False
     if fingerprint_of(folder) != fingerprint:
         raise DatasetError(
             f"{folder}: was built from another manifest; remove it or choose another --data_dir"
+        )
+    if registration_of(folder)["method"] != register:
+        raise DatasetError(
+            f"{folder}: was built with --register {registration_of(folder)['method']}, asked for "
+            f"{register}; remove it or choose another --data_dir"
         )
     return True
 
@@ -89,7 +109,8 @@ def build_map(
     map_name: str,
     *,
     fold: str | None,
-    masks: Masks,
+    known: Known,
+    register: str,
     run: tuple[Run, int],
 ) -> None:
     """Builds the records of one map; a killed build leaves ``incomplete.*``, never half a dataset.
@@ -99,7 +120,8 @@ def build_map(
         data_dir: receives ``qmri_pairs/<map>/<version>``.
         map_name: "t1", "t2" or "pd".
         fold: such as "3/5", or None for the manifest's own split.
-        masks: filled on the first map, reused by the next ones.
+        known: filled on the first map, reused by the next ones.
+        register: see :func:`build_records`.
         run: see :func:`qsr_jax.data.records.read_ahead.workers`, and their number.
 
     Raises:
@@ -111,7 +133,12 @@ def build_map(
     if config not in PairsBuilder.builder_configs:
         config = config_of(map_name, fold)
     builder = PairsBuilder(
-        manifest=manifest, masks=masks, run=run, config=config, data_dir=data_dir
+        manifest=manifest,
+        known=known,
+        register=register,
+        run=run,
+        config=config,
+        data_dir=data_dir,
     )
     # tfds announces a download and wants a folder for it; there is none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nowhere:

@@ -16,8 +16,9 @@ from qsr_jax.data.records.card import Tally, write_card
 from qsr_jax.data.records.read_ahead import Run, in_order, workers
 from qsr_jax.data.records.seal import write_seal
 from qsr_jax.data.records.shard_writer import PlainWriter
-from qsr_jax.data.records.subject_slices import Slices, subject_slices
+from qsr_jax.data.records.subject_slices import Shared, Slices, subject_slices
 from qsr_jax.data.studies.manifest import SPLITS, Manifest, ManifestError, Subject
+from qsr_jax.data.studies.registration import NONE
 from qsr_jax.maps import MAPS, spec_of
 
 MANIFEST_NAME = "manifest.json"
@@ -33,8 +34,8 @@ CITATION = "Liu Y et al. JMIR Med Inform 2026;14:e79389. doi:10.2196/79389"
 READ_AHEAD = 2
 """Subjects that wait, read, for each process: some 25 MB each."""
 
-Masks = dict[str, np.ndarray]
-"""Subject to the packed bits of the tissue mask: made once, used by the builders of all maps."""
+Known = dict[str, Shared]
+"""Subject to what its maps share: made once, used by the builders of all maps."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -82,7 +83,8 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
         self,
         *,
         manifest: Path | None = None,
-        masks: Masks | None = None,
+        known: Known | None = None,
+        register: str = NONE,
         run: tuple[Run, int] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -90,11 +92,14 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
 
         Args:
             manifest: its file; else ``manual_dir/manifest.json`` is read.
-            masks: filled with the tissue masks and read by builders of other maps.
+            known: filled with what the maps share and read by builders of other maps.
+            register: whether heads that moved are brought together, see
+                :func:`qsr_jax.data.records.subject_slices.subject_slices`.
             run: what starts calls, and in how many processes; else everything happens here.
             **kwargs: tfds's own.
         """
-        self._manifest_path, self._masks = manifest, {} if masks is None else masks
+        self._manifest_path, self._known = manifest, {} if known is None else known
+        self._register = register
         self._run = run
         self._owners: dict[str, str] = {}
         super().__init__(file_format="array_record", **kwargs)
@@ -142,6 +147,8 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
         with contextlib.ExitStack() as stack:
             self._calls = self._run or (stack.enter_context(workers(1)), 1)
             super()._download_and_prepare(dl_manager, download_config)
+        metadata["registration"] = registration_of(self._register, self._manifest, self._known)
+        self.info.metadata.update(metadata)
         folder = Path(self.data_dir)
         write_card(folder, self._manifest, self._tally, metadata)
         write_seal(
@@ -165,7 +172,14 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
         subjects = {split: some for split, some in subjects.items() if some}
         run, count = self._calls
         calls = [
-            (subject_slices, self._manifest, subject, name, self._masks.get(subject.subject))
+            (
+                subject_slices,
+                self._manifest,
+                subject,
+                name,
+                self._register,
+                self._known.get(subject.subject),
+            )
             for some in subjects.values()
             for subject in some
         ]
@@ -183,7 +197,7 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
         slices = next(results)
         for owner in slices.owners:
             self._check_owner(owner, subject)
-        self._masks[subject.subject] = slices.mask
+        self._known[subject.subject] = slices.shared
         for index, record in enumerate(slices.records):
             self._tally.add(split, record)
             yield index, record
@@ -234,6 +248,19 @@ def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dic
         "lr_shape": list(first.fast_shape[1:]),
         "lr_spacing_mm": list(first.fast_spacing_mm),
         "scale": manifest.scale,
+    }
+
+
+def registration_of(register: str, manifest: Manifest, known: Known) -> dict[str, Any]:
+    """The method, and for everybody how far the head had moved: (x, y, z) mm and degrees."""
+    poses = {p.subject: known[p.subject].pose for p in manifest.subjects}
+    return {
+        "method": register,
+        "subjects": {
+            name: {"mm": pose[:3].tolist(), "deg": pose[3:].tolist()}
+            for name, pose in poses.items()
+            if pose is not None
+        },
     }
 
 

@@ -76,6 +76,24 @@ def card_of(manifest: Manifest, tally: Tally, metadata: Mapping[str, Any]) -> di
     }
 
 
+def registration_notes(registration: Mapping[str, Any]) -> list[str]:
+    """A sentence on how far heads had moved, where pairs were registered; else none.
+
+    >>> moved = {"a": {"mm": [0.3, 0.0, 0.4], "deg": [0.0, 1.0, 0.0]}}
+    >>> registration_notes({"method": "rigid", "subjects": moved})[0].split(";")[0]
+    'Pairs registered (rigid): heads had moved by 0.50 mm and 1.00 degrees (median)'
+    """
+    found = registration["subjects"].values()
+    if not found:
+        return []
+    mm, deg = (np.linalg.norm([one[unit] for one in found], axis=1) for unit in ("mm", "deg"))
+    return [
+        f"Pairs registered ({registration['method']}): heads had moved by {np.median(mm):.2f} mm "
+        f"and {np.median(deg):.2f} degrees (median); at most {mm.max():.2f} mm and "
+        f"{deg.max():.2f} degrees."
+    ]
+
+
 def _page(card: Mapping[str, Any]) -> str:
     """The card as Markdown."""
     rows = [
@@ -94,6 +112,7 @@ def _page(card: Mapping[str, Any]) -> str:
         f"| {low:g} to {high:g} | {lr:.1f} | {hr:.1f} |"
         for low, high, lr, hr in zip(edges, edges[1:], *percentages.values(), strict=False)
     ]
+    moved = registration_notes(card["metadata"]["registration"])
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in card["verdicts"].items())
     findings = ", ".join(f"{rule} {count}" for rule, count in card["findings"].items()) or "none"
     return "\n".join([
@@ -107,6 +126,7 @@ def _page(card: Mapping[str, Any]) -> str:
         "",
         f"Pairs: {verdicts}; rules not passed cleanly: {findings}; refusals overruled by a person: "
         f"{card['overruled']}; not used: {card['refused']}.",
+        *moved,
         "",
         "| number of a pair | least | median | most |", "|---|---|---|---|", *quality,
         "",

@@ -36,8 +36,16 @@ class JointRecords:
 
     def __post_init__(self) -> None:
         """Refuses maps that were not built together."""
-        for facts in ("fingerprint", "grid_alignment", "lr_shape", "lr_spacing_mm", "scale"):
-            self._agreed(facts, [getattr(records, facts) for records in self.maps])
+        facts = (
+            "fingerprint",
+            "grid_alignment",
+            "lr_shape",
+            "lr_spacing_mm",
+            "scale",
+            "registration",
+        )
+        for fact in facts:
+            self._agreed(fact, [getattr(records, fact) for records in self.maps])
         self._agreed("number of records", [len(records) for records in self.maps])
 
     def _agreed(self, what: str, found: list[Any]) -> None:
@@ -92,6 +100,11 @@ class JointRecords:
     def fingerprint(self) -> str:
         """Of the manifest the records were built from."""
         return self.maps[0].fingerprint
+
+    @property
+    def registration(self) -> Mapping[str, Any]:
+        """How the pairs were brought together."""
+        return self.maps[0].registration
 
     @property
     def grid_alignment(self) -> str:

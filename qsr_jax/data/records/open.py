@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from qsr_jax.data.records.seal import check_files, read_seal
 from qsr_jax.data.studies.manifest import SPLITS, parse_fold
+from qsr_jax.data.studies.registration import NONE
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.seal import SealError
 from qsr_jax.maps import spec_of
@@ -20,6 +21,9 @@ RELEASE_NOTES = {
     "2.0.0": "One shard per person, a seal over all of them, a card; folds.",
     "3.0.0": "The feature person is called subject.",
 }
+
+AS_THEY_LIE: Mapping[str, Any] = {"method": NONE, "subjects": {}}
+"""Registration of pairs that were not registered."""
 
 BUILD = "qsr build --manifest manifest.json --data_dir DIR"
 
@@ -42,6 +46,7 @@ class Records:
         lr_shape: (rows, columns) of ``lr``.
         lr_spacing_mm: distance between (slices, rows, columns) of ``lr``.
         scale: matrix of ``hr`` over matrix of ``lr``.
+        registration: method, and subject to how far its head had moved.
     """
 
     folder: Path
@@ -51,6 +56,7 @@ class Records:
     lr_shape: tuple[int, int]
     lr_spacing_mm: tuple[float, float, float]
     scale: int
+    registration: Mapping[str, Any] = dataclasses.field(default_factory=lambda: AS_THEY_LIE)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -93,6 +99,20 @@ def fingerprint_of(folder: Path) -> str:
         DatasetError: the dataset is damaged.
     """
     return _opened(folder)[1]["metadata"]["fingerprint"]
+
+
+def registration_of(folder: Path) -> Mapping[str, Any]:
+    """How the pairs of a whole dataset were brought together.
+
+    Raises:
+        DatasetError: the dataset is damaged.
+    """
+    return _registration(_opened(folder)[1]["metadata"])
+
+
+def _registration(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a dataset's metadata; older ones say nothing and took the pairs as they lie."""
+    return metadata.get("registration", AS_THEY_LIE)
 
 
 def split_lengths(folder: Path) -> dict[str, int]:
@@ -143,6 +163,7 @@ def open_records(data_dir: Path, map_name: str, split: str, *, fold: str | None 
         lr_shape=tuple(metadata["lr_shape"]),
         lr_spacing_mm=tuple(metadata["lr_spacing_mm"]),
         scale=metadata["scale"],
+        registration=_registration(metadata),
     )
 
 
