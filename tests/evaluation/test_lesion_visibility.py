@@ -8,7 +8,7 @@ from evaluation_subjects import make_case, make_predictions
 from test_lesion_contrast import SPACING, make_truth
 
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.measure.lesion_contrast import RING_MM, lesion_sites
+from qsr_jax.evaluation.measure.lesion_contrast import LESION_KIND, RING_MM, lesion_sites
 from qsr_jax.evaluation.measure.lesion_visibility import (
     CONTROLS,
     KIND,
@@ -18,6 +18,7 @@ from qsr_jax.evaluation.measure.lesion_visibility import (
 )
 from qsr_jax.evaluation.measure.subject import measure
 from qsr_jax.evaluation.sections.lesion_visibility import ALL, readings, roc_rows
+from qsr_jax.evaluation.values import Value
 
 
 @pytest.mark.parametrize("radius_mm", [1, 4])
@@ -93,6 +94,25 @@ def test_a_method_that_erases_lesions_is_told_by_its_area(cohort):
     assert 0.2 < trained.area < 0.8 and trained.found_percent < 50.0
     assert trained.auc.interval.low < trained.area < trained.auc.interval.high
     assert trained.froc_percent < routine.froc_percent == 100.0
+
+
+@pytest.mark.parametrize(("ratio", "percent"), [(2.9, 0.0), (3.1, 100.0)])
+def test_control_sites_are_counted_by_the_rule_of_lesions(ratio, percent):
+    values = [
+        Value("a", "patient", "test", "1", kind, place, name, quantity, "", method, value, 9, "")
+        for kind, place, name, quantity, method, value in (
+            (LESION_KIND, "1 WMH", "t1", "contrast to noise", "trained", -ratio),
+            (LESION_KIND, "1 WMH", "t1", "contrast", "truth", 400.0),
+            (LESION_KIND, "1 WMH", "", "diameter", "label", 5.0),
+            (KIND, "1 WMH, control 1", "t1", "contrast to noise", "trained", ratio),
+            ("tissue", "WM", "t1", "mean", "truth", 800.0),
+            ("image", "brain", "t1", "psnr", "trained", 30.0),
+            ("image", "brain", "t1", "psnr", "bicubic", 30.0),
+        )
+    ]
+    row = next(r for r in roc_rows(Cohort(values)) if r.lesions == ALL)
+    assert (row.found_percent, row.false_percent) == (percent, percent)
+    assert row.area == 0.5 and row.auc.interval is None
 
 
 def test_lesions_are_sorted_by_size_and_by_contrast(cohort):

@@ -135,7 +135,7 @@ def test_values_csv_is_tidy(written_report, cohort_and_examples):
     assert len(rows) == len(cohort.values)
     assert {row["kind"] for row in rows} >= {
         "image", "slice", "tissue", "region", "lesion", "calibration", "lesion contrast",
-        "control site", "synthetic contrast", "noise and resolution", "error by place", "air",
+        "synthetic contrast", "noise and resolution", "error by place", "air",
         "matched control",
     }  # fmt: skip
     assert all(math.isfinite(float(row["value"])) and row["convention"] for row in rows)

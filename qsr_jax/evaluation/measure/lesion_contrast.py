@@ -1,14 +1,10 @@
-"""Is a lesion to be seen? Contrast of a place against the tissue around it, and against nothing.
+"""Is a lesion to be seen? Contrast of a place against the tissue around it.
 
 The rule, the same for every map and method: a place *reads as present* if its mean differs from
 the mean of the ring around it by at least :data:`READ_AT` standard deviations of that ring. The
 ring is what lies 2 to 6 mm from the place in the same slices and is white matter outside all
 lesions (any brain tissue outside all lesions where that is too little). Three standard deviations
 is the lower end of what Rose found an eye to need (doi:10.1364/JOSA.38.000196: 3 to 5).
-
-*Control sites* are discs in white matter where nobody marked a lesion. What reads as present there
-is the method's, or the scan's, invention; without their percentage a percentage of lesions found
-means nothing.
 """
 
 import dataclasses
@@ -34,12 +30,8 @@ LEAST_SPREAD = 1e-3
 MIN_RING = 30
 """Voxels of white matter that make a ring."""
 
-CONTROL_SITES, CONTROL_RADIUS_MM, CONTROL_MARGIN_MM = 24, 2.5, 1.5
-"""Discs per subject, their radius, and the white matter wanted around them."""
-
-LESION_KIND, CONTROL_KIND = "lesion contrast", "control site"
-CONTRAST, CNR, READ = "contrast", "contrast to noise", "read as present"
-CONTROL_PLACE = "white matter without lesion"
+LESION_KIND = "lesion contrast"
+CONTRAST, CNR = "contrast", "contrast to noise"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,38 +114,13 @@ def _window(inside: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple
     )
 
 
-def control_sites(labels: Labels, spacing_mm: tuple[float, float, float]) -> list[Site]:
-    """Discs in white matter, away from lesions, spread evenly over all places there are.
-
-    No chance is involved: the same subject gets the same places for every method and every run.
-    """
-    pads = [int(np.ceil((CONTROL_RADIUS_MM + CONTROL_MARGIN_MM) / step)) for step in spacing_mm[1:]]
-    size = (1, *(2 * pad + 1 for pad in pads))
-    free = ndimage.minimum_filter(labels.tissue == WHITE, size, mode="constant")
-    if labels.lesions.any():
-        rings = [2 * int(np.ceil(RING_MM[1] / step)) for step in spacing_mm[1:]]
-        reach = (1, *(2 * pad + ring + 1 for pad, ring in zip(pads, rings, strict=True)))
-        free &= ~ndimage.maximum_filter(labels.lesions > 0, reach)
-    places = np.argwhere(free)
-    if not len(places):
-        return []
-    chosen = np.unique(np.linspace(0, len(places) - 1, CONTROL_SITES).round().astype(int))
-    down, across = (np.arange(n) * step for n, step in zip(free.shape[1:], spacing_mm[1:],
-                                                           strict=True))  # fmt: skip
-    sites = []
-    for z, y, x in places[chosen]:
-        disc = np.hypot(down[:, None] - down[y], across - across[x]) <= CONTROL_RADIUS_MM
-        sites.append(site_of(labels, disc[None], spacing_mm, first=int(z)))
-    return [site for site in sites if site is not None]
-
-
 def contrast_fields(
     sources: Mapping[str, np.ndarray],
     names: tuple[str, ...],
     labels: Labels,
     spacing_mm: tuple[float, float, float],
 ) -> Iterator[Fields]:
-    """What every method shows at the subject's lesions, and where there are none.
+    """What every method shows at the subject's lesions.
 
     Args:
         sources: method to (z, y, x, c) physical units on the grid of the labels.
@@ -176,21 +143,3 @@ def contrast_fields(
                 row = shared | {"map": name, "method": method}
                 yield row | {"quantity": CONTRAST, "unit": unit, "value": float(contrast)}
                 yield row | {"quantity": CNR, "unit": "SD", "value": float(ratio)}
-    yield from _control_fields(sources, names, control_sites(labels, spacing_mm), rule)
-
-
-def _control_fields(
-    sources: Mapping[str, np.ndarray], names: tuple[str, ...], sites: list[Site], rule: str
-) -> Iterator[Fields]:
-    if not sites:
-        return
-    shared = {"kind": CONTROL_KIND, "place": CONTROL_PLACE, "count": len(sites), "convention": rule}
-    for method, maps in sources.items():
-        pairs = [contrasts(maps, site) for site in sites]
-        contrast, ratio = (np.stack([pair[i] for pair in pairs]) for i in (0, 1))
-        for channel, name in enumerate(names):
-            row = shared | {"map": name, "method": method}
-            largest = float(np.abs(contrast[:, channel]).max())
-            percent = 100.0 * float((np.abs(ratio[:, channel]) >= READ_AT).mean())
-            yield row | {"quantity": CONTRAST, "unit": spec_of(name).unit, "value": largest}
-            yield row | {"quantity": READ, "unit": "%", "value": percent}

@@ -99,23 +99,19 @@ STARD_AI: tuple[tuple[str, str], ...] = (
 
 def answers(about: About, cohort: Cohort) -> Mapping[str, str]:
     """What the software knows, by key."""
+    return _of_data(about, cohort) | _of_models(about) | _of_analysis(about)
+
+
+def _of_data(about: About, cohort: Cohort) -> dict[str, str]:
     groups = list(cohort.group.values())
     dealt = "; ".join(
         f"{split} {sum(of.values())} ({', '.join(f'{n} {g}' for g, n in of.items())})"
         for split, of in about.subjects.items()
         if of
     )
-    models = [model for training in about.trainings for model in training.models]
-    named = "; ".join(dict.fromkeys(f"{m.description}, sha256 {m.weights_sha256[:12]}"
-                                    for m in models))  # fmt: skip
-    seeds = ", ".join(str(t.seed) for t in about.trainings if t.seed is not None)
     simulated = any(v.method == TRUTH for v in cohort.values)
     truth = " and, beside it, the simulated truth" if simulated else ""
     return {
-        "role": "routine-quality T1, T2 and PD maps from a fast scan; research use only",
-        "aims": "agreement with routine of means and of individuals (section “Verdict”); which "
-        "hypothesis was declared before is not known",
-        "goal": "evaluation of trained models against the routine scan and interpolation",
         "data": f"{about.data}; manifest {about.fingerprint[:12]}",
         "excluded": f"{about.refused} series or studies refused when pairing, each with its "
         "reason in the manifest; clinical criteria are not known",
@@ -123,24 +119,51 @@ def answers(about: About, cohort: Cohort) -> Mapping[str, str]:
         "image quality, brain mask from the routine maps",
         "slices": "; ".join(f"{split} {n} slices" for split, n in about.slices.items() if n),
         "privacy": f"subjects are salted hashes; {UNKNOWN} what was done before",
-        "missing": "a subject without a map or place is left out of that comparison, whose n says "
-        "so; nothing is imputed",
         "acquisition": "simulated multi-delay multi-echo scan; settings in cohort.json"
-        if simulated else f"series listed in the manifest; {UNKNOWN} otherwise",
+        if simulated
+        else f"series listed in the manifest; {UNKNOWN} otherwise",
         "reference": f"the routine scan of the same session{truth}",
         "why": f"it is what the fast scan is to replace{truth and '; the truth is noise-free'}",
         "labels": about.labels,
         "partition": f"by seed from salted hashes, patients as the split says: {dealt}",
         "disjoint": "subject; checked when records are built and when models are loaded",
-        "model": f"{named}; layers and settings in config.json of each workdir",
-        "software": ", ".join(f"{k} {v}" for k, v in about.versions.items())
-        + f"; {about.hardware}",
+        "flow": f"{dealt}; {about.refused} refused; {about.measured} measured",
+        "groups": f"{groups.count(HEALTHY)} healthy, {groups.count(PATIENT)} patients measured; "
+        f"age, sex and origin are {UNKNOWN}",
+        "limits": "simulated subjects: the simulator’s limits are in docs/simulator.md"
+        if simulated
+        else "no truth is known; repeatability only where a scan was repeated",
+    }
+
+
+def _of_models(about: About) -> dict[str, str]:
+    models = [model for training in about.trainings for model in training.models]
+    named = [f"{m.description}, sha256 {m.weights_sha256[:12]}" for m in models]
+    seeds = ", ".join(str(t.seed) for t in about.trainings if t.seed is not None)
+    versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
+    return {
+        "model": f"{'; '.join(dict.fromkeys(named))}; layers and settings in config.json of each "
+        "workdir",
+        "software": f"{versions}; {about.hardware}",
         "notes": "; ".join(about.notes()) or "seeded; config.json of each workdir",
         "training": f"config.json and metrics.jsonl of each workdir; seeds {seeds or 'differ'}",
         "chosen": "the checkpoint that was asked for (latest unless said); by whom and how "
         f"settings were chosen is {UNKNOWN}",
         "ensemble": f"{plural(len(about.trainings), 'training')}; a subject predicted by several "
         "counts once, with the mean",
+        "where": "qsr_jax (Apache-2.0); models by sha256, data by fingerprint "
+        f"{about.fingerprint[:12]}; where they may be had is {UNKNOWN}",
+    }
+
+
+def _of_analysis(about: About) -> dict[str, str]:
+    return {
+        "role": "routine-quality T1, T2 and PD maps from a fast scan; research use only",
+        "aims": "agreement with routine of means and of individuals (section “Verdict”); which "
+        "hypothesis was declared before is not known",
+        "goal": "evaluation of trained models against the routine scan and interpolation",
+        "missing": "a subject without a map or place is left out of that comparison, whose n says "
+        "so; nothing is imputed",
         "measures": "means of tissues, regions and lesions; errors by place; lesion visibility; "
         "image quality (every table says its convention)",
         "uncertainty": "95 % intervals over subjects; families corrected as the verdict says; "
@@ -148,20 +171,13 @@ def answers(about: About, cohort: Cohort) -> Mapping[str, str]:
         "robust": "spread over folds and seeds where there are several; test–retest where a scan "
         "was repeated",
         "split": f"{about.split} split, {plural(about.measured, 'subject')}",
-        "flow": f"{dealt}; {about.refused} refused; {about.measured} measured",
-        "groups": f"{groups.count(HEALTHY)} healthy, {groups.count(PATIENT)} patients measured; "
-        f"age, sex and origin are {UNKNOWN}",
         "results": "tables.csv, values.csv and the page beside this file",
         "failures": "slices with the largest error; lesions lost; where planted, lesions left out "
         "and invented",
         "thresholds": "constants of the software, the same for every method: margin and reading "
         "rule stand in the tables",
         "blind": "computed, no reader; for readers see the door reader_study",
-        "limits": "simulated subjects: the simulator’s limits are in docs/simulator.md"
-        if simulated else "no truth is known; repeatability only where a scan was repeated",
-        "where": f"qsr_jax (Apache-2.0); models by sha256, data by fingerprint "
-        f"{about.fingerprint[:12]}; where they may be had is {UNKNOWN}",
-    }  # fmt: skip
+    }
 
 
 def checklist(about: About, cohort: Cohort) -> str:

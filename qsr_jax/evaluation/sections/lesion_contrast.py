@@ -1,7 +1,7 @@
-"""Lesion contrast: what is to be seen where, and what is seen where nothing is."""
+"""Lesion contrast: what is to be seen of each lesion."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,11 @@ from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Sty
 from qsr_jax.evaluation.measure.lesion_contrast import (
     CNR,
     CONTRAST,
-    CONTROL_KIND,
-    CONTROL_PLACE,
     LESION_KIND,
-    READ,
     READ_AT,
     RING_MM,
 )
-from qsr_jax.evaluation.sections.common import MAIN, Section, TableRow, maps_of, style_of, title
+from qsr_jax.evaluation.sections.common import Section, TableRow, maps_of, title
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import spec_of
 
@@ -44,29 +41,6 @@ class ContrastRow(TableRow):
     contrast: dict[str, float]
     contrast_to_noise: dict[str, float]
     present: dict[str, bool]
-
-
-@dataclasses.dataclass(frozen=True)
-class VisibilityRow(TableRow):
-    """All lesions of one map read by one method, and the control sites.
-
-    ``lost`` and ``gained`` are against routine; ``recovered_percent`` is the mean contrast in
-    percent of the mean contrast of the truth; ``control_percent`` says how many control sites read
-    as present and ``control_contrast`` is the largest contrast at one.
-    """
-
-    map: str
-    unit: str
-    method: str
-    n_lesions: int
-    present: int
-    lost: int
-    gained: int
-    recovered_percent: float | None
-    n_subjects: int
-    control_sites: int
-    control_percent: float | None
-    control_contrast: float | None
 
 
 def _readings(cohort: Cohort, name: str) -> Readings:
@@ -105,53 +79,10 @@ def contrast_rows(cohort: Cohort) -> Iterator[ContrastRow]:
             )
 
 
-def visibility_rows(cohort: Cohort) -> Iterator[VisibilityRow]:
-    """One row per map and method: lesions found, lost and gained against routine, control sites."""
-    for name in cohort.maps:
-        readings = _readings(cohort, name)
-        kinds = LESION_KIND, CONTROL_KIND
-        mine = (v for v in cohort.values if v.map == name and v.kind in kinds)
-        for method in dict.fromkeys(v.method for v in mine):
-            yield _visibility(cohort, name, method, [b for b in readings.values() if method in b])
-
-
-def _visibility(
-    cohort: Cohort, name: str, method: str, lesions: Sequence[dict[str, tuple[float, float]]]
-) -> VisibilityRow:
-    mine, routine = ([is_present(by[m][1]) for by in lesions] for m in (method, ROUTINE))
-    recovered = None
-    if lesions and all(TRUTH in by for by in lesions):
-        true = float(np.mean([by[TRUTH][0] for by in lesions]))
-        recovered = 100.0 * float(np.mean([by[method][0] for by in lesions])) / true
-    control = {q: cohort.of(CONTROL_KIND, CONTROL_PLACE, name, q, method) for q in (READ, CONTRAST)}
-    wanted = (CONTROL_KIND, name, method, READ)
-    counts = {
-        v.subject: v.count for v in cohort.values if (v.kind, v.map, v.method, v.quantity) == wanted
-    }
-    sites = sum(counts.values())
-    weighed = sum(control[READ][subject] * n for subject, n in counts.items())
-    return VisibilityRow(
-        row=f"{title('lesions', name)} read by {method}",
-        map=name,
-        unit=spec_of(name).unit,
-        method=method,
-        n_lesions=len(lesions),
-        present=sum(mine),
-        lost=sum(r and not m for m, r in zip(mine, routine, strict=True)),
-        gained=sum(m and not r for m, r in zip(mine, routine, strict=True)),
-        recovered_percent=recovered,
-        n_subjects=len(counts),
-        control_sites=sites,
-        control_percent=weighed / sites if sites else None,
-        control_contrast=max(control[CONTRAST].values(), default=None),
-    )
-
-
 def contrast_tables(cohort: Cohort) -> Iterator[Table]:
-    """Every lesion, and all of them together."""
+    """Every lesion."""
     if cohort.rows(contrast_rows):
         yield _seen(cohort)
-        yield _found(cohort)
 
 
 def _seen(cohort: Cohort) -> Table:
@@ -184,47 +115,7 @@ def _reading(row: ContrastRow, method: str) -> Cell:
     return seen, " ", Num(row.contrast_to_noise[method], 1)
 
 
-def _found(cohort: Cohort) -> Table:
-    rows = cohort.rows(visibility_rows)
-    heads = ("present", "lost", "gained", "contrast (%)", "control sites", "read as present (%)",
-             "largest contrast there")  # fmt: skip
-    groups = []
-    for name in maps_of(rows):
-        mine = {row.method: row for row in rows if row.map == name}
-        shown = [mine[m] for m in MAIN if m in mine]
-        lines = [
-            Line([spec_of(name).label if i == 0 else "", *_visible(row)], kind=style_of(row.method))
-            for i, row in enumerate(shown)
-        ]
-        groups.append(Group(lines))
-    return Table(
-        name="lesion_contrast_found",
-        title="Found, lost and invented",
-        caption="Lesions read as present; lost: present in routine and absent here; gained: the "
-        "other way round. Contrast: mean contrast in percent of the truth’s. Control sites: discs "
-        "in white matter without a marked lesion, spread evenly, the same for every method; what "
-        "reads as present there is invented, and without that percentage the lesions found mean "
-        "nothing.",
-        columns=[Column("", align="l"), Column("method", align="l"), *map(Column, heads)],
-        groups=groups,
-        wide=False,
-    )
-
-
-def _visible(row: VisibilityRow) -> list[Cell]:
-    return [
-        name_of(row.method),
-        (Num(row.present, 0), f" of {row.n_lesions}"),
-        Num(row.lost, 0),
-        Num(row.gained, 0),
-        Num(row.recovered_percent, 1),
-        str(row.control_sites),
-        Num(row.control_percent, 1),
-        (Num(row.control_contrast, spec_of(row.map).digits), f" {row.unit}"),
-    ]
-
-
 SECTION = Section(
     Path(__file__), "Lesion contrast",
-    {"lesion_contrast": contrast_rows, "lesion_visibility": visibility_rows}, contrast_tables,
+    {"lesion_contrast": contrast_rows}, contrast_tables,
 )  # fmt: skip
