@@ -121,10 +121,11 @@ def _add_scan(group: argparse._ArgumentGroup) -> None:
     fields = {field.name: field for field in dataclasses.fields(Scanner)}
     for name, said in SCANNER.items():
         default = USUAL.get(name, fields[name].default)
-        kind = {"type": type(default)}
+        flag = f"--{name.replace('_', '-')}"
         if isinstance(default, bool):
-            kind = {"action": argparse.BooleanOptionalAction}
-        add(f"--{name.replace('_', '-')}", default=default, help=said, **kind)
+            add(flag, action=argparse.BooleanOptionalAction, default=default, help=said)
+        else:
+            add(flag, type=type(default), default=default, help=said)
     add(
         "--noiseless",
         action=argparse.BooleanOptionalAction,
