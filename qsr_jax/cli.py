@@ -18,6 +18,7 @@ from qsr_jax import __version__
 DOORS = {
     "simulate": "data_tools.simulate_cohort",
     "repeat": "data_tools.repeat_scan",
+    "lesion-twin": "data_tools.lesion_twin",
     "describe": "data_tools.describe_cohort",
     "calibrate": "data_tools.calibrate_simulator",
     "inspect": "data_tools.inspect_dicom",
@@ -32,6 +33,7 @@ DOORS = {
     "sweep": "launch.sweep",
     "predict": "launch.predict",
     "evaluate": "launch.evaluate",
+    "reader-study": "launch.reader_study",
     "compare": "launch.compare",
     "agreement": "launch.agreement",
     "bench": "launch.bench",

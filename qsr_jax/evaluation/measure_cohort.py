@@ -12,12 +12,14 @@ from qsr_jax.data.studies.case import Case, load_case
 from qsr_jax.data.studies.manifest import Subject
 from qsr_jax.evaluation.label_plan import LabelPlan
 from qsr_jax.evaluation.measure.example_slices import Example, Shown, example_slice
+from qsr_jax.evaluation.measure.lesion_twin import TWIN, read_twin, twin_fields, twin_folder
 from qsr_jax.evaluation.measure.niqe import fit_models, niqe_values
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT, as_prediction, read_repeat
-from qsr_jax.evaluation.measure.subject import compare_labels, measure
+from qsr_jax.evaluation.measure.subject import compare_labels, covered_maps, measure
 from qsr_jax.evaluation.trainings import TRAIN, Run, identity
 from qsr_jax.evaluation.value_cache import ValueCache, key_of
-from qsr_jax.evaluation.values import BICUBIC, SLICES, TRAINED, Value, slice_index
+from qsr_jax.evaluation.values import BICUBIC, SLICES, TRAINED, Fields, Value, slice_index
+from qsr_jax.files.digest import file_sha256
 from qsr_jax.metrics.niqe import NiqeModel
 from qsr_jax.predictors.baselines import CALIBRATED, Line, baselines, fit_calibration
 from qsr_jax.predictors.interpolation import interpolator
@@ -126,7 +128,16 @@ def _key(one: Tested, options: MeasureOptions) -> str:
         baselines=options.baselines,
         niqe=None if options.natural is None else options.natural.sha256,
         labels=options.labels.parts(one.subject),
+        beside=_beside(one),
     )
+
+
+def _beside(one: Tested) -> list[list[str]]:
+    """Name and digest of every file of a repeated scan and of a twin."""
+    home = twin_folder(one.runs[0].manifest, one.subject).parent
+    folders = [*home.glob(f"{REPEAT}_*"), *home.glob(TWIN)]
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return [[path.relative_to(home).as_posix(), file_sha256(path)] for path in files]
 
 
 def prepare(runs: Sequence[Run], options: MeasureOptions, pool: Executor) -> Material:
@@ -188,9 +199,33 @@ def measure_subject(
         values += niqe_values(
             case, made, options.natural, material.niqe, split=options.split, run=run.name
         )
+        values += _of_twin(one, run, case, made, material, options.split, scans=not first)
         first = first or made
     picker.look(case, first, values)
     return values
+
+
+def _of_twin(
+    one: Tested,
+    run: Run,
+    case: Case,
+    made: Mapping[str, Prediction],
+    material: Material,
+    split: str,
+    *,
+    scans: bool,
+) -> list[Value]:
+    """What the methods show of lesions that were planted or taken away; empty without a twin."""
+    twin = read_twin(one.runs[0].manifest, one.subject, case)
+    if twin is None:
+        return []
+    pairs = {TRAINED: (made[TRAINED], run.trained(twin.fast))}
+    if BICUBIC in made:
+        bicubic = material.baselines[run.name, case.grid_alignment][BICUBIC]
+        pairs[BICUBIC] = (made[BICUBIC], bicubic(twin.fast))
+    who: Fields = {"subject": case.subject, "group": case.group, "split": split, "run": run.name}
+    rows = twin_fields(case, twin, covered_maps(made), pairs, scans=scans)
+    return [Value(**who, **row) for row in rows]
 
 
 class SlicePicker:

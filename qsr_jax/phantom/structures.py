@@ -77,7 +77,8 @@ def add_structures(
         rng: source of randomness.
         body: on 1 mm planes.
         depth: (planes, m, m) mm below the surface of the nearest lesion, which perivascular spaces
-            stay out of; None in healthy subjects.
+            stay out of; None in healthy subjects. What is drawn does not depend on it: the same
+            subject without the lesion has the same spaces elsewhere.
     """
     if body.maps is not None:
         return body
@@ -85,14 +86,14 @@ def add_structures(
     odds = body.log_odds.copy()
     best = np.where(odds.max(axis=0) > 0, odds.argmax(axis=0), -1)
     is_water, is_white = (best == BODY_CLASSES.index(name) for name in ("csf", "white"))
-    if depth is not None:
-        is_white &= depth < -CLEAR_MM
     atrophy = body.traits.get("atrophy", 0.5)
-    traits = {
-        "choroid_ml": _add_choroid(choroid, odds, body.mni_mm, is_water),
-        "perivascular_ml": _add_perivascular(perivascular, odds, body.mni_mm, is_white, atrophy),
-        "vessels_ml": _add_vessels(vessels, odds, is_water & ~_in_box(body.mni_mm, VENTRICLES_MM)),
-    }
+    traits = {"choroid_ml": _add_choroid(choroid, odds, body.mni_mm, is_water)}
+    near = np.zeros(is_white.shape, bool) if depth is None else depth >= -CLEAR_MM
+    before = odds[:, near]
+    spaces_ml = _add_perivascular(perivascular, odds, body.mni_mm, is_white, atrophy)
+    odds[:, near] = before
+    around = is_water & ~_in_box(body.mni_mm, VENTRICLES_MM)
+    traits |= {"perivascular_ml": spaces_ml, "vessels_ml": _add_vessels(vessels, odds, around)}
     return dataclasses.replace(body, log_odds=odds, traits=body.traits | traits)
 
 

@@ -83,7 +83,7 @@ def _sizes(lesion: str, site: Site, spacing_mm: tuple[float, float, float]) -> I
     sizes = {
         VOXELS: ("", float(voxels)),
         VOLUME: ("mm³", voxels * float(np.prod(spacing_mm))),
-        DIAMETER: ("mm", 2.0 * _radius_mm(site, spacing_mm)),
+        DIAMETER: ("mm", 2.0 * disc_radius_mm(site, spacing_mm)),
     }
     for quantity, (unit, value) in sizes.items():
         yield {
@@ -104,7 +104,7 @@ def _largest_slice(site: Site) -> int:
     return int(np.unique(site.inside[0], return_counts=True)[1].max())
 
 
-def _radius_mm(site: Site, spacing_mm: tuple[float, float, float]) -> float:
+def disc_radius_mm(site: Site, spacing_mm: tuple[float, float, float]) -> float:
     """Of the disc as large as the largest slice of a place."""
     return float(np.sqrt(_largest_slice(site) * spacing_mm[1] * spacing_mm[2] / np.pi))
 
@@ -130,7 +130,7 @@ def matched_sites(
     tissue = WHITE if 2 * (around == WHITE).sum() >= np.isin(around, (GREY, WHITE)).sum() else GREY
     if tissue not in rooms:
         rooms[tissue] = _room_mm(labels, tissue, spacing_mm)
-    size, radius = _largest_slice(lesion), _radius_mm(lesion, spacing_mm)
+    size, radius = _largest_slice(lesion), disc_radius_mm(lesion, spacing_mm)
     places = np.argwhere(rooms[tissue] > radius + MARGIN_MM[tissue])
     while not len(places) and size > 1:
         radius, size = radius * SHRINK, max(1, int(size * SHRINK**2))
