@@ -81,7 +81,7 @@ def drawings(cohort):
         "agreement": agreement.plots(cohort)["plots"][0][-1],
         "psnr": image_quality.psnr_plot(cohort),
         "calibration": calibration.plots(cohort)["plots"][-1][-1],
-        "forest": regions.forest(cohort),
+        "forest": regions.plots(cohort)["forest"],
     }
 
 

@@ -1,15 +1,20 @@
 """The verdict on planted methods: what ignores the patient, what loses lesions, what is exact."""
 
+import dataclasses
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from planted_cohort import LEVELS, exact, planted, population_mean
 
 from qsr_jax import statistics
+from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.formats.html import to_html
+from qsr_jax.evaluation.formats.plots import BLUE
 from qsr_jax.evaluation.report.opening import opening
 from qsr_jax.evaluation.report.terminal import summary
+from qsr_jax.evaluation.sections import regions
 from qsr_jax.evaluation.sections.lesions_kept import kept_rows, kept_table
 from qsr_jax.evaluation.sections.places import family_rows, place_rows
 from qsr_jax.evaluation.sections.summary import share_rows, tables
@@ -85,12 +90,12 @@ def test_lost_lesions_come_first_and_are_counted(rng):
         assert (row.present["trained"], row.lost["trained"], row.lost["bicubic"]) == (3, 12, 0)
         assert row.error_percent["trained"] == pytest.approx(-16.0)
     said = opening(cohort)
-    assert said[0].startswith("Lesions are lost;")
+    assert said[0].startswith("Lesions are lost (T1 12 of 15 that routine shows);")
     assert "Of 15 lesions trained shows: T1 3 (routine 15" in said[1]
     assert "worse than" in said[2]
     assert "T1 −16.0 % (bicubic 0.0)" in said[2]
     assert "12</data> lost" in to_html(next(iter(kept_table(cohort))))
-    assert summary(cohort).startswith("Lesions are lost;")
+    assert summary(cohort).startswith("Lesions are lost (T1 12 of 15")
 
 
 def test_lesions_that_are_kept_are_not_called_lost(rng):
@@ -151,3 +156,21 @@ def test_one_subject_without_a_value_costs_only_its_own_comparison(rng):
     rows = {(r.place, r.map, r.method): r.n for r in left.rows(place_rows)}
     assert rows["GM", "t1", "fast"] == 30
     assert rows["GM", "t1", "trained"] == 31
+
+
+def test_the_forest_is_filled_by_the_rule_of_its_table(rng):
+    """Regions where Holm takes some single claims away: a mark is filled where one stands."""
+    tissues = planted(rng, lambda routine, _, r: routine * (1.045 + 0.016 * r.standard_normal()))
+    values = [
+        dataclasses.replace(v, kind="region") if v.kind == "tissue" else v for v in tissues.values
+    ]
+    cohort = Cohort(values)
+    rows = {r.row: r.mean.shown for r in trained(cohort, "region")}
+    assert 0 < sum(rows.values()) < len(rows)
+    root = ElementTree.fromstring(regions.plots(cohort)["forest"])
+    marks = [g for g in root.iter("g") if g.get("class") == "v"]
+    ours = [g for g in marks if "trained" in g.find("title").text]
+    filled = [BLUE.lower() in g.find("use").get("style").lower() for g in ours]
+    assert sum(filled) == sum(rows.values())
+    assert filled == [g.find("title").text.endswith(": shown") for g in ours]
+    assert len(ours) == len(rows)

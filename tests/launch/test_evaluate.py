@@ -27,7 +27,7 @@ def test_the_whole_walk(tmp_path, house, capsys):
     assert lines[-1] == f"report: {out / 'index.html'}"
     document = json.loads((out / "tables.json").read_text())
     row = next(r for r in document["tables"]["places"] if r["method"] == "trained")
-    assert lines[0] == document["opening"][0]
+    assert document["opening"][0].startswith(lines[0])
     assert any(f"{row['difference_percent']:+.2f}".replace("-", "−") in line for line in lines)
     assert [line.split()[1] for line in lines if line.startswith("GM")] == ["T1", "PD"]
     about = document["about"]

@@ -7,6 +7,9 @@ from markupsafe import Markup, escape
 
 from qsr_jax.evaluation.formats.table import Cell, Column, Line, Num, Styled, Table, parts_of
 
+DENSE_FROM = 13
+"""Columns beyond which a table is set small, to fit a laptop's screen."""
+
 
 def cell_html(cell: Cell) -> Markup:
     """A cell as HTML; numbers carry their full value in ``<data value>``."""
@@ -26,7 +29,8 @@ def cell_html(cell: Cell) -> Markup:
 
 def to_html(table: Table) -> Markup:
     """A table of the page, in a box that scrolls where the screen is narrow."""
-    classes = Markup(' class="wide"') if table.wide else Markup("")
+    kinds = ["wide"] * table.wide + ["dense"] * (len(table.columns) > DENSE_FROM)
+    classes = Markup(' class="{}"').format(" ".join(kinds)) if kinds else Markup("")
     opening = Markup('<div class="scroll"><table id="{}"{}>\n').format(table.name, classes)
     caption = Markup("<caption><b>{}</b> {}</caption>\n").format(table.heading, table.caption)
     parts = [opening, caption if table.title else Markup(""), _heads_html(table.columns)]

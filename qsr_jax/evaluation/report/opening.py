@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.formats.numbers import joined, name_of, number, plural, sentence
+from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.sections.error_by_place import AirRow, air_rows
 from qsr_jax.evaluation.sections.folds_and_seeds import run_rows
 from qsr_jax.evaluation.sections.lesions_kept import KeptRow, kept_rows
@@ -46,8 +47,7 @@ def tissue_families(cohort: Cohort) -> list[FamilyRow]:
 
 def outcome(cohort: Cohort) -> str:
     """One sentence: may the trained maps stand for the routine scan?"""
-    lost = any(row.lost[TRAINED] for row in cohort.rows(kept_rows))
-    clauses = ["lesions are lost"] if lost else []
+    clauses = [*_lost(cohort.rows(kept_rows))]
     answers = {f.question: f for f in tissue_families(cohort)}
     if not answers:
         clauses.append("without labels of tissues nothing is decided")
@@ -57,11 +57,19 @@ def outcome(cohort: Cohort) -> str:
             f"{answers['mean'].n}, {LEAST_SUBJECTS} are needed)"
         )
     else:
-        clauses += [
-            f"agreement with routine {QUESTIONS[q]} {f.everywhere} for {GM_AND_WM}"
-            for q, f in answers.items()
-        ]
+        said = ", ".join(f"{QUESTIONS[q]} {f.everywhere}" for q, f in answers.items())
+        clauses.append(f"agreement of {GM_AND_WM} with routine: {said}")
     return f"{sentence('; '.join(clauses))}."
+
+
+def _lost(rows: Sequence[KeptRow]) -> Iterator[str]:
+    """That lesions are lost, in the map that loses most, beside what a second scan loses."""
+    losing = [row for row in rows if row.lost[TRAINED]]
+    if losing:
+        row = max(losing, key=lambda r: r.lost[TRAINED] / r.present[ROUTINE])
+        again = f"; a second routine scan loses {row.lost[REPEAT]}" if REPEAT in row.lost else ""
+        lost = f"{spec_of(row.map).label} {row.lost[TRAINED]} of {row.present[ROUTINE]}"
+        yield f"lesions are lost ({lost} that routine shows{again})"
 
 
 def _lesions(rows: Sequence[KeptRow]) -> Iterator[str]:

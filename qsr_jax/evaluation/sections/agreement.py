@@ -27,7 +27,7 @@ from qsr_jax.evaluation.sections.common import (
 from qsr_jax.evaluation.sections.places import subject_values
 from qsr_jax.evaluation.values import TRAINED
 from qsr_jax.maps import spec_of
-from qsr_jax.statistics import BlandAltman, ProportionalBias, Regression
+from qsr_jax.statistics import BlandAltman, Regression
 
 PAIRS = ((TRAINED, ROUTINE), (TRAINED, FAST), (FAST, ROUTINE))
 """The comparisons of the table; those of the paper's Figures 3 and 4 are drawn point by point."""
@@ -44,10 +44,7 @@ TISSUE_MARKS = {"GM": ("dot", BLUE), "WM": ("diamond", VERMILION)}
 
 @dataclasses.dataclass(frozen=True)
 class AgreementRow(TableRow):
-    """Figures 3 and 4 in numbers: ``test`` against ``reference``, GM and WM pooled.
-
-    ``proportional`` is the line of the difference on the mean of both, in the unit of the map.
-    """
+    """Figures 3 and 4 in numbers: ``test`` against ``reference``, GM and WM pooled."""
 
     map: str
     test: str
@@ -55,7 +52,6 @@ class AgreementRow(TableRow):
     n: int
     regression: Regression | None
     percent: BlandAltman | None
-    proportional: ProportionalBias | None
     paper: published.PublishedAgreement | None
 
 
@@ -113,7 +109,6 @@ def agreement_rows(cohort: Cohort) -> Iterator[AgreementRow]:
                 n=len(x),
                 regression=if_enough(row, statistics.regress, x, y),
                 percent=if_enough(row, statistics.bland_altman, x, y, unit="%", percent=True),
-                proportional=if_enough(row, statistics.proportional_bias, x, y),
                 paper=papers.get((test, reference), {}).get(name),
             )
 
@@ -127,11 +122,10 @@ def agreement_table(cohort: Cohort) -> Iterator[Table]:
             title="GM and WM pooled",
             caption="As in the paper: two points of each subject. Pooled limits describe neither "
             "tissue (those are in the verdict), and R² and slope mostly say that grey is not white "
-            "matter. Intervals (95 %) come from leaving out one subject at a time. Proportional "
-            "bias: slope of the difference on the mean of both.",
+            "matter. Intervals (95 %) come from leaving out one subject at a time.",
             columns=[
                 Column("", align="l"), Column("n"), Column("R²"), Column("slope"),
-                Column("bias", "%"), Column("95 % limits", "%"), Column("proportional bias"),
+                Column("bias", "%"), Column("95 % limits", "%"),
             ],
             groups=[Group([line for row in rows for line in _lines(row)])],
             wide=False,
@@ -140,30 +134,20 @@ def agreement_table(cohort: Cohort) -> Iterator[Table]:
 
 def _lines(row: AgreementRow) -> Iterator[Line]:
     """Ours, and the paper's below."""
-    label: list[Cell] = [row.row, str(row.n)]
-    percent, fit, slope = row.percent, row.regression, row.proportional
-    if percent is None or fit is None or slope is None:
-        yield Line([*label, NO_TEST, *4 * [""]])
-    else:
-        bias = in_brackets(interval(percent.bias_interval, 2))
+    percent, fit, paper = row.percent, row.regression, row.paper
+    cells: list[Cell] = [NO_TEST, "", "", ""]
+    if percent and fit:
         spread = in_brackets(interval(fit.slope_interval, 3, signed=False))
-        cells: list[Cell] = [
-            Num(fit.r_squared, 3),
-            (Num(fit.slope, 3), " ", spread),
-            (Num(percent.bias, 2, signed=True), " ", bias),
-            interval(percent, 2),
-            (Num(slope.slope, 3, signed=True), " ", in_brackets(interval(slope.slope_interval, 3))),
-        ]
-        yield Line([*label, *cells])
-    if row.paper:
-        paper = row.paper
-        limits: Cell = ""
-        if paper.low_percent is not None:
-            low, high = (Num(v, signed=True) for v in (paper.low_percent, paper.high_percent))
-            limits = (low, " to ", high)
-        bias_cell = Num(paper.bias_percent, 2, signed=True)
-        shown = [Num(paper.r_squared), Num(paper.slope, 4), bias_cell, limits]
-        yield Line(["paper", str(published.N_HEALTHY), *shown, ""], kind="paper")
+        bias = in_brackets(interval(percent.bias_interval, 2))
+        cells = [Num(fit.r_squared, 3), (Num(fit.slope, 3), " ", spread),
+                 (Num(percent.bias, signed=True), " ", bias), interval(percent, 2)]  # fmt: skip
+    yield Line([row.row, str(row.n), *cells])
+    if paper:
+        ends = paper.low_percent, paper.high_percent
+        limits: Cell = (Num(ends[0], signed=True), " to ", Num(ends[1], signed=True))
+        shown = [Num(paper.r_squared), Num(paper.slope, 4), Num(paper.bias_percent, signed=True)]
+        last = "" if ends[0] is None else limits
+        yield Line(["paper", str(published.N_HEALTHY), *shown, last], kind="paper")
 
 
 @styled

@@ -42,7 +42,7 @@ VOXELS = {PARENCHYMA: "grey matter, white matter and lesions", BRAIN: "the brain
 
 WORDS = {
     Outcome.TOO_FEW: "too few",
-    Outcome.UNDECIDABLE: "below repeatability",
+    Outcome.UNDECIDABLE: "below retest",
 }
 """Outcomes in short where their own name is too long for a column."""
 
