@@ -44,13 +44,6 @@ TEXTURE_CUT = 3.0
 MOST_SHARED = 0.8
 """Largest part of the texture's variance that the three quantities have in common."""
 
-BLENDED_SHARE, MOST_BLEND_MM = 0.5, 1.0
-"""Part of the subjects whose millimetres hold one kind of water each
-(:mod:`qsr_jax.phantom.blended`), and the greatest blur of these."""
-
-BLEND_MM = "blend_mm"
-"""Trait of such a subject: its blur."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Remap:
@@ -111,9 +104,3 @@ def _mixed_scales(rng: np.random.Generator, planes: Planes) -> np.ndarray:
         np.float32(part) * texture_of(rng, planes, sigma_mm=sigma)
         for part, sigma in zip(parts, TEXTURE_SCALES_MM, strict=True)
     )
-
-
-def draw_blend(rng: np.random.Generator) -> dict[str, float]:
-    """The trait :data:`BLEND_MM`, or none."""
-    chosen, blur_mm = rng.uniform() < BLENDED_SHARE, float(rng.uniform(0.0, MOST_BLEND_MM))
-    return {BLEND_MM: blur_mm} if chosen else {}
