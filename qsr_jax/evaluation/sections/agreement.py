@@ -20,8 +20,8 @@ from qsr_jax.evaluation.sections.common import (
     Section,
     TableRow,
     if_enough,
-    in_brackets,
     interval,
+    spanned,
     title,
 )
 from qsr_jax.evaluation.sections.places import subject_values
@@ -137,10 +137,9 @@ def _lines(row: AgreementRow) -> Iterator[Line]:
     percent, fit, paper = row.percent, row.regression, row.paper
     cells: list[Cell] = [NO_TEST, "", "", ""]
     if percent and fit:
-        spread = in_brackets(interval(fit.slope_interval, 3, signed=False))
-        bias = in_brackets(interval(percent.bias_interval, 2))
-        cells = [Num(fit.r_squared, 3), (Num(fit.slope, 3), " ", spread),
-                 (Num(percent.bias, signed=True), " ", bias), interval(percent, 2)]  # fmt: skip
+        slope = spanned(fit.slope, fit.slope_interval, 3, signed=False)
+        bias = spanned(percent.bias, percent.bias_interval, 2)
+        cells = [Num(fit.r_squared, 3), slope, bias, interval(percent, 2)]
     yield Line([row.row, str(row.n), *cells])
     if paper:
         ends = paper.low_percent, paper.high_percent

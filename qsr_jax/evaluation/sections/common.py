@@ -153,6 +153,16 @@ def in_brackets(cell: Cell) -> Styled:
     return Styled("sd", ("(", *(cell if isinstance(cell, tuple) else (cell,)), ")"))
 
 
+def spanned(
+    value: float | None, ends: Between | None, digits: int, *, signed: bool = True
+) -> tuple[Part, ...]:
+    """The cell "+1.2 (+0.3 to +2.1)"; without ends the number alone."""
+    number = Num(value, digits, signed=signed)
+    if ends is None:
+        return (number,)
+    return number, " ", in_brackets(interval(ends, digits, signed=signed))
+
+
 def style_of(method: str) -> str:
     """The style of a method's line: the trained model stands out, what nobody can beat is grey."""
     return {TRAINED: "main", TRUTH: "floor", REPEAT: "floor"}.get(method, "")

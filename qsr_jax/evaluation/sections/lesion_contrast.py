@@ -21,7 +21,7 @@ from qsr_jax.evaluation.sections.common import Section, TableRow, maps_of, title
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import spec_of
 
-SHOWN = (FAST, BICUBIC, TRAINED, ROUTINE, TRUTH)
+SHOWN = (FAST, TRAINED, ROUTINE, TRUTH, BICUBIC)
 
 Readings = dict[tuple[str, str], dict[str, tuple[float, float]]]
 """(subject, lesion) to method to contrast and contrast to noise."""

@@ -24,7 +24,7 @@ from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import ClusteredMean
 
-SHOWN = (FAST, BICUBIC, TRAINED, ROUTINE)
+SHOWN = (FAST, TRAINED, ROUTINE, BICUBIC)
 
 SMALL_MM, FAINT_PERCENT = 5.0, 25.0
 """Diameter below which a planted lesion counts as small, and change, in percent of white matter,

@@ -27,7 +27,7 @@ from qsr_jax.maps import spec_of
 from qsr_jax.statistics import MIN_SUBJECTS
 from qsr_jax.statistics.roc import Auc, clustered_auc
 
-SHOWN = (FAST, BICUBIC, TRAINED, ROUTINE, TRUTH)
+SHOWN = (FAST, TRAINED, ROUTINE, TRUTH, BICUBIC)
 COLOURS = {FAST: GREEN, BICUBIC: BROWN, TRAINED: BLUE, ROUTINE: VERMILION, TRUTH: GREY}
 
 FAINT_PERCENT = 25.0

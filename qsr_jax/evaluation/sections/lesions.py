@@ -30,7 +30,7 @@ from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.statistics import ClusteredMean
 
-SHOWN = (TRAINED, BICUBIC, ROUTINE, TRUTH)
+SHOWN = (TRAINED, ROUTINE, TRUTH, BICUBIC)
 
 
 @dataclasses.dataclass(frozen=True)

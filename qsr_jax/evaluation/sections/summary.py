@@ -19,8 +19,8 @@ from qsr_jax.evaluation.sections.common import (
     Section,
     TableRow,
     if_enough,
-    in_brackets,
     interval,
+    spanned,
     style_of,
 )
 from qsr_jax.evaluation.sections.places import (
@@ -155,8 +155,7 @@ def _share(row: ErrorShareRow, method: str) -> Cell:
     if method == row.base:
         return error
     share = row.share[method]
-    ends = (" ", in_brackets(interval(share.interval, 2, signed=False))) if share.interval else ()
-    return error, Styled("soft", (" = ", Num(share.value), *ends))
+    return error, Styled("soft", (" = ", *spanned(share.value, share.interval, 2, signed=False)))
 
 
 def verdict_table(cohort: Cohort) -> Table:
@@ -208,7 +207,7 @@ def _line(of: Mapping[tuple[str, str], PlaceRow], name: str, floor: bool) -> Lin
     cells: list[Cell] = [
         spec_of(name).label,
         *(Num(value, signed=True) for value in simple),
-        (Num(row.difference_percent, signed=True), *_ends(row.mean)),
+        spanned(row.difference_percent, row.mean.interval, 2),
         answer(row.mean),
         interval(row.individual.interval, 1),
         Num(row.individual.concordance),
@@ -218,13 +217,9 @@ def _line(of: Mapping[tuple[str, str], PlaceRow], name: str, floor: bool) -> Lin
         cells.append(Num(row.repeatability.percent if row.repeatability else None))
     for method in SIMPLER:
         found = row.no_worse.get(method)
-        cells.append(MISSING if found is None else (Num(found.estimate, signed=True), *_ends(found),
+        cells.append(MISSING if found is None else (*spanned(found.estimate, found.interval, 1),
                      " ", answer(found, good="no worse", bad="open")))  # fmt: skip
     return Line(cells)
-
-
-def _ends(verdict: Verdict) -> tuple[Styled | str, ...]:
-    return (" ", in_brackets(interval(verdict.interval, 1))) if verdict.interval else ()
 
 
 def answer(verdict: Verdict, *, good: str = "shown", bad: str = "not shown") -> Styled:

@@ -7,7 +7,7 @@ from pathlib import Path
 from qsr_jax import statistics
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.formats.numbers import name_of
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Styled, Table
+from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Styled, Table
 from qsr_jax.evaluation.measure.synthetic_contrast import KIND, QUANTITIES, SHOWN
 from qsr_jax.evaluation.report.figures import WEIGHTED_WINDOW
 from qsr_jax.evaluation.sections.common import (
@@ -15,10 +15,9 @@ from qsr_jax.evaluation.sections.common import (
     Section,
     TableRow,
     if_enough,
-    in_brackets,
-    interval,
     mean_sd,
     named,
+    spanned,
     style_of,
 )
 from qsr_jax.evaluation.values import BICUBIC, TRAINED
@@ -92,10 +91,7 @@ def _group(row: WeightedRow) -> Group:
     lines = []
     for method in (m for m in row.by_method if m in MAIN):
         by, gain = row.by_method[method], row.gain if method == TRAINED else None
-        gained: Cell = ""
-        if gain:
-            between = in_brackets(interval(gain.interval, 2))
-            gained = (Num(gain.difference, signed=True), " ", between)
+        gained: Cell = spanned(gain.difference, gain.interval, 2) if gain else ""
         cells: list[Cell] = [
             name_of(method),
             mean_sd(by["psnr"], 2),
