@@ -22,8 +22,10 @@ from data_tools.cohort_report.numbers import (
 from data_tools.cohort_report.tables import (
     PSF_POINTS,
     WHITE_T2_MS,
+    bias_rows,
     calibration_table,
     checks,
+    drawn_rows,
     lesion_row,
     noise_rows,
     resolution_rows,
@@ -86,7 +88,11 @@ def context_of(
         "resolution": resolution_rows(protocols, settings["drawn"]["snr"]),
         "lesions": [lesion_row(row, methods) for row in sums.lesions],
         "lesion_methods": methods,
-        "parameters": list(flat(settings).items()),
+        "bias": bias_rows(sums),
+        "drawn": drawn_rows(settings),
+        "parameters": list(
+            flat({k: v for k, v in settings.items() if k not in ("drawn", "laws")}).items()
+        ),
         "version": __version__,
         **calibration_table(calibration),
         **subject_table(subjects),

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.cohort_report.numbers import FAST, ROUTINE, TISSUES, Sums
+from data_tools.cohort_report.numbers import FAST, NOISE_FREE, ROUTINE, TISSUES, TRUE, Sums
 from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.tissue_values import TISSUES as TISSUE_VALUES
+from qsr_jax.physics.installation import DRAWS
 from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.point_spread import full_width_mm, point_spread
 from qsr_jax.simulate.acquisition import image_noise
@@ -80,7 +81,8 @@ def calibration_table(calibration: Mapping[str, Any] | None) -> dict[str, Any]:
     """The calibration table, where there is one."""
     if calibration is None:
         return {"calibration": None, "calibration_note": None}
-    note = f"{len(calibration['subjects'])} subjects; labels eroded by "
+    score = calibration.get("score", "")
+    note = f"{score}. {len(calibration['subjects'])} subjects; labels eroded by "
     return {
         "calibration": [_calibration_row(row) for row in calibration["rows"]],
         "calibration_note": f"{note}{calibration['erode_px']} px.",
@@ -109,6 +111,33 @@ def noise_rows(sums: Sums) -> list[dict[str, Any]]:
         for tissue in TISSUES.values()
         if (tissue, "t1") in sums.noise
     ]
+
+
+def bias_rows(sums: Sums) -> list[dict[str, Any]]:
+    """What the routine scan reads without noise against the truth, percent, in every tissue."""
+    rows = []
+    for tissue in TISSUES.values():
+        pairs = [
+            [np.mean(sums.means[tissue, name, method]) for method in (NOISE_FREE, TRUE)]
+            for name in MAPS
+            if (tissue, name, NOISE_FREE) in sums.means
+        ]
+        if pairs:
+            bias = [f"{100 * (found / true - 1):+.1f} %" for found, true in pairs]
+            rows.append({"tissue": tissue, "bias": bias})
+    return rows
+
+
+def drawn_rows(settings: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What is drawn for a cohort or its subjects: value, law, meaning and source."""
+    rows = []
+    for name, law in settings["laws"].items():
+        value = settings["drawn"].get(name, "differs between subjects")
+        mark = " (fixed)" if name in settings["fixed"] else ""
+        value = settings["fixed"].get(name, value)
+        said = DRAWS[name].said if name in DRAWS else "–"
+        rows.append({"name": name, "value": f"{value}{mark}", "law": law, "said": said})
+    return rows
 
 
 def resolution_rows(protocols: tuple[Protocol, Protocol], snr: float) -> list[dict[str, str]]:

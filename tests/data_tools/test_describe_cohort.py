@@ -63,7 +63,17 @@ def test_the_page_stands_alone(tiny_cohort, tmp_path):
     assert text.count("data:image/png;base64,") >= 4
     assert text.count("data:image/svg+xml;base64,") == 2
     assert references_of(text) == {"data"}
-    for said in ("protocols.routine.te_ms", "punctate", "sub-001", "atrophy", "1232.7"):
+    for said in (
+        "protocols.routine.te_ms",
+        "punctate",
+        "sub-001",
+        "atrophy",
+        "1232.7",
+        "noise-free routine scan over truth",
+        "fast_td_offset_ms",
+        "per cohort, uniform",
+        "phase × frequency",
+    ):
         assert said in text
     assert "sub-007" in text  # the patient is among the three
 
