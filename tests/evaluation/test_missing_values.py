@@ -74,9 +74,9 @@ def test_a_missing_subject_costs_one_comparison(rows):
     short = [r for r in rows if (r["subject"], r["region"], r["method"]) != key]
     assert len(found(short).missing) == 1
     kept = found(short, complete_cases=True)
-    assert not kept.missing and [row.n for row in kept.rows] == [SUBJECTS - 1, SUBJECTS]
+    assert not kept.missing and [row.count for row in kept.rows] == [SUBJECTS - 1, SUBJECTS]
     left_out = found(short, exclude="p3")
-    assert [row.n for row in left_out.rows] == [SUBJECTS - 1] * 2
+    assert [row.count for row in left_out.rows] == [SUBJECTS - 1] * 2
     assert left_out.comparisons[0].paired_t == kept.comparisons[0].paired_t
 
 

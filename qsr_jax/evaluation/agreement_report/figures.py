@@ -40,7 +40,7 @@ def verdict_plot(question: Question) -> Markup:
         axes.set_title(what)
         axes.set_xlabel(f"{question.test} − {question.reference}, in margins (grey: inside)")
         _intervals(plot, axes, [getattr(row, side) for row in rows], rows)
-    left.set_yticks(range(len(rows)), [f"{called(row)} (n = {row.n})" for row in rows])
+    left.set_yticks(range(len(rows)), [f"{called(row)} (n = {row.count})" for row in rows])
     return plot.svg()
 
 

@@ -58,7 +58,7 @@ class Judged:
         return self.pair.endpoint
 
     @property
-    def n(self) -> int:
+    def count(self) -> int:
         """Subjects."""
         return len(self.pair.test)
 

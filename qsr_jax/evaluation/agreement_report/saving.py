@@ -31,8 +31,8 @@ Saved = dict[str, Any]
 
 def as_saved(row: Judged) -> Saved:
     """Everything about one comparison."""
-    verdicts = {name: plain(getattr(row, name)) for name in ("endpoint", "family", "n", "missing",
-                                                             "repeatability", *SIDES)}  # fmt: skip
+    names = ("endpoint", "family", "missing", "repeatability", *SIDES)
+    verdicts = {"n": row.count} | {name: plain(getattr(row, name)) for name in names}
     statistics = {} if isinstance(row.statistics, str) else plain(row.statistics)
     return statistics | verdicts | {"adjusted": plain(row.adjusted)}
 

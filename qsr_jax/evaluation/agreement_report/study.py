@@ -133,7 +133,7 @@ def expected_of_pilot(found: Agreement) -> list[Expected]:
 def _expected(row: Judged, of: Comparison) -> Expected:
     percent = row.mean.unit == "%"
     altman = of.bland_altman_percent if percent else of.bland_altman
-    bound = math.sqrt((row.n - 1) / stats.chi2.ppf(1.0 - PILOT_BOUND, row.n - 1))
+    bound = math.sqrt((row.count - 1) / stats.chi2.ppf(1.0 - PILOT_BOUND, row.count - 1))
     spread = of.variation.reference if percent else of.reference.sd
     unit = "%" if percent else row.endpoint.unit
     return Expected(called(row), row.mean.margin, altman.sd * bound, spread, altman.bias, unit)

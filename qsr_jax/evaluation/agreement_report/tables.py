@@ -109,7 +109,7 @@ def verdict_line(row: Judged) -> Line:
         agreement = (Num(individual.concordance, 2), " ", Styled("sd", ("(", low, ")")))
     return Line(
         [
-            *(e.region, f"{e.map} ({e.unit})", str(row.n)),
+            *(e.region, f"{e.map} ({e.unit})", str(row.count)),
             ("±", Num(mean.margin, 0 if mean.margin >= 10 else 1), f" {unit}"),
             *(difference, _interval(mean, digits), outcome_cell(mean)),
             *(_interval(individual, digits), agreement, outcome_cell(individual)),
