@@ -213,8 +213,8 @@ def _points(rows: Sequence[RocRow]) -> Table:
         name="lesion_froc",
         title="Found, and at what price",
         caption=f"Lesions and control sites that read as present at {READ_AT:g} SD, and those "
-        f"lesions found where {FALSE_SITES:g} control site per subject does (a point of the free-response "
-        "characteristic; sites are looked at, not whole images).",
+        f"lesions found where {FALSE_SITES:g} control site per subject does (a point of the "
+        "free-response characteristic; sites are looked at, not whole images).",
         columns=[
             Column("", align="l"), Column("method", align="l"), Column("lesions found", "%"),
             Column("control sites", "%"), Column("control sites per subject"),
