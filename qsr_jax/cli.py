@@ -21,6 +21,7 @@ DOORS = {
     "lesion-twin": "data_tools.lesion_twin",
     "describe": "data_tools.describe_cohort",
     "calibrate": "data_tools.calibrate_simulator",
+    "transfer": "data_tools.transfer_check",
     "inspect": "data_tools.inspect_dicom",
     "deidentify": "data_tools.deidentify",
     "pair": "data_tools.pair_studies",

@@ -18,7 +18,7 @@ from qsr_jax.phantom.random_fields import draw_b1, draw_texture
 from qsr_jax.phantom.structures import add_structures
 from qsr_jax.phantom.tissue_values import NUCLEI, POPULATION, VALUES, WIDE, draw_subject
 from qsr_jax.phantom.volume_fractions import CLASSES, on_truth_grid, tissue_codes
-from qsr_jax.phantom.wide_anatomy import vary_anatomy
+from qsr_jax.phantom.wide_anatomy import VARIED_SHARE, vary_anatomy
 from qsr_jax.phantom.wide_draws import draw_remap, draw_wide_texture, widen_values
 from qsr_jax.types import Geometry
 
@@ -112,7 +112,8 @@ def draw_phantom(
     structures, wide = rng.spawn(2)
     if values == WIDE:
         means, texture, pathology = _widened(wide, planes, means, pathology)
-        body = body if body.maps is not None else vary_anatomy(wide, body)
+        if body.maps is None and wide.uniform() < VARIED_SHARE:
+            body = vary_anatomy(wide, body)
     body = add_structures(structures, body, depth=pathology.depth)
 
     log_odds = np.ascontiguousarray(np.moveaxis(body.log_odds, 0, 1))

@@ -16,6 +16,9 @@ from qsr_jax.phantom.mni_template import SHARPNESS
 
 CSF, GREY, WHITE = (BODY_CLASSES.index(name) for name in ("csf", "cortex", "white"))
 
+VARIED_SHARE = 0.5
+"""Part of the wide subjects whose anatomy is varied; the others keep the template's."""
+
 WATER_LOGIT = (-2.0, 0.3)
 """Least and greatest weight that water gets before borders are made sharp: narrow or wide sulci."""
 
