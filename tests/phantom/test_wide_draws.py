@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from qsr_jax.phantom import phantom
 from qsr_jax.phantom.anatomy import BODY_CLASSES
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.phantom import draw_phantom
@@ -80,12 +81,18 @@ def test_tracts_reach_further_than_texture(tiny_grids):
     assert np.corrcoef(tract[0].ravel(), tract[1].ravel())[0, 1] > 0.5  # the next slice, too
 
 
-def test_the_head_is_that_of_the_population_s_subject(toy_subjects, toy_template, tiny_grids):
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_head_is_that_of_the_population_s_subject(
+    toy_subjects, toy_template, tiny_grids, monkeypatch, share
+):
+    monkeypatch.setattr(phantom, "VARIED_SHARE", share)
     grid = tiny_grids[PROTOCOLS["tiny"][0]]
     rng = np.random.default_rng(5)
     wide = draw_phantom(rng, toy_template, grid, patient=False, values=WIDE)
     usual = toy_subjects["healthy"]
     assert wide.traits["head_size"] == usual.traits["head_size"]
+    assert ("rim_mm" in wide.traits) == (share == 1.0)
+    assert np.array_equal(wide.fractions, usual.fractions) == (share == 0.0)
     np.testing.assert_array_equal(wide.b1, usual.b1)
     assert abs(wide.values["white"][0] / usual.values["white"][0] - 1) > 0.01
     values = np.asarray(properties(wide, 2))
