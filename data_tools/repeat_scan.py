@@ -29,10 +29,9 @@ from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.phantom import Phantom
-from qsr_jax.phantom.slices import properties
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.physics.scanner import Scanner
-from qsr_jax.simulate.simulate import mixed_truth, scan
+from qsr_jax.simulate.simulate import scan, true_maps
 
 SECOND = 2
 """Seeds the second scan, beside the cohort's seed and the subject's number."""
@@ -170,10 +169,10 @@ def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
 
 def _check_same(home: Path, phantom: Phantom) -> None:
     """Raises ValueError unless the truth in a subject's folder is that of ``phantom``."""
-    drawn = [mixed_truth(part, properties(phantom, i)) for i, part in enumerate(phantom.fractions)]
+    drawn = true_maps(phantom)
     for index, name in enumerate(MAPS):
         before, _ = read_nifti(home / "truth" / MAP_FILES[name])
-        if np.abs(before - np.stack(drawn)[..., index]).max() > SAME_TRUTH:
+        if np.abs(before - drawn[..., index]).max() > SAME_TRUTH:
             raise ValueError(
                 f"{home}: {MAPS[name].label} of its truth is not what this version draws; "
                 "simulate the cohort anew"

@@ -59,6 +59,12 @@ def mixed_truth(fraction: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.where(total[..., None] < 1.0, 0.0, maps)
 
 
+def true_maps(phantom: Phantom) -> np.ndarray:
+    """(z, y, x, 3) float32 true maps of a subject on the truth grid."""
+    parts = enumerate(phantom.fractions)
+    return np.stack([mixed_truth(part, properties(phantom, index)) for index, part in parts])
+
+
 def scan(
     rng: np.random.Generator,
     phantom: Phantom,
@@ -109,12 +115,8 @@ def scan(
     # The reference scan's angles may serve the others
     ordered = sorted(protocols, key=lambda p: p != reference)
     scans = {p.name: reader.maps(firsts.pop(p.name), p) for p in ordered}
-    truth = [
-        mixed_truth(fraction, properties(phantom, index))
-        for index, fraction in enumerate(phantom.fractions)
-    ]
     return SimulatedScans(
-        truth=np.stack(truth),
+        truth=true_maps(phantom),
         scans=scans,
         noise_free=reader.maps(noise_free_passes, reference) if noise_free else None,
         poses=poses,
