@@ -64,7 +64,7 @@ class Size:
 FULL = Size(24, 6, 12, {})
 """Middles of 24 heads: the measured ones are 30 mm high."""
 DRY = Size(
-    1, 1, 2, {"schedule.steps": 2, "model.features": 4, "model.blocks": 1, "data.batch_size": 4}
+    1, 1, 4, {"schedule.steps": 2, "model.features": 4, "model.blocks": 1, "data.batch_size": 4}
 )
 """Everything once, to see that it works; its numbers mean nothing."""
 

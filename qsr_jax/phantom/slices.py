@@ -77,7 +77,8 @@ def _values(phantom: Phantom, index: int, grid: Geometry) -> jax.Array:
     names = (*BODY_CLASSES, *NUCLEI)
     mean = np.stack([phantom.values[name] for name in names]).astype(np.float32)
     spread = np.array([TISSUES[name].spread for name in names], np.float32)
-    spread *= mean / np.array([TISSUES[name].mean for name in names], np.float32)
+    usual = np.array([TISSUES[name].mean for name in names], np.float32)
+    spread = spread / usual * mean
     small = [phantom.texture[index], phantom.nuclei[index]]
     if phantom.lesions:
         known = np.stack([phantom.values["white"], *(one.value for one in phantom.lesions)])

@@ -99,8 +99,6 @@ def draw_wide_texture(rng: np.random.Generator, planes: Planes) -> np.ndarray:
 
 def _mixed_scales(rng: np.random.Generator, planes: Planes) -> np.ndarray:
     """A field (z, m, m) of unit variance, that is shared between the scales at random."""
-    parts = np.sqrt(rng.dirichlet(np.ones(len(TEXTURE_SCALES_MM))))
-    return sum(
-        np.float32(part) * texture_of(rng, planes, sigma_mm=sigma)
-        for part, sigma in zip(parts, TEXTURE_SCALES_MM, strict=True)
-    )
+    parts = np.sqrt(rng.dirichlet(np.ones(len(TEXTURE_SCALES_MM)))).astype(np.float32)
+    fields = [texture_of(rng, planes, sigma_mm=sigma) for sigma in TEXTURE_SCALES_MM]
+    return np.tensordot(parts, np.stack(fields), axes=1)
