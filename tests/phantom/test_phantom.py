@@ -99,7 +99,8 @@ def test_fields_are_in_range(toy_subjects):
     assert everywhere.std() == pytest.approx(1.0, abs=0.05)
     shared = np.corrcoef(everywhere[:, 0].ravel(), everywhere[:, 2].ravel())[0, 1]
     assert 0.3 < shared < 0.7
-    assert (white - everywhere).std() == pytest.approx(TRACT_SHARE, rel=0.05)
+    tracts = (white - everywhere).std(axis=(0, 2, 3))
+    np.testing.assert_allclose(tracts, TRACT_SHARE, rtol=0.25)  # few tracts fit into six slices
 
 
 def test_properties_follow_the_subject_s_tissues(toy_subjects):
