@@ -111,9 +111,7 @@ def draw_phantom(
         pathology = add_pathology(rng, body, planes, plan or LesionPlan())
     structures, wide = rng.spawn(2)
     if values == WIDE:
-        means, texture, pathology = _widened(wide, planes, means, pathology)
-        if body.maps is None and wide.uniform() < VARIED_SHARE:
-            body = vary_anatomy(wide, body)
+        means, texture, pathology, body = _widened(wide, planes, means, pathology, body)
     body = add_structures(structures, body, depth=pathology.depth)
 
     log_odds = np.ascontiguousarray(np.moveaxis(body.log_odds, 0, 1))
@@ -144,17 +142,17 @@ def _widened(
     planes: Planes,
     means: dict[str, np.ndarray],
     pathology: Pathology,
-) -> tuple[dict[str, np.ndarray], np.ndarray, Pathology]:
-    """Means, texture and pathology of the same subject with wide values."""
+    body: Body,
+) -> tuple[dict[str, np.ndarray], np.ndarray, Pathology, Body]:
+    """Means, texture, pathology and body of the same subject, drawn wide."""
     remap = draw_remap(rng)
     lesions = tuple(
         dataclasses.replace(lesion, value=remap(lesion.value)) for lesion in pathology.lesions
     )
-    return (
-        widen_values(rng, means, remap),
-        draw_wide_texture(rng, planes),
-        dataclasses.replace(pathology, lesions=lesions),
-    )
+    values, texture = widen_values(rng, means, remap), draw_wide_texture(rng, planes)
+    if body.maps is None and rng.uniform() < VARIED_SHARE:
+        body = vary_anatomy(rng, body)
+    return values, texture, dataclasses.replace(pathology, lesions=lesions), body
 
 
 def regions_on(planes: Planes, body: Body, tissue: np.ndarray, labeller: Labeller) -> np.ndarray:
