@@ -113,7 +113,20 @@ def draw_phantom(
     if values == WIDE:
         means, texture, pathology, body = _widened(wide, planes, means, pathology, body)
     body = add_structures(structures, body, depth=pathology.depth)
+    return _assembled(planes, body, pathology, labeller, values=means, texture=texture, b1=b1)
 
+
+def _assembled(
+    planes: Planes,
+    body: Body,
+    pathology: Pathology,
+    labeller: Labeller,
+    *,
+    values: dict[str, np.ndarray],
+    texture: np.ndarray,
+    b1: np.ndarray,
+) -> Phantom:
+    """A subject of its parts, with fractions and labels on the truth grid."""
     log_odds = np.ascontiguousarray(np.moveaxis(body.log_odds, 0, 1))
     fractions = on_truth_grid(planes, log_odds, pathology.depth)
     tissue = tissue_codes(fractions)
@@ -128,7 +141,7 @@ def draw_phantom(
         lesion_labels=_lesion_labels(planes, fractions[:, CLASSES.index("lesion")], pathology),
         lesion_boxes=pathology.boxes,
         lesions=pathology.lesions,
-        values=means,
+        values=values,
         nuclei=body.nuclei,
         texture=texture,
         b1=b1,
