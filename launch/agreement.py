@@ -22,17 +22,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from qsr_jax.cli import program
-from qsr_jax.evaluation.agreement_report import agreement
-from qsr_jax.evaluation.agreement_report.long_table import COLUMNS
-from qsr_jax.evaluation.agreement_report.mixed import MODELS
-from qsr_jax.evaluation.agreement_report.study import (
+from qsr_jax.agreement_report import agreement
+from qsr_jax.agreement_report.long_table import COLUMNS
+from qsr_jax.agreement_report.mixed import MODELS
+from qsr_jax.agreement_report.study import (
     Expected,
     Study,
     expected_of_pilot,
     plan_study,
 )
-from qsr_jax.evaluation.agreement_report.write import PLOTS
+from qsr_jax.agreement_report.write import PLOTS
+from qsr_jax.cli import program
 from qsr_jax.statistics import BOOTSTRAPS
 
 PLAN = """How many subjects does each verdict need?

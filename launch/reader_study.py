@@ -10,9 +10,9 @@ from pathlib import Path
 from qsr_jax.checkpoint import LATEST
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import SPLITS
-from qsr_jax.evaluation.formats.numbers import joined
 from qsr_jax.evaluation.reader_study import METHODS, Preference, make_study, solve
 from qsr_jax.evaluation.trainings import load_runs
+from qsr_jax.formats.numbers import joined
 from qsr_jax.maps import spec_of
 
 

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from qsr_jax.evaluation.agreement_report.run import agreement
+    from qsr_jax.agreement_report.run import agreement
     from qsr_jax.evaluation.evaluate import evaluate
     from qsr_jax.front import load_experiment, train
     from qsr_jax.predictors.dicom_series import predict
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Experiment": "qsr_jax.training.experiment",
-    "agreement": "qsr_jax.evaluation.agreement_report.run",
+    "agreement": "qsr_jax.agreement_report.run",
     "evaluate": "qsr_jax.evaluation.evaluate",
     "load_experiment": "qsr_jax.front",
     "load_predictor": "qsr_jax.predictors.load",

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from qsr_jax.evaluation.formats.plots import BLUE, GREEN, STYLE, VERMILION, as_bytes
+from qsr_jax.formats.plots import BLUE, GREEN, STYLE, VERMILION, as_bytes
 from qsr_jax.maps import MAPS
 
 COLOURS = ("#000000", BLUE, VERMILION, GREEN)

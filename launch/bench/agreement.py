@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from qsr_jax.evaluation.agreement_report import agreement
-from qsr_jax.evaluation.agreement_report.write import Drawing
+from qsr_jax.agreement_report import agreement
+from qsr_jax.agreement_report.write import Drawing
 
 Row = dict[str, float | int | str]
 

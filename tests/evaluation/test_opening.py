@@ -8,9 +8,9 @@ from evaluation_subjects import make_case, make_cohort, make_predictions
 
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import compute_tables
-from qsr_jax.evaluation.formats.numbers import against, joined, number, p_value, pair, plural
 from qsr_jax.evaluation.measure.subject import measure
 from qsr_jax.evaluation.report.opening import opening
+from qsr_jax.formats.numbers import against, joined, number, p_value, pair, plural
 from qsr_jax.maps import MAPS
 
 QUIET, NOISY = (1.0, 0.1, 0.1), (3000.0, 300.0, 300.0)

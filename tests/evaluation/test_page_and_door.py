@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from qsr_jax.agreement_report import agreement
 from qsr_jax.data.studies.manifest import FAST, HEALTHY, ROUTINE
-from qsr_jax.evaluation.agreement_report import agreement
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.report.saving import save_values

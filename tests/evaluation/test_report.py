@@ -11,10 +11,10 @@ from evaluation_subjects import make_about, make_cohort, make_shown
 from report_page import FIGURE, Page, numbers_of
 
 from qsr_jax.evaluation.compute_tables import compute_tables
-from qsr_jax.evaluation.formats.numbers import number
 from qsr_jax.evaluation.report.page import FILES, write_report
 from qsr_jax.evaluation.report.saving import leaves
 from qsr_jax.evaluation.sections import published
+from qsr_jax.formats.numbers import number
 from qsr_jax.maps import MAPS
 
 

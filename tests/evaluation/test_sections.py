@@ -12,10 +12,10 @@ from evaluation_subjects import make_about, make_shown
 
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import SECTIONS, compute_tables
-from qsr_jax.evaluation.formats.html import to_html
-from qsr_jax.evaluation.formats.table import Column, Group, Line, Num, Table
 from qsr_jax.evaluation.report.page import write_report
 from qsr_jax.evaluation.sections.common import Section, TableRow, if_enough, named
+from qsr_jax.formats.html import to_html
+from qsr_jax.formats.table import Column, Group, Line, Num, Table
 
 REPORT = Path(__file__).parents[2] / "qsr_jax/evaluation"
 

@@ -10,14 +10,14 @@ from planted_cohort import LEVELS, exact, planted, population_mean
 
 from qsr_jax import statistics
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.html import to_html
-from qsr_jax.evaluation.formats.plots import BLUE
 from qsr_jax.evaluation.report.opening import opening
 from qsr_jax.evaluation.report.terminal import summary
 from qsr_jax.evaluation.sections import regions
 from qsr_jax.evaluation.sections.lesions_kept import kept_rows, kept_table
 from qsr_jax.evaluation.sections.places import family_rows, place_rows
 from qsr_jax.evaluation.sections.summary import share_rows, tables
+from qsr_jax.formats.html import to_html
+from qsr_jax.formats.plots import BLUE
 from qsr_jax.maps import MAPS
 from qsr_jax.statistics import LEAST_SUBJECTS, Outcome
 

@@ -12,8 +12,8 @@ from agreement_table import REGIONS, SUBJECTS, made_values, run, write_table
 
 from launch import agreement as door
 from qsr_jax import statistics
-from qsr_jax.evaluation.agreement_report import Agreement, agreement
-from qsr_jax.evaluation.agreement_report.saving import leaves
+from qsr_jax.agreement_report import Agreement, agreement
+from qsr_jax.agreement_report.saving import leaves
 from qsr_jax.files.staged import replaced_folder
 
 

@@ -5,8 +5,8 @@ import pytest
 from agreement_table import SUBJECTS, made_values, write_table
 
 from launch import agreement as door
-from qsr_jax.evaluation.agreement_report import agreement
-from qsr_jax.evaluation.agreement_report.study import Expected, expected_of_pilot, plan_study
+from qsr_jax.agreement_report import agreement
+from qsr_jax.agreement_report.study import Expected, expected_of_pilot, plan_study
 from qsr_jax.statistics.planning import individual_power, individual_subjects, mean_subjects
 
 STATED = ["--plan", "--margin-percent", "5", "--sd-percent", "1.8"]

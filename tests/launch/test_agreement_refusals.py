@@ -4,8 +4,8 @@ import pytest
 from agreement_table import made_values, run, write_table
 
 from launch import agreement as door
-from qsr_jax.evaluation.agreement_report import agreement
-from qsr_jax.evaluation.agreement_report.cells import TableError
+from qsr_jax.agreement_report import agreement
+from qsr_jax.agreement_report.cells import TableError
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from qsr_jax import statistics
-from qsr_jax.evaluation.agreement_report.saving import leaves, unit_of
+from qsr_jax.agreement_report.saving import leaves, unit_of
 from qsr_jax.statistics import Endpoint, Plan
 
 PLAN = Plan(

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from qsr_jax.data.studies.manifest import HEALTHY, PATIENT
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import plural
 from qsr_jax.evaluation.report.about import About
 from qsr_jax.evaluation.values import TRUTH
+from qsr_jax.formats.numbers import plural
 
 CHECKLIST = "checklist.md"
 UNKNOWN = "not known to the software"

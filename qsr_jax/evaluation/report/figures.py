@@ -16,10 +16,10 @@ from PIL import Image
 from scipy.spatial import KDTree
 
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
-from qsr_jax.evaluation.formats.plots import STYLE
 from qsr_jax.evaluation.measure.example_slices import Example
 from qsr_jax.evaluation.measure.synthetic_contrast import SHOWN, weighted_images
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.plots import STYLE
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.physics.synthetic_contrast import SEQUENCES
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import joined, name_of, number, plural, sentence
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.error_by_place import AirRow, air_rows
 from qsr_jax.evaluation.sections.folds_and_seeds import run_rows
 from qsr_jax.evaluation.sections.lesions_kept import KeptRow, kept_rows
@@ -19,6 +19,7 @@ from qsr_jax.evaluation.sections.places import (
 )
 from qsr_jax.evaluation.sections.summary import ErrorShareRow, share_rows
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.numbers import joined, number, plural, sentence
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import LEAST_SUBJECTS, Interval, Outcome
 

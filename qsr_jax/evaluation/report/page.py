@@ -6,12 +6,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from qsr_jax import formats
 from qsr_jax.data.studies.manifest import HEALTHY, PATIENT
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import SECTIONS, Tables, compute_tables
-from qsr_jax.evaluation.formats.html import to_html
-from qsr_jax.evaluation.formats.numbers import name_of, plural, sentence
 from qsr_jax.evaluation.measure.example_slices import Shown
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.report.about import About
 from qsr_jax.evaluation.report.checklist import CHECKLIST, checklist
 from qsr_jax.evaluation.report.gallery import all_pictures
@@ -29,6 +29,8 @@ from qsr_jax.evaluation.report.saving import (
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import Section
 from qsr_jax.files.staged import check_ours, replaced_folder
+from qsr_jax.formats.html import to_html
+from qsr_jax.formats.numbers import plural, sentence
 from qsr_jax.maps import MAPS
 
 PAGE = "index.html"
@@ -89,7 +91,7 @@ def _render(
     sections: Sequence[Section],
 ) -> str:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, Path(formats.__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

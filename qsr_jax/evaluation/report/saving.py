@@ -9,10 +9,10 @@ from typing import Any
 
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import Tables
-from qsr_jax.evaluation.formats.latex import to_latex
 from qsr_jax.evaluation.report.about import About
 from qsr_jax.evaluation.sections.common import Section
 from qsr_jax.evaluation.values import Value
+from qsr_jax.formats.latex import to_latex
 
 FORMAT = "qsr_jax-report"
 VERSION = 4

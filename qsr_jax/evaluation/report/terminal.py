@@ -5,12 +5,12 @@ import textwrap
 from qsr_jax.data.studies.manifest import FAST
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compare_volumes import VolumeComparison
-from qsr_jax.evaluation.formats.table import Cell, Num, to_terminal
 from qsr_jax.evaluation.report.opening import opening
 from qsr_jax.evaluation.sections.common import interval
 from qsr_jax.evaluation.sections.places import place_rows
 from qsr_jax.evaluation.sections.summary import answer
 from qsr_jax.evaluation.values import TRAINED
+from qsr_jax.formats.table import Cell, Num, to_terminal
 from qsr_jax.maps import spec_of
 
 WIDTH = 100

@@ -11,9 +11,7 @@ from matplotlib.axes import Axes
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import NO_TEST, name_of, number
-from qsr_jax.evaluation.formats.plots import BLUE, VERMILION, Mark, Plot, styled
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import (
     PAPER_TISSUES,
@@ -26,6 +24,9 @@ from qsr_jax.evaluation.sections.common import (
 )
 from qsr_jax.evaluation.sections.places import subject_values
 from qsr_jax.evaluation.values import TRAINED
+from qsr_jax.formats.numbers import NO_TEST, number
+from qsr_jax.formats.plots import BLUE, VERMILION, Mark, Plot, styled
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import BlandAltman, Regression
 

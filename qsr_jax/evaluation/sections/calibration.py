@@ -12,11 +12,12 @@ from matplotlib.axes import Axes
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of, number
-from qsr_jax.evaluation.formats.plots import BLUE, BROWN, GREY, Mark, Plot, styled
 from qsr_jax.evaluation.measure import calibration
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import Section, TableRow, maps_of, named
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.numbers import number
+from qsr_jax.formats.plots import BLUE, BROWN, GREY, Mark, Plot, styled
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import MIN_SUBJECTS, Interval, Sample
 

@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.table import MISSING, Cell, Num, Part, Styled, Table
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.table import MISSING, Cell, Num, Part, Styled, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.predictors.baselines import CALIBRATED
 from qsr_jax.statistics import MIN_SUBJECTS, DegenerateError

@@ -7,8 +7,6 @@ from pathlib import Path
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.evaluation.measure.error_by_place import (
     AIR_HIGH,
     AIR_KIND,
@@ -23,6 +21,7 @@ from qsr_jax.evaluation.measure.error_by_place import (
     RMSE,
     against,
 )
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import (
     MAIN,
     Section,
@@ -33,6 +32,7 @@ from qsr_jax.evaluation.sections.common import (
     style_of,
 )
 from qsr_jax.evaluation.values import TRUTH
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import Sample
 

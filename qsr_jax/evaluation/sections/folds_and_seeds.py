@@ -13,9 +13,9 @@ import numpy as np
 
 from qsr_jax.data.studies.manifest import HEALTHY, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort, FoldSeed
-from qsr_jax.evaluation.formats.table import Column, Group, Line, Num, Table
 from qsr_jax.evaluation.sections.common import PAPER_TISSUES, Section, TableRow, maps_of
 from qsr_jax.evaluation.values import BICUBIC, TRAINED
+from qsr_jax.formats.table import Column, Group, Line, Num, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.image import BRAIN
 

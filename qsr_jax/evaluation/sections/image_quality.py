@@ -9,13 +9,14 @@ from markupsafe import Markup
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import PATIENT
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of, number
-from qsr_jax.evaluation.formats.plots import BLUE, BROWN, VERMILION, Mark, Plot, styled
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Styled, Table
 from qsr_jax.evaluation.measure.image_quality import QUANTITIES
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import Section, TableRow, mean_sd, named, style_of
 from qsr_jax.evaluation.values import BICUBIC, TRAINED
+from qsr_jax.formats.numbers import number
+from qsr_jax.formats.plots import BLUE, BROWN, VERMILION, Mark, Plot, styled
+from qsr_jax.formats.table import Cell, Column, Group, Line, Styled, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.metrics.image import BRAIN, CONVENTIONS
 from qsr_jax.statistics import Sample

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from qsr_jax import statistics
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.evaluation.measure import label_agreement
 from qsr_jax.evaluation.sections.common import Section, TableRow, mean_sd
 from qsr_jax.evaluation.values import Value
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import Sample
 

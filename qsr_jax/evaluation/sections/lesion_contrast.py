@@ -8,8 +8,6 @@ import numpy as np
 
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.evaluation.measure.lesion_contrast import (
     CNR,
     CONTRAST,
@@ -17,8 +15,10 @@ from qsr_jax.evaluation.measure.lesion_contrast import (
     READ_AT,
     RING_MM,
 )
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import Section, TableRow, maps_of, title
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.maps import spec_of
 
 SHOWN = (FAST, TRAINED, ROUTINE, TRUTH, BICUBIC)

@@ -9,9 +9,8 @@ import numpy as np
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import NO_TEST, name_of
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.evaluation.measure.lesion_twin import CHANGE, DIAMETER, FALSE_CHANGE, KIND, TISSUES
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import (
     Section,
     TableRow,
@@ -21,6 +20,8 @@ from qsr_jax.evaluation.sections.common import (
     named,
 )
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.numbers import NO_TEST
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import ClusteredMean
 

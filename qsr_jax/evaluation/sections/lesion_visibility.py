@@ -9,11 +9,9 @@ from markupsafe import Markup
 
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import NO_TEST, name_of, number
-from qsr_jax.evaluation.formats.plots import BLUE, BROWN, GREEN, GREY, VERMILION, Mark, Plot, styled
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.evaluation.measure.lesion_contrast import CNR, CONTRAST, LESION_KIND, READ_AT
 from qsr_jax.evaluation.measure.lesion_visibility import DIAMETER, KIND, LABEL
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import (
     Section,
     TableRow,
@@ -23,6 +21,9 @@ from qsr_jax.evaluation.sections.common import (
     style_of,
 )
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.numbers import NO_TEST, number
+from qsr_jax.formats.plots import BLUE, BROWN, GREEN, GREY, VERMILION, Mark, Plot, styled
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import MIN_SUBJECTS
 from qsr_jax.statistics.roc import Auc, clustered_auc

@@ -13,10 +13,9 @@ import numpy as np
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import PATIENT, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of, plural
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.evaluation.measure.lesion_contrast import LESION_KIND
 from qsr_jax.evaluation.measure.lesion_visibility import LABEL, VOLUME, VOXELS
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import (
     Section,
@@ -27,6 +26,8 @@ from qsr_jax.evaluation.sections.common import (
     title,
 )
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.numbers import plural
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.statistics import ClusteredMean
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from qsr_jax.data.studies.manifest import ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of, plural
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Part, Styled, Table
 from qsr_jax.evaluation.measure.lesion_contrast import READ_AT
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import MAIN, Section, TableRow, style_of
 from qsr_jax.evaluation.sections.lesion_contrast import contrast_rows
 from qsr_jax.evaluation.sections.lesions import lesion_rows
+from qsr_jax.formats.numbers import plural
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Part, Styled, Table
 from qsr_jax.maps import spec_of
 
 

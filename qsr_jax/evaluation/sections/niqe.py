@@ -6,11 +6,11 @@ from pathlib import Path
 
 from qsr_jax import statistics
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Table
 from qsr_jax.evaluation.measure import niqe
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import Section, TableRow, mean_sd, named
+from qsr_jax.formats.table import Cell, Column, Group, Line, Table
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.statistics import Sample
 

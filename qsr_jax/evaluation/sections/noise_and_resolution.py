@@ -6,8 +6,6 @@ from pathlib import Path
 
 from qsr_jax import statistics
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Table
 from qsr_jax.evaluation.measure.noise_and_resolution import (
     CHECKERBOARD,
     KIND,
@@ -19,7 +17,9 @@ from qsr_jax.evaluation.measure.noise_and_resolution import (
     SLICES,
     UNITS,
 )
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import Section, TableRow, maps_of, mean_sd, named
+from qsr_jax.formats.table import Cell, Column, Group, Line, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import Sample
 

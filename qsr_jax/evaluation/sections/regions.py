@@ -8,13 +8,13 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import NO_TEST, number
-from qsr_jax.evaluation.formats.plots import BLUE, BROWN, VERMILION, Mark, Plot, styled
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import Section, TableRow, maps_of
 from qsr_jax.evaluation.sections.places import MARGIN_PERCENT, PlaceRow, family_rows, place_rows
 from qsr_jax.evaluation.values import BICUBIC, TRAINED
+from qsr_jax.formats.numbers import NO_TEST, number
+from qsr_jax.formats.plots import BLUE, BROWN, VERMILION, Mark, Plot, styled
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.maps import spec_of
 
 MARKS = (

@@ -8,8 +8,6 @@ import numpy as np
 
 from qsr_jax.data.studies.manifest import ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import NO_TEST, plural
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.evaluation.measure import error_by_place
 from qsr_jax.evaluation.measure.labels import TISSUES
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
@@ -21,6 +19,8 @@ from qsr_jax.evaluation.sections.common import (
     interval,
     title,
 )
+from qsr_jax.formats.numbers import NO_TEST, plural
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics.moments import LIMIT_Z
 from qsr_jax.statistics.repeatability import Repeatability, repeatability

@@ -10,10 +10,9 @@ import numpy as np
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of, plural
-from qsr_jax.evaluation.formats.table import MISSING, Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.evaluation.measure.error_by_place import BRAIN, KIND, PARENCHYMA, RMSE, against
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import (
     PAPER_TISSUES,
     Section,
@@ -32,6 +31,8 @@ from qsr_jax.evaluation.sections.places import (
     place_rows,
 )
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
+from qsr_jax.formats.numbers import plural
+from qsr_jax.formats.table import MISSING, Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import LEAST_CONCORDANCE, LEAST_SUBJECTS, Interval, Outcome, Verdict
 

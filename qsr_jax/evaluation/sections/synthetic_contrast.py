@@ -6,9 +6,8 @@ from pathlib import Path
 
 from qsr_jax import statistics
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import name_of
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Styled, Table
 from qsr_jax.evaluation.measure.synthetic_contrast import KIND, QUANTITIES, SHOWN
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.report.figures import WEIGHTED_WINDOW
 from qsr_jax.evaluation.sections.common import (
     MAIN,
@@ -21,6 +20,7 @@ from qsr_jax.evaluation.sections.common import (
     style_of,
 )
 from qsr_jax.evaluation.values import BICUBIC, TRAINED
+from qsr_jax.formats.table import Cell, Column, Group, Line, Styled, Table
 from qsr_jax.physics.synthetic_contrast import SEQUENCES
 from qsr_jax.statistics import PairedT, Sample
 

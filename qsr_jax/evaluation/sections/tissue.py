@@ -7,8 +7,7 @@ from pathlib import Path
 from qsr_jax import statistics
 from qsr_jax.data.studies.manifest import FAST, HEALTHY, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.numbers import NO_TEST, name_of, sentence
-from qsr_jax.evaluation.formats.table import MISSING, Cell, Column, Group, Line, Num, Styled, Table
+from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections import published
 from qsr_jax.evaluation.sections.common import (
     MAIN,
@@ -30,6 +29,8 @@ from qsr_jax.evaluation.sections.places import (
     subject_values,
 )
 from qsr_jax.evaluation.values import TRAINED
+from qsr_jax.formats.numbers import NO_TEST, sentence
+from qsr_jax.formats.table import MISSING, Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.maps import spec_of
 from qsr_jax.statistics import Equivalence, PairedT
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from qsr_jax.data.studies.manifest import PATIENT
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.evaluation.sections.common import Section, TableRow, title
 from qsr_jax.evaluation.values import BICUBIC, NEEDS_BOTH, SLICES, TRAINED, slice_index
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Table
 from qsr_jax.maps import spec_of
 
 WORST = 5

@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from qsr_jax.evaluation.formats.plots import BLUE, Mark, Plot, as_bytes, styled
 from qsr_jax.evaluation.sections import agreement, calibration, image_quality, regions
+from qsr_jax.formats.plots import BLUE, Mark, Plot, as_bytes, styled
 
 
 def marks_of(drawing):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.evaluation.agreement_report.judged import SIDES, Judged
-from qsr_jax.evaluation.agreement_report.mixed import Mixed
+from qsr_jax.agreement_report.judged import SIDES, Judged
+from qsr_jax.agreement_report.mixed import Mixed
 
 HEADS = ("map", "region", "test", "reference", "family", "n", "quantity", "unit", "value")
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from qsr_jax.evaluation.agreement_report import agreement
+from qsr_jax.agreement_report import agreement
 from qsr_jax.statistics.mixed_model import mixed_model
 
 SUBJECTS, REGIONS = 14, ("GM", "WM", "pons")

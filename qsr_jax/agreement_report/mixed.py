@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from qsr_jax.evaluation.agreement_report.judged import Question
-from qsr_jax.evaluation.agreement_report.tables import anchor_of, digits_of, span, title_of
-from qsr_jax.evaluation.formats.table import MISSING, Cell, Column, Group, Line, Num, Table
+from qsr_jax.agreement_report.judged import Question
+from qsr_jax.agreement_report.tables import anchor_of, digits_of, span, title_of
+from qsr_jax.formats.table import MISSING, Cell, Column, Group, Line, Num, Table
 from qsr_jax.statistics import LEAST_SUBJECTS, Comparison
 from qsr_jax.statistics.mixed_model import MixedModel, mixed_model
 

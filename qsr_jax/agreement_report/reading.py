@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qsr_jax.evaluation.agreement_report.cells import (
+from qsr_jax.agreement_report.cells import (
     Table,
     TableError,
     chunks_of,
@@ -89,7 +89,7 @@ def read_rows(
         more: further columns.
 
     Raises:
-        TableError: see :func:`qsr_jax.evaluation.agreement_report.long_table.read_long_table`.
+        TableError: see :func:`qsr_jax.agreement_report.long_table.read_long_table`.
     """
     coded = {name: columns[name] for name in NAMES}
     coded |= {} if average is None else {"average": average}

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from qsr_jax.evaluation.formats.numbers import number, p_value
+from qsr_jax.formats.numbers import number, p_value
 
 MISSING = "–"
 """Stands where there is no number."""

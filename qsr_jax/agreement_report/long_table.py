@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qsr_jax.evaluation.agreement_report.cells import Table, TableError, name_of, word_of
-from qsr_jax.evaluation.agreement_report.reading import Rows, read_rows
+from qsr_jax.agreement_report.cells import Table, TableError, name_of, word_of
+from qsr_jax.agreement_report.reading import Rows, read_rows
 from qsr_jax.maps import MAPS
 
 COLUMNS = ("subject", "region", "map", "unit", "method", "value")

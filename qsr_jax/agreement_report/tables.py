@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from qsr_jax.evaluation.agreement_report.judged import Judged, Question
-from qsr_jax.evaluation.formats.table import (
+from qsr_jax.agreement_report.judged import Judged, Question
+from qsr_jax.formats.table import (
     MISSING,
     Cell,
     Column,

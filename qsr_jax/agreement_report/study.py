@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from scipy import stats
 
-from qsr_jax.evaluation.agreement_report.judged import Judged, called
-from qsr_jax.evaluation.agreement_report.tables import digits_of
-from qsr_jax.evaluation.agreement_report.terminal import Agreement
-from qsr_jax.evaluation.formats.table import Cell, Num, to_terminal
+from qsr_jax.agreement_report.judged import Judged, called
+from qsr_jax.agreement_report.tables import digits_of
+from qsr_jax.agreement_report.terminal import Agreement
+from qsr_jax.formats.table import Cell, Num, to_terminal
 from qsr_jax.statistics import Comparison
 from qsr_jax.statistics.planning import (
     SampleSize,

@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from qsr_jax.evaluation.formats import latex
-from qsr_jax.evaluation.formats.html import cell_html, to_html
-from qsr_jax.evaluation.formats.latex import cell_latex, escape_latex, to_latex
-from qsr_jax.evaluation.formats.table import (
+from qsr_jax.formats import latex
+from qsr_jax.formats.html import cell_html, to_html
+from qsr_jax.formats.latex import cell_latex, escape_latex, to_latex
+from qsr_jax.formats.table import (
     Column,
     Group,
     Line,

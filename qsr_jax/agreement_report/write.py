@@ -7,15 +7,15 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from qsr_jax.evaluation.agreement_report import figures
-from qsr_jax.evaluation.agreement_report.judged import Question
-from qsr_jax.evaluation.agreement_report.mixed import mixed_tables
-from qsr_jax.evaluation.agreement_report.page import render
-from qsr_jax.evaluation.agreement_report.saving import plain, save_numbers
-from qsr_jax.evaluation.agreement_report.tables import anchor_of, detail_table, verdict_table
-from qsr_jax.evaluation.agreement_report.terminal import Agreement
-from qsr_jax.evaluation.formats.latex import to_latex
+from qsr_jax.agreement_report import figures
+from qsr_jax.agreement_report.judged import Question
+from qsr_jax.agreement_report.mixed import mixed_tables
+from qsr_jax.agreement_report.page import render
+from qsr_jax.agreement_report.saving import plain, save_numbers
+from qsr_jax.agreement_report.tables import anchor_of, detail_table, verdict_table
+from qsr_jax.agreement_report.terminal import Agreement
 from qsr_jax.files.staged import check_ours, replaced_folder
+from qsr_jax.formats.latex import to_latex
 from qsr_jax.statistics import Comparison
 
 FORMAT = "qsr_jax-agreement"

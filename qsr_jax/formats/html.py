@@ -5,7 +5,7 @@ from itertools import groupby
 
 from markupsafe import Markup, escape
 
-from qsr_jax.evaluation.formats.table import Cell, Column, Line, Num, Styled, Table, parts_of
+from qsr_jax.formats.table import Cell, Column, Line, Num, Styled, Table, parts_of
 
 DENSE_FROM = 13
 """Columns beyond which a table is set small, to fit a laptop's screen."""

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qsr_jax.evaluation.agreement_report.pairs import Pair
+from qsr_jax.agreement_report.pairs import Pair
 from qsr_jax.statistics import (
     MIN_SUBJECTS,
     Adjusted,

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qsr_jax.evaluation.agreement_report.cells import TableError
-from qsr_jax.evaluation.agreement_report.long_table import Key, LongTable
-from qsr_jax.evaluation.formats.numbers import plural
+from qsr_jax.agreement_report.cells import TableError
+from qsr_jax.agreement_report.long_table import Key, LongTable
+from qsr_jax.formats.numbers import plural
 from qsr_jax.statistics import MIN_SUBJECTS, Endpoint
 
 TOLD = 3

@@ -3,8 +3,8 @@
 import pytest
 
 from qsr_jax import statistics
-from qsr_jax.evaluation.agreement_report import agreement
-from qsr_jax.evaluation.agreement_report.cells import TableError
+from qsr_jax.agreement_report import agreement
+from qsr_jax.agreement_report.cells import TableError
 from qsr_jax.statistics import Outcome
 
 SUBJECTS = 24

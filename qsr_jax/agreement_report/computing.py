@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qsr_jax.evaluation.agreement_report.pairs import Pair
+from qsr_jax.agreement_report.pairs import Pair
 from qsr_jax.statistics import Comparison, Plan, compare
 
 VALUES = 250_000

@@ -1,20 +1,9 @@
-"""Numbers and names as text: the one formatter of page, LaTeX and terminal."""
+"""Numbers and words as text: the one formatter of page, LaTeX and terminal."""
 
 from collections.abc import Sequence
 
-from qsr_jax.evaluation.measure.repeated_scan import REPEAT
-from qsr_jax.predictors.baselines import CALIBRATED
-
-LABELS = {CALIBRATED: "bicubic, calibrated", REPEAT: "routine, retest"}
-"""How methods are called where their own name will not do."""
-
 NO_TEST = "n < 3"
 """Stands where a statistic needs more subjects than there are."""
-
-
-def name_of(method: str) -> str:
-    """How a method is called."""
-    return LABELS.get(method, method)
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from qsr_jax.evaluation.agreement_report import cells
-from qsr_jax.evaluation.agreement_report.cells import TableError
-from qsr_jax.evaluation.agreement_report.long_table import Key, read_long_table
-from qsr_jax.evaluation.agreement_report.pairs import Choice, pairs_of
+from qsr_jax.agreement_report import cells
+from qsr_jax.agreement_report.cells import TableError
+from qsr_jax.agreement_report.long_table import Key, read_long_table
+from qsr_jax.agreement_report.pairs import Choice, pairs_of
 
 HEAD = "subject,region,map,unit,method,value"
 ROWS = [

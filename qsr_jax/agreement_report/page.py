@@ -7,19 +7,19 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from qsr_jax.evaluation import report
-from qsr_jax.evaluation.agreement_report.figures import MOST_LINES
-from qsr_jax.evaluation.agreement_report.judged import Judged, Question, called, farthest
-from qsr_jax.evaluation.agreement_report.mixed import mixed_tables
-from qsr_jax.evaluation.agreement_report.tables import (
+from qsr_jax import formats
+from qsr_jax.agreement_report.figures import MOST_LINES
+from qsr_jax.agreement_report.judged import Judged, Question, called, farthest
+from qsr_jax.agreement_report.mixed import mixed_tables
+from qsr_jax.agreement_report.tables import (
     detail_table,
     overview_table,
     title_of,
     verdict_table,
 )
-from qsr_jax.evaluation.agreement_report.terminal import Agreement
-from qsr_jax.evaluation.formats.html import to_html
-from qsr_jax.evaluation.formats.numbers import plural
+from qsr_jax.agreement_report.terminal import Agreement
+from qsr_jax.formats.html import to_html
+from qsr_jax.formats.numbers import plural
 from qsr_jax.statistics import LEAST_CONCORDANCE, LEAST_SUBJECTS, Comparison, Outcome
 
 OPEN = (Outcome.TOO_FEW, Outcome.UNDECIDABLE, Outcome.NOT_COMPUTED)
@@ -59,7 +59,7 @@ def render(
         drawing: whether plots are still to come.
         files: names of further pictures.
     """
-    folders = [Path(__file__).parent, Path(report.__file__).parent]
+    folders = [Path(__file__).parent, Path(formats.__file__).parent]
     environment = Environment(
         loader=FileSystemLoader(folders),
         autoescape=True,

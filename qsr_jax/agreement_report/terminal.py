@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from qsr_jax.evaluation.agreement_report.judged import Judged, Question, farthest
-from qsr_jax.evaluation.agreement_report.mixed import Mixed, mixed_tables
-from qsr_jax.evaluation.agreement_report.tables import overview_table, title_of, verdict_table
-from qsr_jax.evaluation.formats.numbers import plural
-from qsr_jax.evaluation.formats.table import Cell, Table, to_terminal
+from qsr_jax.agreement_report.judged import Judged, Question, farthest
+from qsr_jax.agreement_report.mixed import Mixed, mixed_tables
+from qsr_jax.agreement_report.tables import overview_table, title_of, verdict_table
+from qsr_jax.formats.numbers import plural
+from qsr_jax.formats.table import Cell, Table, to_terminal
 from qsr_jax.statistics import Comparison, Plan
 
 MOST_LINES = 60

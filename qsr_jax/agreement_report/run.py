@@ -4,19 +4,19 @@ import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qsr_jax.evaluation.agreement_report.cells import Table, TableError, name_of
-from qsr_jax.evaluation.agreement_report.computing import compare_all
-from qsr_jax.evaluation.agreement_report.judged import questions_of
-from qsr_jax.evaluation.agreement_report.long_table import LongTable, read_long_table
-from qsr_jax.evaluation.agreement_report.mixed import MIXED, MODELS, mixed_models
-from qsr_jax.evaluation.agreement_report.pairs import Choice, pairs_of
-from qsr_jax.evaluation.agreement_report.repeats import (
+from qsr_jax.agreement_report.cells import Table, TableError, name_of
+from qsr_jax.agreement_report.computing import compare_all
+from qsr_jax.agreement_report.judged import questions_of
+from qsr_jax.agreement_report.long_table import LongTable, read_long_table
+from qsr_jax.agreement_report.mixed import MIXED, MODELS, mixed_models
+from qsr_jax.agreement_report.pairs import Choice, pairs_of
+from qsr_jax.agreement_report.repeats import (
     Coefficients,
     coefficients_of,
     read_coefficients,
 )
-from qsr_jax.evaluation.agreement_report.terminal import Agreement
-from qsr_jax.evaluation.agreement_report.write import (
+from qsr_jax.agreement_report.terminal import Agreement
+from qsr_jax.agreement_report.write import (
     PLOTS,
     Watch,
     check_target,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from qsr_jax.evaluation.agreement_report.cells import TableError, check_columns
-from qsr_jax.evaluation.agreement_report.long_table import Key, LongTable
-from qsr_jax.evaluation.agreement_report.pairs import Pair
+from qsr_jax.agreement_report.cells import TableError, check_columns
+from qsr_jax.agreement_report.long_table import Key, LongTable
+from qsr_jax.agreement_report.pairs import Pair
 from qsr_jax.statistics import DegenerateError
 from qsr_jax.statistics.repeatability import Repeatability, repeatability
 

@@ -6,11 +6,11 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from qsr_jax.evaluation.agreement_report.judged import Judged, Question, called, farthest
-from qsr_jax.evaluation.agreement_report.pairs import Pair
-from qsr_jax.evaluation.agreement_report.tables import digits_of, title_of
-from qsr_jax.evaluation.formats.numbers import number
-from qsr_jax.evaluation.formats.plots import BLUE, GREEN, GREY, VERMILION, Mark, Plot, styled
+from qsr_jax.agreement_report.judged import Judged, Question, called, farthest
+from qsr_jax.agreement_report.pairs import Pair
+from qsr_jax.agreement_report.tables import digits_of, title_of
+from qsr_jax.formats.numbers import number
+from qsr_jax.formats.plots import BLUE, GREEN, GREY, VERMILION, Mark, Plot, styled
 from qsr_jax.statistics import Comparison, Outcome, Verdict
 
 MOST_LINES = 24

@@ -6,7 +6,7 @@ A page that holds one needs ``\usepackage{booktabs}`` and UTF-8, nothing else.
 from collections.abc import Sequence
 from itertools import groupby
 
-from qsr_jax.evaluation.formats.table import Cell, Column, Num, Styled, Table, parts_of
+from qsr_jax.formats.table import Cell, Column, Num, Styled, Table, parts_of
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
