@@ -60,8 +60,9 @@ def load_geometry(cohort):
     ("change", "match"),
     [
         ({"protocol": "file"}, "made from files .a protocol."),
-        ({"labels": "brainweb"}, "made from files .labels."),
+        ({"anatomy": {"head.nii.gz": "0"}}, "made from files .label maps."),
         ({"regions_from": "else"}, "another version"),
+        ({"edition": 1}, "another version"),
         ({"scanner": 3}, "not a cohort's settings"),
     ],
 )
