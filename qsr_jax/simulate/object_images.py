@@ -56,7 +56,14 @@ def object_images(
             # dropped: no place is met twice, so the sum does not depend on any order
             where = np.append(block, n * n + np.arange(BLOCK - len(block)))
             images = _add(images, part, one, b1, where, weights[:, index], table)
-    return fourier.sample_coarser(images.reshape(*images.shape[:2], n, n), shape, by_fov)
+    return _low_passed(images.reshape(*images.shape[:2], n, n), shape=shape, by_fov=by_fov)
+
+
+@functools.partial(jax.jit, static_argnames=("shape", "by_fov"))
+def _low_passed(
+    images: jax.Array, *, shape: tuple[int, int], by_fov: tuple[float, float]
+) -> jax.Array:
+    return fourier.sample_coarser(images, shape, by_fov)
 
 
 @functools.partial(jax.jit, donate_argnums=0)

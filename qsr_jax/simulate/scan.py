@@ -1,5 +1,6 @@
 """A head in the scanner, slice by slice: the same object under every protocol."""
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 
@@ -154,24 +155,27 @@ class HeadScan:
         self, random: Generators, poses: Mapping[str, np.ndarray]
     ) -> Iterator[dict[str, ScannedSlice]]:
         """Scans slice after slice; protocol name to what was scanned."""
-        shape = acquisition.working_shape(widest_matrix(self.protocols))
-        echoes = len(self.protocols[0].te_ms)
-        phase = smooth_phase(random.phase, shape, echoes=echoes, size_rad=self.scanner.phase_rad)
+        echoes, size_rad = len(self.protocols[0].te_ms), self.scanner.phase_rad
+        phases = {}
+        for group in self.groups():
+            shape = acquisition.working_shape(widest_matrix(group))
+            same = copy.deepcopy(random.phase)  # one phase of the object, on every grid
+            phases[shape] = smooth_phase(same, shape, echoes=echoes, size_rad=size_rad)
         for index in range(self.protocols[0].slices):
-            yield self._slice(index, random, shape, phase, poses)
+            yield self._slice(index, random, phases, poses)
 
     def _slice(
         self,
         index: int,
         random: Generators,
-        shape: tuple[int, int],
-        phase: np.ndarray,
+        phases: Mapping[tuple[int, int], np.ndarray],
         poses: Mapping[str, np.ndarray],
     ) -> dict[str, ScannedSlice]:
         fov_mm, z_mm = self.protocols[0].fov_mm, self._height_mm(index)
-        coils = sensitivities(shape, z_mm=z_mm, fov_mm=fov_mm, scanner=self.scanner)
         scanned = {}
         for group in self.groups():
+            shape = acquisition.working_shape(widest_matrix(group))
+            coils = sensitivities(shape, z_mm=z_mm, fov_mm=fov_mm, scanner=self.scanner)
             table, factors = self._table(group[0]), self._factors(group[0], random.pulsation)
             images = self._seen(index, group[0], shape, factors, poses[group[0].name])
             first = centre_weights(group[0], table)
@@ -179,7 +183,7 @@ class HeadScan:
                 images, coils, first, points=self.scanner.reference_lines
             )
             weights = tuple(line_weights(protocol, table) for protocol in group)
-            kspaces = acquisition.measure(images, coils, phase, weights, group)
+            kspaces = acquisition.measure(images, coils, phases[shape], weights, group)
             for protocol, kspace in zip(group, kspaces, strict=True):
                 scanned[protocol.name] = self._receive(protocol, kspace, reference, random)
         return scanned
