@@ -150,13 +150,14 @@ class CohortSettings:
         subject's number alone.
         """
         turn = deal(self.seed, number, share=self.anatomy_share)
-        if turn is None or not (self.anatomy or self.measured):
+        if turn is None:
             return None
-        heads = (
-            list(anatomy_files.label_files(self.anatomy, self.labels))
-            if self.anatomy
-            else anatomy_files.measured_heads(self.measured)
-        )
+        if self.anatomy:
+            heads = list(anatomy_files.label_files(self.anatomy, self.labels))
+        elif self.measured:
+            heads = anatomy_files.measured_heads(self.measured)
+        else:
+            return None
         return heads[turn % len(heads)]
 
     def made_from(self, number: int) -> str:
@@ -198,7 +199,7 @@ class CohortSettings:
         Raises:
             ValueError: a property or an installation that is not known.
         """
-        found = {}
+        found: dict[str, Any] = {}
         for per, whose in ((COHORT, 0), *([(SUBJECT, number)] if number else [])):
             names = tuple(name for name in self._names() if DRAWS[name].per == per)
             found |= draw_values(

@@ -31,7 +31,17 @@ from qsr_jax.physics.synthetic_contrast import SEQUENCES, weighted  # noqa: E402
 
 OUT = HERE / "gallery"
 FROM_EXAMPLE = ("forest_t1", "bland_altman_t1_fast", "regression_t1_fast")
-TISSUES = ("background", "CSF", "GM", "WM", "lesion", "fat, marrow", "muscle", "skin", "bone, blood")
+TISSUES = (
+    "background",
+    "CSF",
+    "GM",
+    "WM",
+    "lesion",
+    "fat, marrow",
+    "muscle",
+    "skin",
+    "bone, blood",
+)
 
 
 def main(work: Path) -> None:

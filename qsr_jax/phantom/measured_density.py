@@ -82,8 +82,8 @@ def flattened(pd: np.ndarray, t1_ms: np.ndarray, brain: np.ndarray, *, where: st
     axes = [np.linspace(-1.0, 1.0, n) for n in pd.shape]
     powers = np.indices((ORDER + 1, ORDER + 1, ORDER_Z + 1))
     used = powers.sum(axis=0).ravel() <= ORDER
-    places = (axis[index] for axis, index in zip(axes, at, strict=True))
-    basis = polyvander3d(*places, [ORDER, ORDER, ORDER_Z])[:, used]
+    x, y, z = (axis[index] for axis, index in zip(axes, at, strict=True))
+    basis = polyvander3d(x, y, z, (ORDER, ORDER, ORDER_Z))[:, used]
     log_field = np.log(pd[at] * (INVERSE_PD + INVERSE_PD_MS / t1_ms[at]))
     kept = np.ones(len(log_field), bool)
     for _ in range(ROUNDS):
@@ -92,7 +92,7 @@ def flattened(pd: np.ndarray, t1_ms: np.ndarray, brain: np.ndarray, *, where: st
         kept = np.abs(left) <= CUT * left[kept].std() + 1e-6
     cube = np.zeros(powers.shape[1:])
     cube.reshape(-1)[used] = weights
-    fitted = polygrid3d(*axes, cube)
+    fitted = polygrid3d(axes[0], axes[1], axes[2], cube)
     fitted -= np.median(fitted[brain])
     # Beyond the brain a polynomial runs away; there the nearest plausible value must do.
     low, high = fitted[brain].min(), fitted[brain].max()

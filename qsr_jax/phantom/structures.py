@@ -35,8 +35,8 @@ PERIVASCULAR_LENGTH_MM, PERIVASCULAR_BEND = (6.0, 24.0), 0.01
 """Least and greatest length, and the standard deviation of the curvature, per mm."""
 
 VENTRICLE_MM = ((18.0, 30.0, 14.0), (22.0, -45.0, 16.0))
-"""Ends (|x|, y, z MNI) of the line, along a lateral ventricle, from which white matter's vessels
-radiate."""
+"""Ends (magnitude of x, y, z MNI) of the line, along a lateral ventricle, from which white
+matter's vessels radiate."""
 
 VESSEL_FRACTION, VESSEL_SPREAD = 0.025, 0.3
 """Median part of the water around the brain that is flowing blood, and the standard deviation of
@@ -53,8 +53,8 @@ VENTRICLES_MM = ((-34.0, 34.0), (-56.0, 32.0), (-14.0, 32.0))
 
 CHOROID_MNI = ((5, -6, 14, 1.5), (10, -18, 19, 2.2), (16, -30, 15, 2.8), (22, -39, 9, 4.5),
                (27, -34, -3, 2.3), (32, -24, -11, 1.8), (31, -15, -17, 1.2))  # fmt: skip
-"""|x|, y, z (MNI) and radius in mm along the choroid plexus: from the foramen of Monro over the
-thalamus to its glomus in the atrium, and into the temporal horn."""
+"""Magnitude of x, y, z (MNI) and radius in mm along the choroid plexus: from the foramen of Monro
+over the thalamus to its glomus in the atrium, and into the temporal horn."""
 
 CHOROID_ML, CHOROID_SPREAD, CHOROID_SIZE = 1.5, 0.3, (0.7, 2.0)
 """Median volume of both sides and the standard deviation of its logarithm over subjects (2.1 ml,

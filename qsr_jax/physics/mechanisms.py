@@ -45,19 +45,21 @@ class Mechanism:
     own_angle: bool
 
 
+_CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("fast delays +12 ms", {}, {"td_offset_ms": 12.0}),
+    ("saturation 1.1 % weaker in fast", {}, {"saturation_scale": 0.989}),
+    ("routine delays × 0.9735", {"td_scale": 0.9735}, {}),
+    ("fast delays × 1.0265", {}, {"td_scale": 1.0265}),
+    ("fast echo spacing 8.73 ms", {}, {"echo_spacing_ms": 8.73}),
+    ("refocusing 10 % wider in fast", {}, {"refocusing_width": 1.1}),
+    ("saturation 10 % wider in fast", {}, {"saturation_width": 1.1}),
+    ("fast slices interleaved, routine not", {}, {"slice_order": INTERLEAVED}),
+)
+
 MECHANISMS = tuple(
     Mechanism(f"{said}, {'its own' if own else 'the routine scan’s'} angle", routine, fast, own)
     for (said, routine, fast), own in itertools.product(
-        (
-            ("fast delays +12 ms", {}, {"td_offset_ms": 12.0}),
-            ("saturation 1.1 % weaker in fast", {}, {"saturation_scale": 0.989}),
-            ("routine delays × 0.9735", {"td_scale": 0.9735}, {}),
-            ("fast delays × 1.0265", {}, {"td_scale": 1.0265}),
-            ("fast echo spacing 8.73 ms", {}, {"echo_spacing_ms": 8.73}),
-            ("refocusing 10 % wider in fast", {}, {"refocusing_width": 1.1}),
-            ("saturation 10 % wider in fast", {}, {"saturation_width": 1.1}),
-            ("fast slices interleaved, routine not", {}, {"slice_order": INTERLEAVED}),
-        ),
+        _CASES,
         (False, True),
     )
 )
@@ -110,5 +112,5 @@ def _echoes(protocol: Protocol, tissue: str, cross_talk: bool) -> np.ndarray:
 @functools.lru_cache(maxsize=32)
 def _trains(protocol: Protocol, cross_talk: bool) -> np.ndarray:
     """(delay, echo, T1, T2, B1) of all tissues' times."""
-    times = [[values[i] * s for values in TISSUES.values() for s in SPREAD] for i in (0, 1)]
-    return slice_state(protocol, *times, list(FIELDS), cross_talk=cross_talk).signal()
+    t1_ms, t2_ms = ([values[i] * s for values in TISSUES.values() for s in SPREAD] for i in (0, 1))
+    return slice_state(protocol, t1_ms, t2_ms, list(FIELDS), cross_talk=cross_talk).signal()

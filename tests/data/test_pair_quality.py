@@ -180,7 +180,7 @@ def test_a_subject_may_overrule_and_the_manifest_keeps_it(off_by_a_bit, capsys):
                 for p in manifest.subjects}  # fmt: skip
     assert verdicts == {"good": "good", "off": "accepted", "frame": "accepted"}
     text = capsys.readouterr().out
-    assert "accepted off/fast_t1: fast and routine images lie 0.2" in text
+    assert "accepted off/fast_t1: fast and routine images lie 2.9" in text
     assert "9 pairs: 3 good, 0 flagged, 6 accepted" in text
 
 

@@ -134,7 +134,7 @@ def _is_read(key: str, seen: set[str], own: set[str]) -> bool:
 def tiny_overrides(page: Path) -> list[str]:
     words = {"data.crop": 16, "schedule.steps": 2, "schedule.epochs": 0.0, "data.batch_size": 4}
     words |= {"model.features": 4, "model.blocks": 1}
-    if page.stem not in ("joint_maps", "denoiser"):
+    if page.stem not in ("joint_maps", "denoiser", "transfer"):
         words |= {"schedule.warmup_steps": 1, "schedule.frozen_norm_steps": 1}
         words |= {"vgg.layer": "conv1_1", "vgg.weights": "random"}
         words |= {"discriminator.features": "(4,4)"}

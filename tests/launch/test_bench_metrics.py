@@ -12,8 +12,8 @@ def test_every_metric_of_every_map_is_timed(capsys):
     (line,) = capsys.readouterr().out.splitlines()
     row = json.loads(line)
     assert (row["subjects"], row["slices"], row["side"], row["maps"]) == (1, 24, 256, 3)
-    # six numbers of the brain, five of the frame, two of every slice, NIQE and noise
-    assert row["numbers_per_subject"] == 3 * (6 + 5 + 2 * 24 + 1 + 1)
+    # six numbers of the brain, five of the frame, two of every slice, NIQE, noise, checkerboard
+    assert row["numbers_per_subject"] == 3 * (6 + 5 + 2 * 24 + 1 + 1 + 1)
     assert 0.0 < row["seconds"] < 600.0 and row["cpu_seconds"] > 0.0
 
 

@@ -133,6 +133,7 @@ def _read_minc(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """A MINC volume in the file's own axes, and the (4, 4) matrix from its index to RAS mm."""
     try:
         image = nibabel.load(path)
+        assert isinstance(image, nibabel.spatialimages.SpatialImage)  # MINC holds nothing else
         array = np.asarray(image.dataobj)
     except nibabel.tripwire.TripWireError:
         raise ValueError(

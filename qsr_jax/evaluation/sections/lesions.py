@@ -148,7 +148,8 @@ def _ours(cohort: Cohort) -> Table:
         columns += [Column(name_of(m), group=title("", name).strip()) for m in methods]
     lines: dict[tuple[str, str], list[Cell]] = {}
     for row in rows:
-        first = [row.lesion, row.subject[:6], Num(row.voxels, 0), Num(row.volume_mm3, 0)]
+        size = Num(row.voxels, 0), Num(row.volume_mm3, 0)
+        first: list[Cell] = [row.lesion, row.subject[:6], *size]
         cells = lines.setdefault((row.subject, row.lesion), first)
         cells += [Num(row.means.get(m), spec_of(row.map).digits) for m in methods]
     heads = ("difference (%)", "95 % interval (%)", "read lower", "P")
