@@ -20,8 +20,6 @@ CHUNK = 64
 """Blocks are handed to the compiler in this number, so that it compiles once."""
 
 _SIGMA, _RADIUS = 7.0 / 6.0, 3
-_ROUNDING = 5e-7
-"""Of float32 sums of a few equal numbers, as a fraction of them."""
 _SHAPES = np.arange(200, 10001) / 1000.0
 """Exponents of the generalised Gaussian that are tried, as published."""
 _RATIOS = gamma(2 / _SHAPES) ** 2 / (gamma(1 / _SHAPES) * gamma(3 / _SHAPES))
@@ -133,10 +131,11 @@ def _contrast(x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
     origin = jnp.where(mask, x, 0.0).sum((1, 2)) / jnp.maximum(mask.sum((1, 2)), 1)
     moved = x - origin[:, None, None]
     mean = _blur(moved)
-    off = jnp.where(jnp.abs(x) < jnp.abs(moved), x - _blur(x), moved - mean)
-    # What rounding leaves of a constant must not have a sign: zeros lie on neither side of a fit.
-    off = jnp.where(jnp.abs(off) < _ROUNDING * jnp.abs(x), 0.0, off)
     spread = jnp.sqrt(jnp.abs(_blur(moved * moved) - mean * mean))
+    # Air is exactly 0: at its edge the origin stays there, or rounding gives zeros a sign, and
+    # zeros lie on neither side of a fit.
+    air = _blur((x == 0.0).astype(x.dtype)) > 0.0
+    off = jnp.where(air, x - _blur(x), moved - mean)
     return off / (spread + 1.0), spread
 
 
