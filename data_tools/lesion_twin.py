@@ -7,9 +7,7 @@ sensitivity, and what it changes elsewhere is its invention: ``launch.evaluate``
 """
 
 import argparse
-import concurrent.futures
 import dataclasses
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_tools.cohort_settings import PATIENT, CohortSettings
+from data_tools.each_in_processes import each_in_processes
 from data_tools.repeat_scan import read_cohort, tested_in
 from data_tools.write_simulated_subject import simulate_subject
 from qsr_jax.cli import program
@@ -94,18 +93,7 @@ def _simulate(
 ) -> Iterator[None]:
     """Scans the twins of the named subjects and yields after each."""
     jobs = [(twin_settings(cohort, n, masks), n, folder / n / TWIN) for n in names]
-    if workers == 1 or len(jobs) < 2:
-        for job in jobs:
-            simulate_subject(*job)
-            yield
-        return
-    context = multiprocessing.get_context("spawn")  # a forked JAX would hang
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        for done in concurrent.futures.as_completed(
-            [pool.submit(simulate_subject, *job) for job in jobs]
-        ):
-            done.result()
-            yield
+    yield from each_in_processes(simulate_subject, jobs, workers=workers)
 
 
 def plant_masks(folder: Path, *, seed: int) -> Path:

@@ -8,10 +8,8 @@ Cohorts of simulate_cohort that were made from the MNI152 templates with a named
 """
 
 import argparse
-import concurrent.futures
 import dataclasses
 import json
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_tools.cohort_settings import EDITION, CohortSettings
+from data_tools.each_in_processes import each_in_processes
 from data_tools.simulate_cohort import SETTINGS
 from data_tools.write_simulated_subject import number_of, phantom_of, write_scan
 from qsr_jax.cli import program
@@ -90,19 +89,8 @@ def _scan_again(
     cohort: CohortSettings, names: list[str], folder: Path, workers: int
 ) -> Iterator[None]:
     """Scans the named subjects and yields after each."""
-    if workers < 1:
-        raise ValueError(f"--workers must be at least 1; got {workers}")
-    if workers == 1 or len(names) < 2:
-        for name in names:
-            repeat_scan(cohort, name, folder / name)
-            yield
-        return
-    context = multiprocessing.get_context("spawn")  # a forked JAX would hang
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = [pool.submit(repeat_scan, cohort, name, folder / name) for name in names]
-        for job in concurrent.futures.as_completed(jobs):
-            job.result()
-            yield
+    jobs = [(cohort, name, folder / name) for name in names]
+    yield from each_in_processes(repeat_scan, jobs, workers=workers)
 
 
 def read_cohort(folder: Path) -> CohortSettings:

@@ -10,16 +10,15 @@ heads that are scanned again (--measured).
 """
 
 import argparse
-import concurrent.futures
 import dataclasses
 import json
-import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from data_tools.cohort_settings import CohortSettings
+from data_tools.each_in_processes import each_in_processes
 from data_tools.write_simulated_subject import simulate_subject
 from qsr_jax.cli import program
 from qsr_jax.phantom.label_maps import TABLES
@@ -270,17 +269,8 @@ def _write(path: Path, text: str) -> None:
 
 def _simulate(cohort: CohortSettings, names: list[str], out: Path, workers: int) -> Iterator[None]:
     """Simulates the named subjects and yields after each."""
-    if workers == 1:
-        for name in names:
-            simulate_subject(cohort, name, out / name)
-            yield
-        return
-    context = multiprocessing.get_context("spawn")  # a forked JAX would hang
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = [pool.submit(simulate_subject, cohort, name, out / name) for name in names]
-        for job in concurrent.futures.as_completed(jobs):
-            job.result()
-            yield
+    jobs = [(cohort, name, out / name) for name in names]
+    yield from each_in_processes(simulate_subject, jobs, workers=workers)
 
 
 if __name__ == "__main__":
