@@ -7,9 +7,11 @@ it) and runs the door as ``python -m`` would.
 """
 
 import ast
+import codecs
 import difflib
 import runpy
 import sys
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,6 +52,24 @@ Research use only; not for diagnosis. `qsr DOOR --help` tells the arguments of a
 
 doors:"""
 
+SPELT = {
+    "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{MIDDLE DOT}": "*",
+    "\N{PLUS-MINUS SIGN}": "+-",
+    "\N{DEGREE SIGN}": " deg",
+    "\N{RIGHTWARDS ARROW}": "->",
+    "\N{LESS-THAN OR EQUAL TO}": "<=",
+    "\N{GREATER-THAN OR EQUAL TO}": ">=",
+    "\N{GREEK SMALL LETTER MU}": "u",
+    "\N{MICRO SIGN}": "u",
+}
+"""Letters of our texts for terminals that lack them; others lose their accents or are escaped."""
+SPELLING = "qsr_jax.spelling"
+
 _door: str | None = None
 """The door that runs in this process, None when it was opened by ``python -m``."""
 
@@ -72,9 +92,12 @@ def doors_folder() -> Path:
 def program(module: str) -> str:
     """How a person opened a door: "qsr train" or "python -m launch.train".
 
+    Every door asks before it says anything, so from here on it can print on any terminal.
+
     Args:
         module: of the door, such as "launch.train".
     """
+    _print_anything()
     return f"qsr {_door}" if _door and DOORS[_door] == module else f"python -m {module}"
 
 
@@ -87,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: as the door ends; 2 for a door that does not exist.
     """
+    _print_anything()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         print(_help())  # noqa: T201 (this is a door)
@@ -105,6 +129,28 @@ def _run(door: str, arguments: Sequence[str]) -> None:
     sys.path.insert(0, str(doors_folder()))
     _door, sys.argv = door, [f"qsr {door}", *arguments]
     runpy.run_module(DOORS[door], run_name="__main__", alter_sys=True)
+
+
+def _print_anything() -> None:
+    """Spells what the terminal has no letter for, where Python would end in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=SPELLING)
+
+
+def _spelling(error: UnicodeError) -> tuple[str, int]:
+    """The handler behind :data:`SPELLING`: plain ASCII in place of what cannot be encoded."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_spelt, error.object[error.start : error.end])), error.end
+
+
+def _spelt(letter: str) -> str:
+    bare = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
+    return SPELT.get(letter) or bare or letter.encode("ascii", "backslashreplace").decode()
+
+
+codecs.register_error(SPELLING, _spelling)
 
 
 def _help() -> str:
