@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from qsr_jax.ops import mask as mask_room
 from qsr_jax.ops.mask import tissue_mask
 
 SHAPE = (4, 128, 128)
@@ -91,3 +92,19 @@ def test_shapes_must_agree():
         tissue_mask(np.ones((2, 8, 8)), np.ones((2, 8, 8)), np.ones((3, 8, 8)))
     with pytest.raises(ValueError, match="shapes"):
         tissue_mask(np.ones((8, 8)), np.ones((8, 8)), np.ones((8, 8)))
+
+
+@pytest.mark.parametrize("radius", (0.4, 1.0, 2.5, 4.0))
+def test_the_quick_ways_are_the_textbook_ones(radius, rng):
+    """Discs by distance, medians by sorting, holes by growing: what they replace, bit for bit."""
+    image = ndimage.gaussian_filter(rng.standard_normal((3, 40, 48)), (0, 3, 3))
+    mask = image > 0
+    far = np.stack([ndimage.distance_transform_edt(~part) for part in mask])
+    np.testing.assert_array_equal(mask_room._near(mask, radius), far <= radius)
+    noise = rng.standard_normal(image.shape).astype(np.float32)
+    np.testing.assert_array_equal(
+        mask_room._mostly(noise > 0.1), ndimage.median_filter(noise, (1, 3, 3)) > 0.1
+    )
+    filled = np.stack([ndimage.binary_fill_holes(part) for part in mask])
+    assert filled.sum() > mask.sum()
+    np.testing.assert_array_equal(mask_room._filled(mask), filled)
