@@ -14,6 +14,7 @@ from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest
 from qsr_jax.data.studies.pair_folder import pair_folder, write_manifest
 from qsr_jax.data.studies.pair_tree import PARTICIPANTS
+from qsr_jax.data.studies.sessions import ALL, FIRST, LAST, SessionChoice
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -40,8 +41,10 @@ def _report(manifest: Manifest, out: Path) -> None:
         f"{sum(pair.verdict == verdict for pair in pairs)} {verdict}" for verdict in VERDICTS
     )
     print(f"{len(pairs)} pairs: {verdicts}")
-    counts = ", ".join(f"{len(manifest.subjects_of(split=split))} {split}" for split in SPLITS)
-    print(f"{out}: {len(manifest.subjects)} subjects ({counts})")
+    counts = ", ".join(f"{manifest.count(split=split)} {split}" for split in SPLITS)
+    more = len(manifest.subjects) - manifest.count()
+    sessions = f", {more} further sessions of theirs" if more else ""
+    print(f"{out}: {manifest.count()} subjects ({counts}){sessions}")
     print(f"{len(manifest.refused)} refused, {len(manifest.ignored)} other files ignored")
 
 
@@ -53,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     trees = parser.add_mutually_exclusive_group(required=True)
-    trees.add_argument("--dicom", type=Path, metavar="DIR", help="tree, one folder per series")
+    trees.add_argument("--dicom", type=Path, metavar="DIR", help="tree of DICOM files")
     trees.add_argument(
         "--bids",
         type=Path,
@@ -62,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_split(add)
     _add_rules(add)
+    _add_sessions(add)
     return parser
 
 
@@ -103,6 +107,29 @@ def _add_rules(add: Callable[..., argparse.Action]) -> None:
     )
 
 
+def _add_sessions(add: Callable[..., argparse.Action]) -> None:
+    add(
+        "--session",
+        default=ALL,
+        metavar="LABEL",
+        help=f"which sessions of each subject: {ALL}, {FIRST}, {LAST}, or one label (the number of "
+        "the study, in BIDS the name of the session); a subject's sessions share a split",
+    )
+    add(
+        "--join-studies",
+        action="store_true",
+        help="the studies of a subject on one day are one session (the console was restarted); "
+        "without it each study is one",
+    )
+    add(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="leave out this series, or all series below this folder; may be repeated",
+    )
+
+
 def _pair(args: argparse.Namespace) -> Manifest:
     root = args.bids if args.dicom is None else args.dicom
     return pair_folder(
@@ -117,6 +144,7 @@ def _pair(args: argparse.Namespace) -> Manifest:
         salt_file=args.salt_file,
         rules=args.protocols,
         accepted=args.accept,
+        choice=SessionChoice(args.session, args.join_studies, tuple(args.exclude)),
         progress=lambda subjects: tqdm(subjects, desc="pairing", unit="subject", mininterval=1),
     )
 

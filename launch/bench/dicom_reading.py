@@ -57,7 +57,7 @@ def ingest_rate(root: Path, *, workers: int, repeats: int) -> IngestRate:
     Raises:
         DicomInputError: no series, or one that is refused.
     """
-    folders = find_series(root).folders
+    folders = [one.place for one in find_series(root).series]
     if not folders:
         raise DicomInputError(root, "file", "no DICOM files in this tree")
     studies = len({folder.parent for folder in folders})

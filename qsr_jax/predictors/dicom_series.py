@@ -163,18 +163,18 @@ def _study(models: Sequence[TrainedPredictor], source: Path) -> list[list[Series
     """For each model the series of each of its maps; every folder is read once."""
     if not source.is_dir():
         raise MismatchError(f"{source}: no such folder; --input wants a folder of DICOM files")
-    folders = find_series(source).folders
-    if not folders:
+    found = find_series(source).series
+    if not found:
         raise MismatchError(f"{source}: holds no DICOM files")
     read: list[Series] = []
     reasons: list[str] = []
-    for folder in folders:
+    for one in found:
         try:
-            read += read_folder(folder, root=source)
+            read += read_folder(one, root=source)
         except DicomInputError as error:
-            if len(folders) == 1:
+            if len(found) == 1:
                 raise
-            reasons.append(f"{folder.name}: {error}")
+            reasons.append(f"{one.place.name}: {error}")
     return [[_matching(model, name, read, reasons, source) for name in model.names]
             for model in models]  # fmt: skip
 
@@ -209,7 +209,7 @@ def _matching(
 
 
 def _folder(series: Series) -> str:
-    return series.files[0].parent.name
+    return series.place.name
 
 
 def _write_series(

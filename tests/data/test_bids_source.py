@@ -198,7 +198,7 @@ def test_a_map_lies_with_its_subject(tmp_path):
 
 def test_trees_are_listed(bids):
     found = find_maps(bids)
-    assert len(found.folders) == 24
+    assert len(found.series) == 24
     assert [p.name for p in found.ignored] == ["dataset_description.json", "participants.tsv"]
 
 

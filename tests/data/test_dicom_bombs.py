@@ -145,7 +145,7 @@ def test_a_loop_of_folders_ends(tmp_path):
     write_series(tmp_path / "tree" / "s")
     (tmp_path / "tree" / "s" / "again").symlink_to(tmp_path / "tree", target_is_directory=True)
     found = find_series(tmp_path / "tree")
-    assert [path.name for path in found.folders] == ["s"]
+    assert [one.place.name for one in found.series] == ["s"]
     assert [path.name for path in found.ignored] == ["again"]
     assert len(read_series(tmp_path / "tree" / "s").files) == SLICES
 
@@ -162,7 +162,8 @@ def test_folders_that_cannot_be_opened_are_refused_not_skipped(tmp_path, monkeyp
         return really(path)
 
     monkeypatch.setattr("os.scandir", scandir)
-    assert find_series(tmp_path).folders == (closed, tmp_path / "s")
+    places = [one.place for one in find_series(tmp_path).series]
+    assert places == [closed, tmp_path / "s"]
     monkeypatch.undo()
 
     def iterdir(self):

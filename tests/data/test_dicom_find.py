@@ -5,7 +5,7 @@ import pickle
 
 from dicom_factory import write_series
 
-from qsr_jax.data.dicom import find_series, named_tag, owner_of, read_series
+from qsr_jax.data.dicom import SeriesFiles, find_series, named_tag, owner_of, read_series
 from qsr_jax.data.dicom.errors import DicomInputError
 
 
@@ -21,7 +21,7 @@ def test_every_file_is_a_series_or_ignored(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "p", target_is_directory=True)
     os.mkfifo(tmp_path / "pipe")
     found = find_series(tmp_path)
-    assert [p.relative_to(tmp_path).as_posix() for p in found.folders] == ["p/a", "p/b"]
+    assert [s.place.relative_to(tmp_path).as_posix() for s in found.series] == ["p/a", "p/b"]
     ignored = {p.relative_to(tmp_path).as_posix() for p in found.ignored}
     assert ignored == {"participants.tsv", "p/a/.DS_Store", "p/note.txt", "link", "pipe"} | {
         "__MACOSX",
@@ -37,7 +37,7 @@ def test_links_inside_the_series_folder_are_followed(tmp_path):
 
 
 def test_owner_is_patient_and_study(tmp_path):
-    patient, study = owner_of(write_series(tmp_path / "s"))
+    patient, study = owner_of(SeriesFiles(write_series(tmp_path / "s"), ()))
     assert patient == "CANARY-ID"
     assert study == read_series(tmp_path / "s").study_uid
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.deidentify import Anonymous, Cleaner
 from qsr_jax.data.dicom.errors import DicomInputError
-from qsr_jax.data.dicom.find import find_series, open_and_closed
+from qsr_jax.data.dicom.find import SeriesFiles, find_series, image_files
 from qsr_jax.data.dicom.read import read_folder
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule
 from qsr_jax.data.studies.manifest import ManifestError
 from qsr_jax.data.studies.pseudonyms import group_of
 from qsr_jax.files.staged import staged_folder
-from qsr_jax.files.tree import files_below, shown, why_folder_closed
+from qsr_jax.files.tree import files_below, shown, why_closed, why_folder_closed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ def copy_without_subjects(
     with staged_folder(out) as stage, DecodeWorker() as worker:
         copy = _Copy(root, stage, groups)
         cleaner = Cleaner(salt, worker, rows)
-        for path in progress(_images(found.folders, copy)):
+        for path in progress(_images(found.series, copy)):
             try:
                 copy.add(path, cleaner.anonymous(path))
             except DicomInputError as error:
@@ -144,14 +144,16 @@ def copy_without_subjects(
         return _counted(copy, found.ignored)
 
 
-def _images(folders: Iterable[Path], copy: _Copy) -> list[Path]:
+def _images(series: Iterable[SeriesFiles], copy: _Copy) -> list[Path]:
     """The files of all series; a folder that cannot be listed is noted."""
     files: list[Path] = []
-    for folder in folders:
+    for one in series:
         try:
-            files += open_and_closed(folder, root=copy.root)[0]
+            listed = one.files or image_files(one.place, root=copy.root)
         except DicomInputError as error:
-            copy.leave_out(folder, error.why)
+            copy.leave_out(one.place, error.why)
+        else:
+            files += [path for path in listed if not why_closed(path, copy.root)]
     return files
 
 

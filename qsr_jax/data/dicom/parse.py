@@ -57,7 +57,7 @@ def parse(path: Path, content: bytes) -> tuple[str, Dataset]:
         with unquoted("ignore"):
             stream = io.BytesIO(content)
             read_preamble(stream, False)
-            meta = read_dataset(stream, False, True, stop_when=_beyond_meta)
+            meta = read_dataset(stream, False, True, stop_when=beyond_meta)
             syntax = str(meta.TransferSyntaxUID)
             reason = why_not(syntax)
             dataset = None if reason else _read(syntax, stream)
@@ -85,7 +85,7 @@ def _check_whole(path: Path, dataset: Dataset) -> None:
             raise DicomInputError(path, keyword, why, got=got, expected=expected)
 
 
-def _beyond_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001
+def beyond_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001
     """Tells pydicom where File Meta Information ends."""
     return tag.group != _META_GROUP
 

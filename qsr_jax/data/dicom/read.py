@@ -11,7 +11,7 @@ from qsr_jax.data.dicom.attributes import unquoted
 from qsr_jax.data.dicom.bundle import split
 from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.errors import DicomInputError
-from qsr_jax.data.dicom.find import image_files
+from qsr_jax.data.dicom.find import SeriesFiles, image_files, series_at
 from qsr_jax.data.dicom.frames import Frame, frames_of
 from qsr_jax.data.dicom.header import Header
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
@@ -20,6 +20,7 @@ from qsr_jax.data.dicom.scaling import Scale, required_scale
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, SPREADS, SeriesRule
 from qsr_jax.data.dicom.stack import check_one_series, stacked
 from qsr_jax.files.digest import text_sha256
+from qsr_jax.files.tree import why_closed
 from qsr_jax.maps import MapSpec, check, spec_of
 from qsr_jax.types import Volume
 
@@ -34,6 +35,8 @@ class Series:
     Attributes:
         volume: one map (c = 1), physical units, canonical orientation (see ``orientation``).
         map_name: "t1", "t2" or "pd".
+        place: how messages and manifests call it, see
+            :class:`qsr_jax.data.dicom.find.SeriesFiles`.
         files: one per slice, in the order of ``volume``; a multi-frame file stands there once for
             every slice.
         patient_id: PatientID; for pairing and provenance, never for records or messages.
@@ -51,6 +54,7 @@ class Series:
 
     volume: Volume
     map_name: str
+    place: Path
     files: tuple[Path, ...]
     patient_id: str
     study_uid: str
@@ -65,7 +69,7 @@ class Series:
 
 
 def read_series(
-    folder: Path,
+    folder: Path | SeriesFiles,
     *,
     map_name: str | None = None,
     protocols: Sequence[SeriesRule] = PROTOCOLS,
@@ -79,7 +83,8 @@ def read_series(
     may come in any order and with any name.
 
     Args:
-        folder: the series; or one multi-frame file.
+        folder: a folder that holds the series and nothing else, a file of it (the others of its
+            series lie beside it), or what :func:`qsr_jax.data.dicom.find_series` found.
         map_name: which map of a bundle; None where the series holds one.
         protocols: the table that recognises maps.
         worker: decodes compressed pixels; None starts one for this series where it is needed.
@@ -91,7 +96,9 @@ def read_series(
     held = read_folder(folder, protocols=protocols, worker=worker, only=map_name, root=root)
     if len(held) > 1:
         names = ", ".join(series.map_name for series in held)
-        raise DicomInputError(folder, "ImageType", f"a bundle of {names}; say which map to read")
+        raise DicomInputError(
+            held[0].place, "ImageType", f"a bundle of {names}; say which map to read"
+        )
     return held[0]
 
 
@@ -107,7 +114,7 @@ def read_spread(folder: Path) -> Series:
 
 
 def read_folder(
-    folder: Path,
+    folder: Path | SeriesFiles,
     *,
     protocols: Sequence[SeriesRule] = PROTOCOLS,
     worker: DecodeWorker | None = None,
@@ -122,25 +129,28 @@ def read_folder(
     with contextlib.ExitStack() as context:
         context.enter_context(unquoted("ignore"))
         worker = worker or context.enter_context(DecodeWorker())
-        frames = open_slices(folder, root=root)
+        found = folder if isinstance(folder, SeriesFiles) else series_at(folder, root=root)
+        frames = open_slices(found, root=root)
         row, maps = split(frames, protocols)
         if only is not None and only not in maps:
             frames[0].refuse("ImageType", got=", ".join(maps), expected=only)
         return tuple(
-            _series(maps[name], name, row, worker, alone=len(maps) == 1)
+            _series(maps[name], name, row, worker, place=found.place, alone=len(maps) == 1)
             for name in maps
             if only in (None, name)
         )
 
 
-def open_slices(folder: Path, *, root: Path | None = None) -> list[Frame]:
-    """The slices of the one series in ``folder``, in the order of files; pixels stay encoded.
+def open_slices(found: SeriesFiles, *, root: Path | None = None) -> list[Frame]:
+    """The slices of one series, in the order of files; pixels stay encoded.
 
     Raises:
         DicomInputError: see :func:`read_series`.
     """
     headers = []
-    for path in image_files(folder, root=root):
+    for path in found.files or image_files(found.place, root=root):
+        if root is not None and (why := why_closed(path, root)):
+            raise DicomInputError(path, "file", why)
         header = Header(path)
         header.check_image()
         headers.append(header)
@@ -159,18 +169,26 @@ def slices_of(series: Series) -> list[Frame]:
     return [Frame(headers[path], at) for path, at in zip(series.files, places, strict=True)]
 
 
-def owner_of(folder: Path, *, root: Path | None = None) -> tuple[str, str]:
-    """PatientID and StudyInstanceUID of the first file of a folder; see :func:`read_series`.
+def owner_of(found: SeriesFiles) -> tuple[str, str]:
+    """PatientID and StudyInstanceUID of a series.
 
     Raises:
-        DicomInputError: the file cannot be read or does not say them.
+        DicomInputError: its files cannot be read or do not say them.
     """
-    header = Header(image_files(folder, root=root)[0])
+    if all(found.owner):
+        return found.owner
+    header = Header((found.files or image_files(found.place))[0])
     return header.text("PatientID"), header.text("StudyInstanceUID")
 
 
 def _series(
-    frames: Sequence[Frame], name: str, row: SeriesRule, worker: DecodeWorker, *, alone: bool
+    frames: Sequence[Frame],
+    name: str,
+    row: SeriesRule,
+    worker: DecodeWorker,
+    *,
+    place: Path,
+    alone: bool,
 ) -> Series:
     """One map of the series, from its slices."""
     frames, geometry = stacked(frames)
@@ -188,6 +206,7 @@ def _series(
     return Series(
         volume=Volume(np.ascontiguousarray(values[..., None]), (name,), geometry),
         map_name=name,
+        place=place,
         files=tuple(frame.path for frame in frames),
         patient_id=first.optional_text("PatientID"),
         study_uid=first.text("StudyInstanceUID"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.errors import DicomInputError
-from qsr_jax.data.dicom.find import find_series, is_litter
+from qsr_jax.data.dicom.find import SeriesFiles, find_series, is_directory, is_litter
 from qsr_jax.data.dicom.read import Series, read_folder
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.files.tree import why_folder_closed
@@ -41,12 +41,12 @@ def survey(
     *,
     protocols: Sequence[SeriesRule],
     known: Callable[[Path], str],
-    progress: Callable[[Iterable[Path]], Iterable[Path]],
+    progress: Callable[[Iterable[SeriesFiles]], Iterable[SeriesFiles]],
 ) -> list[Finding]:
     """Reads every series under ``root`` as strictly as training would; nothing is changed.
 
     Args:
-        root: the tree; one folder is one series.
+        root: the tree.
         protocols: the table that recognises maps.
         known: what a file outside all series is good for (relative path), empty if unknown.
         progress: wraps the series, for a progress bar.
@@ -59,13 +59,13 @@ def survey(
     found = find_series(root)
     findings = [_stray(path, root, known) for path in found.ignored]
     with DecodeWorker() as worker:
-        for folder in progress(found.folders):
+        for one in progress(found.series):
             try:
-                held = read_folder(folder, protocols=protocols, worker=worker, root=root)
+                held = read_folder(one, protocols=protocols, worker=worker, root=root)
             except DicomInputError as error:
-                findings.append(_refused(folder, error, root))
+                findings.append(_refused(one.place, error, root))
             else:
-                findings += [_accepted(folder, series, root) for series in held]
+                findings += [_accepted(one.place, series, root) for series in held]
     return sorted(findings, key=lambda finding: finding.path)
 
 
@@ -100,7 +100,7 @@ def _stray(path: Path, root: Path, known: Callable[[Path], str]) -> Finding:
     place = _within(path, root)
     if closed := why_folder_closed(path, root):
         status, reason = REFUSED, closed
-    elif is_litter(path):
+    elif is_litter(path) or is_directory(path):
         status, reason = IGNORED, "left by a system or a medium"
     elif purpose := known(path.relative_to(root)):
         status, reason = IGNORED, purpose

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qsr_jax.data.dicom import Found, Series
+from qsr_jax.data.dicom import Found, Series, SeriesFiles
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.nifti.files import read_placed
 from qsr_jax.files.digest import file_sha256, text_sha256
@@ -58,7 +58,8 @@ def find_maps(root: Path) -> Found:
             usable = found and not why_closed(here / file, root)
             (maps if usable else ignored).append(here / file)
     cars = {side_car_of(path) for path in maps}
-    return Found(tuple(sorted(maps)), tuple(sorted(set(ignored) - cars)))
+    series = (SeriesFiles(path, (path, side_car_of(path))) for path in sorted(maps))
+    return Found(tuple(series), tuple(sorted(set(ignored) - cars)))
 
 
 def _parsed(path: Path) -> re.Match[str]:
@@ -107,6 +108,7 @@ def read_map(path: Path) -> Series:
     return Series(
         volume=Volume(maps, (spec.name,), geometry),
         map_name=spec.name,
+        place=path,
         files=files,
         patient_id=subject,
         study_uid=study,

@@ -156,7 +156,7 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
             metadata=metadata,
             features=self.info.features.to_json(),
             inputs={
-                subject.subject: dict(subject.maps[config.map_name].sha256)
+                subject.case: dict(subject.maps[config.map_name].sha256)
                 for subject in self._manifest.subjects
             },
             shards=self._shards(),
@@ -178,7 +178,7 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
                 subject,
                 name,
                 self._register,
-                self._known.get(subject.subject),
+                self._known.get(subject.case),
             )
             for some in subjects.values()
             for subject in some
@@ -197,7 +197,7 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
         slices = next(results)
         for owner in slices.owners:
             self._check_owner(owner, subject)
-        self._known[subject.subject] = slices.shared
+        self._known[subject.case] = slices.shared
         for index, record in enumerate(slices.records):
             self._tally.add(split, record)
             yield index, record
@@ -214,7 +214,7 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
     def _shards(self) -> dict[str, dict[str, Any]]:
         """File name to split, subject and number of records."""
         return {
-            Path(path).name: {"split": split, "subject": subject.subject, "records": length}
+            Path(path).name: {"split": split, "subject": subject.case, "records": length}
             for split, info in self.info.splits.items()
             for path, length, subject in zip(
                 info.filepaths,
@@ -253,7 +253,7 @@ def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dic
 
 def registration_of(register: str, manifest: Manifest, known: Known) -> dict[str, Any]:
     """The method, and for everybody how far the head had moved: (x, y, z) mm and degrees."""
-    poses = {p.subject: known[p.subject].pose for p in manifest.subjects}
+    poses = {p.case: known[p.case].pose for p in manifest.subjects}
     return {
         "method": register,
         "subjects": {

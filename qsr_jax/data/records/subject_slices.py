@@ -1,71 +1,84 @@
 """The records of one subject."""
 
 import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from qsr_jax.data.studies.case import read_listed, read_mask
+from qsr_jax.data.dicom import Series
+from qsr_jax.data.studies.case import read_listed
 from qsr_jax.data.studies.manifest import FAST, ROUTINE, Manifest, Subject
 from qsr_jax.data.studies.registration import RIGID, on_fast_head, rigid_pose
-from qsr_jax.maps import spec_of, to_stored
-from qsr_jax.types import Volume
+from qsr_jax.maps import MAPS, spec_of, to_stored
+from qsr_jax.ops.mask import tissue_mask
+
+Read = Callable[[str, str], Series]
+"""Map and side to the series; each is read once."""
 
 
-class Shared(NamedTuple):
-    """What the maps of a subject share.
+class Slices(NamedTuple):
+    """What one map of one subject adds to a dataset.
 
     Attributes:
-        mask: packed bits of the tissue mask.
+        map_name: "t1", "t2" or "pd".
+        records: one per slice, feet to head.
+        owners: PatientIDs that the files name; must not be another subject's.
         pose: how the head moved, from :func:`qsr_jax.data.studies.registration.rigid_pose`; None
             where pairs are taken as they lie.
     """
 
-    mask: np.ndarray
+    map_name: str
+    records: list[dict[str, Any]]
+    owners: frozenset[str]
     pose: np.ndarray | None
 
 
-class Slices(NamedTuple):
-    """What one subject adds to a dataset.
-
-    Attributes:
-        records: one per slice, feet to head.
-        owners: PatientIDs that the files name; must not be another subject's.
-        shared: for the builders of the subject's other maps.
-    """
-
-    records: list[dict[str, Any]]
-    owners: frozenset[str]
-    shared: Shared
-
-
 def subject_slices(
-    manifest: Manifest, subject: Subject, map_name: str, register: str, known: Shared | None
-) -> Slices:
-    """Reads both scans of one map and makes one record per slice.
+    manifest: Manifest, subject: Subject, maps: Sequence[str], register: str
+) -> Iterator[Slices]:
+    """Reads both scans of one subject and makes one record per slice, map after map.
 
     Args:
         manifest: lists the series.
         subject: whose records.
-        map_name: "t1", "t2" or "pd".
+        maps: which.
         register: one of :data:`qsr_jax.data.studies.registration.METHODS`; "rigid" brings the
             routine scan to where the head lay in the fast scan.
-        known: what another map of this subject found, if one was read before.
 
     Raises:
         ManifestError, DicomInputError, BidsError: a series cannot be used.
         MissingRegistrationError: "rigid" without SimpleITK.
     """
-    spec = spec_of(map_name)
-    scans = [read_listed(manifest, subject, map_name, side) for side in (FAST, ROUTINE)]
+    read = functools.cache(functools.partial(read_listed, manifest, subject))
+    routine = [read(name, ROUTINE).volume.maps[..., 0] for name in MAPS]
+    mask, pose = tissue_mask(*routine), None
+    if register == RIGID:
+        mask, pose = _moved(read, mask)
+    for name in maps:
+        yield _of_map(read, subject, name, mask[..., None].view(np.uint8), pose)
+
+
+def _moved(read: Read, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mask where the head lay in the fast scan, and how it had moved."""
+    fast, routine = (read("t1", side).volume for side in (FAST, ROUTINE))
+    times = fast.maps[..., 0], routine.maps[..., 0]
+    pose = rigid_pose(*times, mask, fast.geometry, routine.geometry)
+    moved = on_fast_head(mask.astype(np.float32), routine.geometry, pose, order=1)
+    return moved > 0.5, pose
+
+
+def _of_map(
+    read: Read, subject: Subject, name: str, mask: np.ndarray, pose: np.ndarray | None
+) -> Slices:
+    """The records of one map."""
+    scans = [read(name, side) for side in (FAST, ROUTINE)]
     fast, routine = (series.volume for series in scans)
-    if known is None:
-        known = _shared(manifest, subject, {map_name: routine}, register)
-    bits = np.unpackbits(known.mask, count=routine.maps[..., 0].size)
-    mask = bits.reshape(*routine.geometry.shape, 1)
-    if known.pose is not None:
-        moved = on_fast_head(routine.maps, routine.geometry, known.pose)
+    if pose is not None:
+        moved = on_fast_head(routine.maps, routine.geometry, pose)
         routine = dataclasses.replace(routine, maps=moved)
+    spec = spec_of(name)
     lr, hr = (to_stored(v.maps, spec, where=subject.subject) for v in (fast, routine))
     depths = fast.geometry.slice_positions_mm() @ fast.geometry.normal
     records = [
@@ -78,23 +91,9 @@ def subject_slices(
             "slice_index": index,
             "slice_mm": depths[index],
             "spacing_mm": np.asarray(fast.geometry.spacing_mm, np.float32),
-            "map": map_name,
+            "map": name,
             "grid_alignment": subject.grid_alignment,
         }
         for index in range(len(lr))
     ]
-    return Slices(records, frozenset(series.patient_id for series in scans), known)
-
-
-def _shared(
-    manifest: Manifest, subject: Subject, known: dict[str, Volume], register: str
-) -> Shared:
-    """Reads whatever else is needed to tell the mask and how the head moved."""
-    mask = read_mask(manifest, subject, known=known)
-    if register != RIGID:
-        return Shared(np.packbits(mask), None)
-    fast, routine = (read_listed(manifest, subject, "t1", side).volume for side in (FAST, ROUTINE))
-    times = fast.maps[..., 0], routine.maps[..., 0]
-    pose = rigid_pose(*times, mask, fast.geometry, routine.geometry)
-    moved = on_fast_head(mask.astype(np.float32), routine.geometry, pose, order=1)
-    return Shared(np.packbits(moved > 0.5), pose)
+    return Slices(name, records, frozenset(series.patient_id for series in scans), pose)

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qsr_jax.data.dicom import Series
-from qsr_jax.data.studies.geometry_match import PairError, place_of
+from qsr_jax.data.dicom import Series, place_text
+from qsr_jax.data.studies.geometry_match import PairError
 from qsr_jax.data.studies.manifest import BIDS, FAST, HEALTHY, SIDES, ManifestError, Pair
 from qsr_jax.data.studies.pair_quality import worst
 from qsr_jax.data.studies.pair_subject import PairedMaps
@@ -45,7 +45,7 @@ def candidate(
     for name, pair in paired.series.items():
         findings = paired.findings[name]
         maps[name] = Pair(
-            folders={side: _place(pair[side], root).as_posix() for side in SIDES},
+            folders={side: place_text(pair[side].place, pair[side].files, root) for side in SIDES},
             sha256={side: pair[side].sha256 for side in SIDES},
             qc=paired.qc[name],
             verdict=worst(findings),
@@ -90,7 +90,3 @@ def _truth(series: Sequence[Series], root: Path) -> str | None:
     except TruthError as error:
         raise PairError(str(error)) from None
     return found[0].relative_to(root).as_posix()
-
-
-def _place(series: Series, root: Path) -> Path:
-    return place_of(series).relative_to(root)

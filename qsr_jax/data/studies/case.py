@@ -43,8 +43,8 @@ def read_listed(manifest: Manifest, subject: Subject, map_name: str, side: str) 
         ManifestError: its files are not those that were paired.
     """
     pair = subject.maps[map_name]
-    place = manifest.root / pair.folders[side]
-    series = SOURCES[manifest.kind].read_one(place, map_name, manifest.protocols, manifest.root)
+    source, rows = SOURCES[manifest.kind], manifest.protocols
+    series = source.read_one(pair.folders[side], map_name, rows, manifest.root)
     if series.sha256 != pair.sha256[side] or series.map_name != map_name:
         raise ManifestError(
             f"{pair.folders[side]}: files changed since the studies were paired; pair them again"

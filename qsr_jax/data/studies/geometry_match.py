@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +29,14 @@ class PairError(ValueError):
         super().__init__(why)
 
 
-def check_pair(fast: Series, routine: Series, *, scale: int, any_frame: bool = False) -> str:
+def check_pair(
+    fast: Series,
+    routine: Series,
+    *,
+    scale: int,
+    any_frame: bool = False,
+    any_study: bool = False,
+) -> str:
     """Returns the grid alignment of a pair that shares subject, study and field of view.
 
     Args:
@@ -38,6 +44,7 @@ def check_pair(fast: Series, routine: Series, *, scale: int, any_frame: bool = F
         routine: the series of the fine grid.
         scale: routine matrix over fast matrix.
         any_frame: whether a subject has said that two frames of reference are one place.
+        any_study: whether the two may stand in different studies.
 
     Raises:
         PairError: naming both folders and what disagrees.
@@ -46,7 +53,7 @@ def check_pair(fast: Series, routine: Series, *, scale: int, any_frame: bool = F
         ("PatientID", fast.patient_id, routine.patient_id),
         ("StudyInstanceUID", fast.study_uid, routine.study_uid),
     ):
-        if mine != theirs:
+        if mine != theirs and not (any_study and keyword == "StudyInstanceUID"):
             raise disagreement(fast, routine, f"{named_tag(keyword)} differs")
     if fast.frame_uid != routine.frame_uid and not any_frame:
         why = f"{named_tag('FrameOfReferenceUID')} differs"
@@ -74,13 +81,7 @@ def disagreement(
     fast: Series, routine: Series, why: str, *, rules: Collection[str] = ()
 ) -> PairError:
     """The error about two series that do not fit together."""
-    return PairError(f"{place_of(fast)} and {place_of(routine)}: {why}", rules=rules)
-
-
-def place_of(series: Series) -> Path:
-    """Where a series lies: the folder of a DICOM series, the file of a NIfTI map."""
-    first = series.files[0]
-    return first if ".nii" in first.suffixes else first.parent
+    return PairError(f"{fast.place} and {routine.place}: {why}", rules=rules)
 
 
 def _check_orientation(fast: Series, routine: Series) -> None:

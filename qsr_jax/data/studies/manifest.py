@@ -6,74 +6,58 @@ relative to the tree, and every series by the sha256 of its files, so a changed 
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from qsr_jax.data.dicom.series_rules import ProtocolError, SeriesRule, rule_from
+from qsr_jax.data.studies.entry import (
+    ACCEPTED,
+    BIDS,
+    DICOM,
+    FAST,
+    FLAGGED,
+    GOOD,
+    GROUPS,
+    HEALTHY,
+    KINDS,
+    PATIENT,
+    ROUTINE,
+    SIDES,
+    SPLITS,
+    VERDICTS,
+    Pair,
+    Subject,
+    check_leakage,
+    subject_from_json,
+    subject_to_json,
+)
 from qsr_jax.data.studies.strict_json import ManifestError, Node
 from qsr_jax.files.digest import json_sha256
-from qsr_jax.maps import MAPS
-from qsr_jax.types import ALIGNMENTS
 
-FORMAT, VERSION = "qsr_jax-manifest", 3
-SPLITS = ("train", "validation", "test")
-HEALTHY, PATIENT = "healthy", "patient"
-GROUPS = (HEALTHY, PATIENT)
-FAST, ROUTINE = "fast", "routine"
-SIDES = (FAST, ROUTINE)
-DICOM, BIDS = "dicom", "bids"
-KINDS = (DICOM, BIDS)
-"""What the tree holds: folders of DICOM files, or a BIDS data set of NIfTI files."""
-GOOD, FLAGGED, ACCEPTED = "good", "flagged", "accepted"
-VERDICTS = (GOOD, FLAGGED, ACCEPTED)
-"""Of a pair, the worst last; "accepted" is a refusal that a subject overruled."""
+__all__ = [
+    "ACCEPTED",
+    "BIDS",
+    "DICOM",
+    "FAST",
+    "FLAGGED",
+    "GOOD",
+    "GROUPS",
+    "HEALTHY",
+    "KINDS",
+    "PATIENT",
+    "ROUTINE",
+    "SIDES",
+    "SPLITS",
+    "VERDICTS",
+    "Manifest",
+    "ManifestError",
+    "Pair",
+    "Subject",
+    "check_leakage",
+    "parse_fold",
+]
 
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """One map of one subject, scanned twice.
-
-    Attributes:
-        folders: "fast" and "routine" to the series' folder (a file in BIDS), relative to the tree.
-        sha256: "fast" and "routine" to the digest of the series' files.
-        qc: numbers found while pairing.
-        verdict: "good", "flagged" or "accepted".
-        findings: {"rule", "verdict", "text"} of every rule that was not passed cleanly.
-    """
-
-    folders: Mapping[str, str]
-    sha256: Mapping[str, str]
-    qc: Mapping[str, float]
-    verdict: str
-    findings: tuple[Mapping[str, str], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """One subject: three pairs on one pair of grids.
-
-    Attributes:
-        subject: 16 hex digits, HMAC-SHA256 of the PatientID with the manifest's salt.
-        group: "healthy" or "patient".
-        split: "train", "validation" or "test".
-        folds: the split in each fold, empty where there are none.
-        grid_alignment: how the routine grid lies on the fast one, see :mod:`qsr_jax.types`.
-        fast_shape: (slices, rows, columns) of the fast grid.
-        fast_spacing_mm: distance between (slices, rows, columns) of the fast grid.
-        truth: folder of the simulated truth, relative to the tree, or None.
-        maps: key of MAPS to its pair.
-    """
-
-    subject: str
-    group: str
-    split: str
-    folds: tuple[str, ...]
-    grid_alignment: str
-    fast_shape: tuple[int, int, int]
-    fast_spacing_mm: tuple[float, float, float]
-    truth: str | None
-    maps: Mapping[str, Pair]
+FORMAT, VERSION = "qsr_jax-manifest", 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,19 +90,23 @@ class Manifest:
     def fingerprint(self) -> str:
         """Hex sha256 of what ends in the records: subjects, splits, grids and files' digests."""
         content = [self.scale] + [
-            [p.subject, p.group, p.split, p.folds, p.grid_alignment, p.fast_shape]
+            [p.subject, p.session, p.group, p.split, p.folds, p.grid_alignment, p.fast_shape]
             + [[name, pair.sha256] for name, pair in sorted(p.maps.items())]
             for p in self.subjects
         ]
         return json_sha256(content)
 
     def subjects_of(self, *, split: str | None = None, group: str | None = None) -> list[Subject]:
-        """The subjects of a split and a group; None stands for any."""
+        """The sessions of a split and a group; None stands for any."""
         return [
             subject
             for subject in self.subjects
             if split in (None, subject.split) and group in (None, subject.group)
         ]
+
+    def count(self, *, split: str | None = None, group: str | None = None) -> int:
+        """How many subjects; several sessions of one subject count once."""
+        return len({one.subject for one in self.subjects_of(split=split, group=group)})
 
     def in_fold(self, fold: str | None) -> "Manifest":
         """The same subjects split as fold ``"k/n"`` says; None keeps the manifest's own split.
@@ -152,7 +140,7 @@ class Manifest:
             "protocols": [row.to_json() for row in self.protocols],
             "scale": self.scale,
             "seed": self.seed,
-            "subjects": [_subject_to_json(subject) for subject in self.subjects],
+            "subjects": [subject_to_json(subject) for subject in self.subjects],
             "accepted": [dict(item) for item in self.accepted],
             "refused": [dict(item) for item in self.refused],
             "ignored": list(self.ignored),
@@ -186,7 +174,7 @@ class Manifest:
             protocols=tuple(_row_from_json(row) for row in node.children("protocols")),
             scale=node.take("scale", int),
             seed=node.take("seed", int),
-            subjects=tuple(_subject_from_json(subject) for subject in node.children("subjects")),
+            subjects=tuple(subject_from_json(subject) for subject in node.children("subjects")),
             accepted=node.table("accepted", "what rule"),
             refused=node.table("refused", "what reason"),
             ignored=tuple(node.take("ignored", list)),
@@ -211,83 +199,11 @@ def parse_fold(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def check_leakage(subjects: Sequence[Subject], *, where: Path) -> None:
-    """Refuses a subject listed twice, and series that two entries share.
-
-    The maps of one subject may lie in one folder, as the scanner bundles them.
-
-    Raises:
-        ManifestError: naming both entries.
-    """
-    owner: dict[str, str] = {}
-    for index, subject in enumerate(subjects):
-        entry = f"subjects[{index}] ({subject.split})"
-        marks = [f"subject {subject.subject}"]
-        for pair in subject.maps.values():
-            marks += [f"folder {folder}" for folder in pair.folders.values()]
-            marks += [f"series with sha256 {digest}" for digest in pair.sha256.values()]
-        for mark in marks:
-            if owner.get(mark, entry) != entry or (mark in owner and "sha256" in mark):
-                raise ManifestError(
-                    f"{where}: {mark} is in {owner[mark]} and in {entry}; "
-                    "a person may be in one split only: pair the studies again"
-                )
-            owner[mark] = entry
-
-
 def _row_from_json(node: Node) -> SeriesRule:
     try:
         return rule_from(node.content, f"{node.path}: {node.place}")
     except ProtocolError as error:
         raise ManifestError(str(error)) from None
-
-
-def _subject_from_json(node: Node) -> Subject:
-    node.keys("subject group split folds grid_alignment fast_shape fast_spacing_mm truth maps")
-    name = node.take("subject", str)
-    if len(name) != 16 or set(name) - set("0123456789abcdef"):
-        node.refuse("subject", "expected 16 hex digits")
-    maps = node.child("maps")
-    maps.keys(" ".join(MAPS))
-    return Subject(
-        subject=name,
-        group=node.one_of("group", GROUPS),
-        split=node.one_of("split", SPLITS),
-        folds=node.all_of("folds", SPLITS),
-        grid_alignment=node.one_of("grid_alignment", ALIGNMENTS),
-        fast_shape=node.three("fast_shape", int),
-        fast_spacing_mm=node.three("fast_spacing_mm", float),
-        truth=None if node.content["truth"] is None else node.folder("truth"),
-        maps={key: _pair_from_json(maps.child(key)) for key in MAPS},
-    )
-
-
-def _pair_from_json(node: Node) -> Pair:
-    node.keys("fast routine sha256 qc verdict findings")
-    digests = node.child("sha256")
-    digests.keys(" ".join(SIDES))
-    return Pair(
-        folders={side: node.folder(side) for side in SIDES},
-        sha256={side: digests.take(side, str) for side in SIDES},
-        qc=node.take("qc", dict),
-        verdict=node.one_of("verdict", VERDICTS),
-        findings=node.table("findings", "rule verdict text"),
-    )
-
-
-def _subject_to_json(subject: Subject) -> dict[str, Any]:
-    maps = {
-        key: {
-            **pair.folders,
-            "sha256": dict(pair.sha256),
-            "qc": dict(pair.qc),
-            "verdict": pair.verdict,
-            "findings": [dict(finding) for finding in pair.findings],
-        }
-        for key, pair in subject.maps.items()
-    }
-    fields = {field.name: getattr(subject, field.name) for field in dataclasses.fields(subject)}
-    return {**fields, "maps": maps}
 
 
 def _relative_or_absolute(target: Path, folder: Path) -> str:

@@ -7,8 +7,10 @@ from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule, load_rows
 from qsr_jax.data.studies.manifest import Manifest, ManifestError
 from qsr_jax.data.studies.pair_tree import PARTICIPANTS, pair_studies
 from qsr_jax.data.studies.pseudonyms import load_salt, read_groups
+from qsr_jax.data.studies.sessions import SessionChoice
 from qsr_jax.files.atomic import write_text_atomically
 
+ALL_SESSIONS = SessionChoice()
 SCALE = 2
 """Routine matrix over fast matrix, as in the paper (JMIR Med Inform 2026;14:e79389)."""
 
@@ -26,6 +28,7 @@ def pair_folder(
     salt_file: Path | None = None,
     rules: Path | None = None,
     accepted: Sequence[str] = (),
+    choice: SessionChoice = ALL_SESSIONS,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> Manifest:
     """Pairs the scans under ``root``; nothing there is changed, and nothing is written but a salt.
@@ -42,6 +45,7 @@ def pair_folder(
         salt_file: secret behind the pseudonyms; made when it is missing.
         rules: TOML or JSON with rows that recognise other scanners' maps.
         accepted: refusals that a person overrules, "FOLDER:RULE".
+        choice: which sessions of each subject; all of a subject go into one split.
         progress: wraps the subjects, for a progress bar.
 
     Raises:
@@ -66,6 +70,7 @@ def pair_folder(
         groups=None if participants is None else read_groups(participants),
         accepted=accepted,
         protocols=() if rules is None else added_rows(rules),
+        choice=choice,
         salt=load_salt(salt_file),
         progress=progress,
     )

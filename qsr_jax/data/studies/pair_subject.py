@@ -18,7 +18,6 @@ from qsr_jax.data.studies.geometry_match import (
     check_pair,
     disagreement,
     grid_shift,
-    place_of,
 )
 from qsr_jax.data.studies.manifest import ACCEPTED, FAST, ROUTINE, SIDES
 from qsr_jax.data.studies.pair_quality import QualityIssue
@@ -44,7 +43,11 @@ class PairedMaps:
 
 
 def pair_subject(
-    series: Sequence[Series], *, scale: int, accepted: Collection[str] = ()
+    series: Sequence[Series],
+    *,
+    scale: int,
+    accepted: Collection[str] = (),
+    any_study: bool = False,
 ) -> PairedMaps:
     """Pairs all map series of one subject.
 
@@ -53,6 +56,7 @@ def pair_subject(
         scale: routine matrix over fast matrix.
         accepted: rules of :data:`qsr_jax.data.studies.pair_quality.OVERRULED` that a person
             overruled.
+        any_study: whether the scans of one session may stand in several studies.
 
     Raises:
         PairError: a map or a side is missing, two series compete, geometry disagrees, or values
@@ -60,7 +64,10 @@ def pair_subject(
     """
     pairs = {name: _fast_and_routine(name, series) for name in MAPS}
     any_frame = pair_quality.FRAME in accepted
-    found = {name: check_pair(*p, scale=scale, any_frame=any_frame) for name, p in pairs.items()}
+    found = {
+        name: check_pair(*pair, scale=scale, any_frame=any_frame, any_study=any_study)
+        for name, pair in pairs.items()
+    }
     if len(set(found.values())) > 1:
         raise PairError(f"grid alignment differs between maps: {found}")
     sides = {side: [pair[i] for pair in pairs.values()] for i, side in enumerate(SIDES)}
@@ -79,10 +86,10 @@ def _fast_and_routine(name: str, series: Sequence[Series]) -> tuple[Series, Seri
     """The two series of one map, the smaller matrix first."""
     mine = [s for s in series if s.map_name == name]
     if len(mine) != len(SIDES):
-        folders = ", ".join(str(place_of(s)) for s in mine) or "none"
+        folders = ", ".join(str(s.place) for s in mine) or "none"
         raise PairError(
             f"{MAPS[name].label}: {len(mine)} readable series ({folders}); expected one fast and "
-            "one routine"
+            "one routine" + ("; leave repeated ones out with --exclude" * (len(mine) > len(SIDES)))
         )
     fast, routine = sorted(mine, key=lambda s: s.volume.geometry.shape[1])
     if fast.volume.geometry.shape[1] == routine.volume.geometry.shape[1]:
@@ -96,7 +103,7 @@ def _tissue(same_scan: Sequence[Series]) -> np.ndarray:
     try:
         return tissue_mask(maps["t1"], maps["t2"], maps["pd"])
     except ValueError as error:
-        raise PairError(f"{place_of(same_scan[0])}: {error}") from None
+        raise PairError(f"{same_scan[0].place}: {error}") from None
 
 
 def _judged(
@@ -171,7 +178,7 @@ def _overruled(
                 if finding.rule in accepted:
                     finding = dataclasses.replace(finding, verdict=ACCEPTED)
                 else:
-                    where = " and ".join(str(place_of(series)) for series in pairs[name])
+                    where = " and ".join(str(series.place) for series in pairs[name])
                     reasons.append((finding.text, where))
                     rules.append(finding.rule)
             kept.append(finding)

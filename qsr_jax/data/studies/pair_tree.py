@@ -4,9 +4,9 @@ import dataclasses
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from qsr_jax.data.dicom import Series, named_tag
+from qsr_jax.data.dicom import Series, SeriesFiles
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.data.studies.candidate import Candidate, candidate
 from qsr_jax.data.studies.geometry_match import PairError
@@ -20,6 +20,7 @@ from qsr_jax.data.studies.pair_quality import OVERRULED
 from qsr_jax.data.studies.pair_subject import pair_subject
 from qsr_jax.data.studies.pseudonyms import hashed
 from qsr_jax.data.studies.scan_sources import SOURCES, Source
+from qsr_jax.data.studies.sessions import SessionChoice, one_patient_each
 from qsr_jax.data.studies.split import fold_subjects, split_subjects
 
 PARTICIPANTS = "participants.tsv"
@@ -35,6 +36,7 @@ class _Tree:
     groups: Mapping[str, str] | None
     accepted: Mapping[str, frozenset[str]]
     protocols: tuple[SeriesRule, ...]
+    choice: SessionChoice
 
     @property
     def source(self) -> Source:
@@ -54,6 +56,7 @@ def pair_studies(
     groups: Mapping[str, str] | None,
     accepted: Sequence[str],
     protocols: Sequence[SeriesRule],
+    choice: SessionChoice,
     salt: bytes,
     progress: Callable[[Iterable[str]], Iterable[str]],
 ) -> Manifest:
@@ -61,7 +64,7 @@ def pair_studies(
 
     Args:
         root: the tree.
-        kind: "dicom" (one folder is one series) or "bids" (NIfTI files).
+        kind: "dicom" (one SeriesInstanceUID is one series) or "bids" (NIfTI files).
         scale: routine matrix over fast matrix.
         seed: of the split; the split does not depend on the salt or on the order of files.
         test_fraction: see :func:`qsr_jax.data.studies.split.split_subjects`.
@@ -71,6 +74,7 @@ def pair_studies(
             "healthy" or "patient"; None makes everybody healthy.
         accepted: refusals that a subject overrules, "FOLDER:RULE" as the refusal says.
         protocols: rows that recognise maps, beyond the built-in table; kept in the manifest.
+        choice: which sessions of each subject are paired; all of them share a split.
         salt: secret key of the hash that stands for a subject.
         progress: wraps the subjects, for a progress bar.
 
@@ -78,9 +82,9 @@ def pair_studies(
         ManifestError: no subject is left, or an acceptance that nothing needs.
         ValueError: fractions or folds that cannot be.
     """
-    tree = _Tree(root, kind, scale, groups, _acceptances(accepted), tuple(protocols))
+    tree = _Tree(root, kind, scale, groups, _acceptances(accepted), tuple(protocols), choice)
     found = tree.source.find(root)
-    candidates, refused = _pair_everybody(tree, found.folders, progress)
+    candidates, refused = _pair_everybody(tree, found.series, progress)
     subjects = _dealt(
         candidates,
         seed=seed,
@@ -111,7 +115,7 @@ def _listed(accepted: Mapping[str, frozenset[str]]) -> tuple[dict[str, str], ...
 
 
 def _dealt(
-    candidates: Mapping[str, Candidate],
+    candidates: Mapping[str, Mapping[str, Candidate]],
     *,
     seed: int,
     test_fraction: float,
@@ -119,8 +123,10 @@ def _dealt(
     folds: int,
     salt: bytes,
 ) -> tuple[Subject, ...]:
-    """The subjects under their hashes, each with its split and its folds, in the seeded order."""
-    group_of = {patient: subject.group for patient, subject in candidates.items()}
+    """The sessions under their subject's hash, each subject with one split, in the seeded order."""
+    group_of = {
+        patient: next(iter(sessions.values())).group for patient, sessions in candidates.items()
+    }
     splits = split_subjects(
         seed, group_of, test_fraction=test_fraction, validation_fraction=validation_fraction
     )
@@ -128,11 +134,13 @@ def _dealt(
     return tuple(
         Subject(
             subject=hashed(patient, salt),
+            session=session,
             split=split,
             folds=in_folds[patient],
-            **vars(candidates[patient]),
+            **vars(one),
         )
         for patient, split in splits.items()
+        for session, one in candidates[patient].items()
     )
 
 
@@ -150,35 +158,29 @@ def _acceptances(accepted: Sequence[str]) -> dict[str, frozenset[str]]:
 
 
 def _pair_everybody(
-    tree: _Tree, places: Sequence[Path], progress: Callable[[Iterable[str]], Iterable[str]]
-) -> tuple[dict[str, Candidate], list[dict[str, str]]]:
-    """PatientID to paired maps, and what was refused on the way."""
+    tree: _Tree, series: Sequence[SeriesFiles], progress: Callable[[Iterable[str]], Iterable[str]]
+) -> tuple[dict[str, dict[str, Candidate]], list[dict[str, str]]]:
+    """PatientID to sessions to paired maps, and what was refused on the way."""
     refused: list[dict[str, str]] = []
-    by_patient = _places_by_patient(tree, places, refused)
-    candidates: dict[str, Candidate] = {}
-    unneeded = {(what, rule) for what, rules in tree.accepted.items() for rule in rules}
+    by_patient = _series_by_patient(tree, series, refused)
+    candidates: dict[str, dict[str, Candidate]] = defaultdict(dict)
+    needed: set[tuple[str, str]] = set()
     for patient in progress(sorted(by_patient)):
-        home = _homes(tree.root, by_patient[patient])
-        series = _read_all(tree, by_patient[patient], refused)
-        try:
-            paired = pair_subject(
-                series, scale=tree.scale, accepted=tree.accepted.get(home, frozenset())
-            )
-            candidates[patient] = candidate(paired, tree.root, kind=tree.kind, groups=tree.groups)
-        except PairError as error:
-            overrule = " ".join(f"--accept {home!r}:{rule}" for rule in error.rules)
-            hint = f"; to use it all the same: {overrule}" if overrule else ""
-            _note(refused, home, _plain(error, tree.root) + hint)
-        else:
-            unneeded -= {
-                (home, finding.rule)
-                for findings in paired.findings.values()
-                for finding in findings
-                if finding.verdict == ACCEPTED
-            }
-    if unneeded:
-        items = ", ".join(sorted(f"{what}:{rule}" for what, rule in unneeded))
+        sessions = tree.choice.sort(by_patient[patient])
+        for session in tree.choice.chosen(sessions):
+            home = _home(tree.root, sessions[session], session if len(sessions) > 1 else "")
+            made = _pair_session(tree, sessions[session], home, refused, needed)
+            if made is None:
+                continue
+            if any(made.group != other.group for other in candidates[patient].values()):
+                _note(refused, home, "another group than that of the subject's other sessions")
+                continue
+            candidates[patient][session] = made
+    asked = {(what, rule) for what, rules in tree.accepted.items() for rule in rules}
+    if asked - needed:
+        items = ", ".join(sorted(f"{what}:{rule}" for what, rule in asked - needed))
         raise ManifestError(f"--accept {items}: overrules nothing; take it away or mend its name")
+    candidates = {patient: held for patient, held in candidates.items() if held}
     if not candidates:
         reasons = "; ".join(f"{item['what']}: {item['reason']}" for item in refused[:3])
         raise ManifestError(
@@ -187,46 +189,85 @@ def _pair_everybody(
     return candidates, refused
 
 
-def _places_by_patient(
-    tree: _Tree, places: Sequence[Path], refused: list[dict[str, str]]
-) -> dict[str, list[Path]]:
-    """Places of series by PatientID; a study that two PatientIDs claim is refused."""
+def _pair_session(
+    tree: _Tree,
+    places: Sequence[SeriesFiles],
+    home: str,
+    refused: list[dict[str, str]],
+    needed: set[tuple[str, str]],
+) -> Candidate | None:
+    """One session; notes why it is refused, and adds the acceptances that it needed."""
+    series = _read_all(tree, places, refused)
+    try:
+        paired = pair_subject(
+            series,
+            scale=tree.scale,
+            accepted=tree.accepted.get(home, frozenset()),
+            any_study=tree.choice.by_day,
+        )
+        made = candidate(paired, tree.root, kind=tree.kind, groups=tree.groups)
+    except PairError as error:
+        overrule = " ".join(f"--accept {home!r}:{rule}" for rule in error.rules)
+        hint = f"; to use it all the same: {overrule}" if overrule else ""
+        _note(refused, home, _plain(error, tree.root) + hint)
+        return None
+    needed |= {
+        (home, finding.rule)
+        for findings in paired.findings.values()
+        for finding in findings
+        if finding.verdict == ACCEPTED
+    }
+    return made
+
+
+def _series_by_patient(
+    tree: _Tree, series: Sequence[SeriesFiles], refused: list[dict[str, str]]
+) -> dict[str, list[tuple[str, SeriesFiles]]]:
+    """Studies and series by PatientID; a study that two PatientIDs claim is refused."""
     root = tree.root
-    by_patient: dict[str, list[Path]] = defaultdict(list)
-    first_of_study: dict[str, tuple[str, Path]] = {}
-    disputed: dict[str, str] = {}
-    for place in places:
-        try:
-            patient, study = tree.source.owner(place, root)
-        except tree.source.error as error:
-            _note(refused, place.relative_to(root).as_posix(), _plain(error, root))
+    places = [PurePosixPath(one.place.relative_to(root)) for one in series]
+    tree.choice.check(places)
+    owned: list[tuple[str, str, SeriesFiles]] = []
+    for one, place in zip(series, places, strict=True):
+        if tree.choice.leaves_out(place):
+            _note(refused, place.as_posix(), "left out by --exclude")
             continue
-        other, elsewhere = first_of_study.setdefault(study, (patient, place))
-        if other != patient:
-            both = f"{elsewhere.relative_to(root)} and {place.relative_to(root)}"
-            disputed[patient] = disputed[other] = (
-                f"{both}: {named_tag('PatientID')} differs in one study"
-            )
-        by_patient[patient].append(place)
+        try:
+            owned.append((*tree.source.owner(one), one))
+        except tree.source.error as error:
+            _note(refused, place.as_posix(), _plain(error, root))
+    by_patient, disputed = one_patient_each(owned)
     for patient, reason in disputed.items():
-        _note(refused, _homes(root, by_patient.pop(patient)), reason)
+        disputing = [one for _, one in by_patient.pop(patient)]
+        _note(refused, _home(root, disputing, ""), reason.replace(f"{root}{os.sep}", ""))
     return by_patient
 
 
-def _read_all(tree: _Tree, places: Sequence[Path], refused: list[dict[str, str]]) -> list[Series]:
-    """The readable series of one subject; the others are noted."""
+def _read_all(
+    tree: _Tree, places: Sequence[SeriesFiles], refused: list[dict[str, str]]
+) -> list[Series]:
+    """The readable series of one session; the others are noted."""
     series: list[Series] = []
-    for place in places:
+    for one in places:
         try:
-            series += tree.source.read(place, tree.protocols, tree.root)
+            series += tree.source.read(one, tree.protocols, tree.root)
         except tree.source.error as error:
-            _note(refused, place.relative_to(tree.root).as_posix(), _plain(error, tree.root))
+            what = one.place.relative_to(tree.root).as_posix()
+            _note(refused, what, _plain(error, tree.root))
     return series
 
 
-def _homes(root: Path, places: Sequence[Path]) -> str:
-    """The folders that hold a subject's series, relative to the tree."""
-    return ", ".join(sorted({place.parent.relative_to(root).as_posix() for place in places}))
+def _home(root: Path, places: Sequence[SeriesFiles], session: str) -> str:
+    """What a session is called in refusals: the folders of its series, and which session it is.
+
+    Where one folder holds the files of several series, the first file stands for the session.
+    """
+    folders = {one.place.parent for one in places if one.place not in one.files}
+    singles = sorted(one.place for one in places if one.place in one.files)
+    if singles and ".nii" in singles[0].suffixes:
+        folders, singles = {path.parent for path in singles}, []
+    names = sorted({path.relative_to(root).as_posix() for path in (*folders, *singles[:1])})
+    return ", ".join(names) + (f", session {session}" if session else "")
 
 
 def _plain(error: Exception, root: Path) -> str:

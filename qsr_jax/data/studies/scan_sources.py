@@ -8,8 +8,10 @@ from qsr_jax.data.dicom import (
     DicomInputError,
     Found,
     Series,
+    SeriesFiles,
     find_series,
     owner_of,
+    placed,
     read_folder,
     read_series,
 )
@@ -26,50 +28,47 @@ class Source:
     """One kind of tree.
 
     Attributes:
-        find: a tree to the places of its series (folders, or files) and what is no series.
-        owner: a place and its tree to who was scanned and in which study.
-        read: a place, rows and the tree to all maps it holds.
-        read_one: a place, the name of a map, rows and the tree to that map.
+        find: a tree to its series (of files of DICOM, or single images) and what is no series.
+        owner: a series to who was scanned and in which study.
+        read: a series, rows and the tree to all maps it holds.
+        read_one: a series as the manifest names it, the name of a map, rows and the tree to that
+            map.
         error: what the others raise.
     """
 
     find: Callable[[Path], Found]
-    owner: Callable[[Path, Path], tuple[str, str]]
-    read: Callable[[Path, Rows, Path], tuple[Series, ...]]
-    read_one: Callable[[Path, str, Rows, Path], Series]
+    owner: Callable[[SeriesFiles], tuple[str, str]]
+    read: Callable[[SeriesFiles, Rows, Path], tuple[Series, ...]]
+    read_one: Callable[[str, str, Rows, Path], Series]
     error: type[ValueError]
 
 
-def _owner_of(folder: Path, root: Path) -> tuple[str, str]:
-    return owner_of(folder, root=root)
+def _read_folder(found: SeriesFiles, rows: Rows, root: Path) -> tuple[Series, ...]:
+    return read_folder(found, protocols=(*PROTOCOLS, *rows), root=root)
 
 
-def _read_folder(folder: Path, rows: Rows, root: Path) -> tuple[Series, ...]:
-    return read_folder(folder, protocols=(*PROTOCOLS, *rows), root=root)
-
-
-def _read_series(folder: Path, map_name: str, rows: Rows, root: Path) -> Series:
-    return read_series(folder, map_name=map_name, protocols=(*PROTOCOLS, *rows), root=root)
+def _read_series(place: str, map_name: str, rows: Rows, root: Path) -> Series:
+    found = placed(place, root)
+    return read_series(found, map_name=map_name, protocols=(*PROTOCOLS, *rows), root=root)
 
 
 # A file of a BIDS tree is recognised by its name; the walk has seen to its links.
-def _owner_of_map(path: Path, root: Path) -> tuple[str, str]:
-    del root
-    return owner_of_map(path)
+def _owner_of_map(found: SeriesFiles) -> tuple[str, str]:
+    return owner_of_map(found.place)
 
 
-def _read_maps(path: Path, rows: Rows, root: Path) -> tuple[Series, ...]:
+def _read_maps(found: SeriesFiles, rows: Rows, root: Path) -> tuple[Series, ...]:
     del rows, root
-    return (read_map(path),)
+    return (read_map(found.place),)
 
 
-def _read_map(path: Path, map_name: str, rows: Rows, root: Path) -> Series:
-    del map_name, rows, root
-    return read_map(path)
+def _read_map(place: str, map_name: str, rows: Rows, root: Path) -> Series:
+    del map_name, rows
+    return read_map(root / place)
 
 
 SOURCES = {
-    DICOM: Source(find_series, _owner_of, _read_folder, _read_series, DicomInputError),
+    DICOM: Source(find_series, owner_of, _read_folder, _read_series, DicomInputError),
     BIDS: Source(find_maps, _owner_of_map, _read_maps, _read_map, BidsError),
 }
 """What the manifest may say a tree is, and how it is read."""
