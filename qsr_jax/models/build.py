@@ -4,8 +4,10 @@ A network is a Flax module ``network(x, ..., train=...)`` that maps (n, h, w, c)
 scale*w, channels) in network scale. Its *own* fields (``features``, ``depth``, …) come from a
 config page or a checkpoint's document; the network's ``RANGES`` say which numbers may be. What the
 surroundings decide (``scale``, ``channels``, and where the network declares them ``alignment``,
-``axis_name``, ``dtype``, ``remat``) is passed in. To add a network: one file in this room and one
-line in :data:`NETWORKS`.
+``axis_name``, ``dtype``, ``remat``) is passed in. ``reach`` says how many coarse pixels beyond a
+pixel it sees: the ``task.margin`` with which a crop gives what the whole slice gives. A network
+with a field ``spread`` can say how sure it is. To add a network: one file in this room and one line
+in :data:`NETWORKS`.
 """
 
 import dataclasses
@@ -17,11 +19,19 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from qsr_jax.models.residual import Residual
+from qsr_jax.models.rrdb import Rrdb
 from qsr_jax.models.srgan import Generator
+from qsr_jax.models.swinir import SwinIR
 from qsr_jax.models.unet import UNet
 from qsr_jax.types import CORNER
 
-NETWORKS: dict[str, type[nn.Module]] = {"srgan": Generator, "residual": Residual, "unet": UNet}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "srgan": Generator,
+    "residual": Residual,
+    "unet": UNet,
+    "rrdb": Rrdb,
+    "swinir": SwinIR,
+}
 """Every network that can be asked for by name."""
 
 SURROUNDINGS = ("scale", "channels", "alignment", "axis_name", "dtype", "remat")
@@ -80,7 +90,10 @@ def build_model(
     }
     declared = {field.name for field in dataclasses.fields(network)}
     around = {key: value for key, value in around.items() if key in declared}
-    return network(scale=scale, channels=channels, **around, **fields)
+    try:
+        return network(scale=scale, channels=channels, **around, **fields)
+    except ValueError as error:  # fields that do not fit together
+        raise ModelError(str(error)) from error
 
 
 def check_fields(name: str, fields: Mapping[str, Any]) -> None:

@@ -12,12 +12,8 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 
+from qsr_jax.models.interpolated import SMALL, added, interpolated, last_channels
 from qsr_jax.models.precision import lowered, restored
-from qsr_jax.models.srgan import pixel_shuffle
-from qsr_jax.ops.resample import upsample
-
-SMALL = nn.initializers.variance_scaling(1e-4, "fan_in", "normal")
-"""Of the last kernel: a hundredth of the usual size; training starts at the interpolation."""
 
 
 class Block(nn.Module):
@@ -37,8 +33,7 @@ class Block(nn.Module):
 class Residual(nn.Module):
     """Maps (n, h, w, c) to (n, scale*h, scale*w, channels), network scale in and out.
 
-    Where the input carries neighbouring slices, its middle ``channels`` are those of the slice
-    itself, and they are what is interpolated.
+    With ``spread`` twice the channels, see :func:`qsr_jax.models.interpolated.added`.
 
     Attributes:
         features: width of every convolution but the last.
@@ -50,6 +45,7 @@ class Residual(nn.Module):
         dtype: in which the trunk computes, None: as its inputs; the first convolution, the last one
             and the interpolation see values of the maps themselves and stay float32.
         remat: whether the backward pass computes each block again instead of keeping it.
+        spread: whether the logarithm of each map's spread comes out behind the maps.
     """
 
     RANGES: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -65,19 +61,23 @@ class Residual(nn.Module):
     alignment: str = "corner"
     dtype: Any = None
     remat: bool = False
+    spread: bool = False
+
+    @property
+    def reach(self) -> int:
+        """Coarse pixels seen beyond a pixel on every side: two a block, three around them."""
+        return 2 * self.blocks + 3
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Runs the network; ``train`` changes nothing."""
         del train
-        before = (x.shape[-1] - self.channels) // 2
-        own = x[..., before : before + self.channels]
-        base = upsample(own, scale=self.scale, alignment=self.alignment, method="cubic")
+        base = interpolated(x, channels=self.channels, scale=self.scale, alignment=self.alignment)
         x = lowered(nn.Conv(self.features, (3, 3))(x), self.dtype)
         y = x
         block = nn.remat(Block) if self.remat else Block
         for index in range(self.blocks):
             y = block(self.features, self.residual_scale, self.dtype, name=f"Block_{index}")(y)
         y = restored(x + nn.Conv(self.features, (3, 3), dtype=self.dtype)(y))
-        y = nn.Conv(self.scale**2 * self.channels, (3, 3), kernel_init=SMALL)(y)
-        return base + pixel_shuffle(y, self.scale)
+        last = last_channels(self.channels, self.scale, spread=self.spread)
+        return added(base, nn.Conv(last, (3, 3), kernel_init=SMALL)(y), self.scale)

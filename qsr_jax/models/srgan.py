@@ -16,51 +16,39 @@ network judges crops and whole slices of any size (SRGAN's Dense(1024) on a 512 
 would hold 537 million weights).
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 
+from qsr_jax.models.interpolated import pixel_shuffle
 from qsr_jax.models.norm import BatchNorm
 from qsr_jax.models.precision import lowered, restored
-
-
-def pixel_shuffle(x: jax.Array, scale: int) -> jax.Array:
-    """Moves channels into space: (n, h, w, c*scale^2) to (n, scale*h, scale*w, c).
-
-    Channel ``(i * scale + j) * c + k`` becomes output row offset i, column offset j, channel k
-    (Shi 2016, arXiv:1609.05158).
-    """
-    n, h, w, c = x.shape
-    x = x.reshape(n, h, w, scale, scale, c // scale**2)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, h * scale, w * scale, -1)
 
 
 class ResidualBlock(nn.Module):
     """conv, batch norm, ReLU, conv, batch norm, plus the input."""
 
     features: int
-    norm_momentum: float
-    axis_name: str | None
+    norm: Callable[[], nn.Module] | None
     dtype: Any
-    train: bool
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps (n, h, w, features) to the same shape; ``train`` as in :class:`Generator`."""
-        y = x
-        for index in range(2):
-            # A bias before batch norm is cancelled by it, and Adam would blow up its rounding.
-            y = nn.Conv(self.features, (3, 3), use_bias=False, dtype=self.dtype)(y)
-            y = nn.BatchNorm(
-                use_running_average=not self.train,
-                momentum=self.norm_momentum,
-                axis_name=self.axis_name if self.train else None,
-                dtype=self.dtype,
-            )(y)
-            y = nn.relu(y) if index == 0 else y
-        return x + y
+        """Maps (n, h, w, features) to the same shape."""
+        y = nn.relu(convolved(x, self.features, self.norm, self.dtype))
+        return x + convolved(y, self.features, self.norm, self.dtype)
+
+
+def convolved(
+    x: jax.Array, features: int, norm: Callable[[], nn.Module] | None, dtype: Any
+) -> jax.Array:
+    """A 3x3 convolution and the norm that follows it, if any."""
+    # A bias before batch norm is cancelled by it, and Adam would blow up its rounding.
+    y = nn.Conv(features, (3, 3), use_bias=norm is None, dtype=dtype)(x)
+    return y if norm is None else norm()(y)
 
 
 class Generator(nn.Module):
@@ -72,6 +60,8 @@ class Generator(nn.Module):
         scale: factor between the grids (paper: 2).
         channels: maps that come out (paper: 1).
         norm_momentum: share of the old value kept by the running statistics of batch norm.
+        norm: False leaves batch norm out; its momentum then says nothing, and every convolution has
+            a bias.
         axis_name: device axis over which batch statistics are shared, or None.
         dtype: in which the trunk computes, None: as its inputs; the first and the last convolution
             see values of the map itself and stay float32, as do parameters and statistics.
@@ -88,32 +78,33 @@ class Generator(nn.Module):
     scale: int
     norm_momentum: float
     channels: int = 1
+    norm: bool = True
     axis_name: str | None = None
     dtype: Any = None
     remat: bool = False
+
+    @property
+    def reach(self) -> int:
+        """Coarse pixels seen beyond a pixel on every side: 9x9, two a block, 3x3."""
+        return 4 + 2 * self.blocks + 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Runs the network; ``train`` chooses batch or running statistics."""
         x = lowered(nn.relu(nn.Conv(self.features, (9, 9))(x)), self.dtype)  # (n, h, w, features)
         y = x
-        block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
-        for index in range(self.blocks):
-            y = block(
-                self.features,
-                self.norm_momentum,
-                self.axis_name,
-                self.dtype,
-                train,
-                name=f"ResidualBlock_{index}",
-            )(y)
-        y = nn.Conv(self.features, (3, 3), use_bias=False, dtype=self.dtype)(y)
-        y = nn.BatchNorm(
+        batch_norm = functools.partial(
+            nn.BatchNorm,
             use_running_average=not train,
             momentum=self.norm_momentum,
             axis_name=self.axis_name if train else None,
             dtype=self.dtype,
-        )(y)
+        )
+        norm = batch_norm if self.norm else None
+        block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
+        for index in range(self.blocks):
+            y = block(self.features, norm, self.dtype, name=f"ResidualBlock_{index}")(y)
+        y = convolved(y, self.features, norm, self.dtype)
         y = restored(nn.relu(x + y))
         y = nn.Conv(self.scale**2 * self.channels, (1, 1))(y)
         return nn.tanh(pixel_shuffle(y, self.scale))

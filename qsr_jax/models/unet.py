@@ -12,10 +12,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from qsr_jax.models.interpolated import SMALL, added, interpolated, last_channels, padded
 from qsr_jax.models.precision import lowered, restored
-from qsr_jax.models.residual import SMALL, Block
-from qsr_jax.models.srgan import pixel_shuffle
-from qsr_jax.ops.resample import upsample
+from qsr_jax.models.residual import Block
 
 
 class UNet(nn.Module):
@@ -34,6 +33,7 @@ class UNet(nn.Module):
         dtype: in which the trunk computes, None: as its inputs; the first and the last convolution
             stay float32.
         remat: whether the backward pass computes each block again instead of keeping it.
+        spread: whether the logarithm of each map's spread comes out behind the maps.
     """
 
     RANGES: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -49,29 +49,32 @@ class UNet(nn.Module):
     alignment: str = "corner"
     dtype: Any = None
     remat: bool = False
+    spread: bool = False
+
+    @property
+    def reach(self) -> int:
+        """Coarse pixels seen beyond a pixel on every side, at most.
+
+        Two convolutions a block, down and up at every size and once in the middle, each as wide as
+        a pixel of its size; the other pixel of every halving; the first and the last convolution.
+        """
+        sizes = 2**self.depth
+        return 2 + 4 * self.blocks * (sizes - 1) + 2 * self.blocks * sizes + sizes - 1
 
     @nn.compact
     def __call__(self, x: jax.Array, sigma: jax.Array | None = None, *, train: bool) -> jax.Array:
         """Runs the network; ``sigma`` (n,) in network scale; ``train`` changes nothing."""
         del train
         height, width = x.shape[1:3]
-        before = (x.shape[-1] - self.channels) // 2
-        own = x[..., before : before + self.channels]
-        base = (
-            own
-            if self.scale == 1
-            else upsample(own, scale=self.scale, alignment=self.alignment, method="cubic")
-        )
+        base = interpolated(x, channels=self.channels, scale=self.scale, alignment=self.alignment)
         if sigma is not None:
             level = jnp.broadcast_to(sigma[:, None, None, None], (*x.shape[:3], 1))
             x = jnp.concatenate([x, level.astype(x.dtype)], -1)
-        x = jnp.pad(
-            x, ((0, 0), (0, -height % 2**self.depth), (0, -width % 2**self.depth), (0, 0)), "edge"
-        )
+        x = padded(x, 2**self.depth)
         y = self._trunk(lowered(nn.Conv(self.features, (3, 3), name="first")(x), self.dtype))
         y = restored(y)[:, :height, :width]
-        y = nn.Conv(self.scale**2 * self.channels, (3, 3), kernel_init=SMALL, name="last")(y)
-        return base + pixel_shuffle(y, self.scale)
+        last = last_channels(self.channels, self.scale, spread=self.spread)
+        return added(base, nn.Conv(last, (3, 3), kernel_init=SMALL, name="last")(y), self.scale)
 
     def _trunk(self, x: jax.Array) -> jax.Array:
         """Down and up again: (n, h, w, features) to the same shape."""
