@@ -87,7 +87,7 @@ def _of_map(
             "hr": hr[index],
             "mask": mask[index],
             "slope": spec.slope,
-            "subject": subject.subject,
+            "subject": subject.case,
             "slice_index": index,
             "slice_mm": depths[index],
             "spacing_mm": np.asarray(fast.geometry.spacing_mm, np.float32),
