@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qsr_jax.checkpoint import BEST, LATEST, load_document, sealed_steps
+from qsr_jax.data.studies.entry import one_session_each
 from qsr_jax.data.studies.manifest import ROUTINE, Manifest, Subject
 from qsr_jax.evaluation.cohort import FoldSeed
 from qsr_jax.maps import MAPS
@@ -31,7 +32,7 @@ class Run:
         name: "1", "2", ... in the order given.
         path: of the manifest.
         manifest: who belongs to which split, in the fold of the run.
-        subjects: whom to measure.
+        subjects: whom to measure, one session of each.
         models: that together make every map once.
         where: fold and seed, told from the checkpoints.
     """
@@ -152,7 +153,8 @@ def load_runs(
             check_unseen(workdir, document, path, manifest, subjects, trained_on, source)
         label = labels.setdefault(manifest.fingerprint, fold or str(len(labels) + 1))
         where = FoldSeed(label, _seed(documents))
-        runs.append(Run(str(index), path, manifest, subjects, models, where))
+        measured = one_session_each(subjects)
+        runs.append(Run(str(index), path, manifest, measured, models, where))
     _check_together(runs)
     return runs
 

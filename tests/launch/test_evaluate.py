@@ -72,6 +72,20 @@ def test_scanned_subjects_are_not_called_simulated(house):
     assert about.data == "scanned subjects"
 
 
+def test_a_follow_up_does_not_count_its_subject_twice(house):
+    whole = house.manifests["manifest.json"]
+    follow_up = dataclasses.replace(whole.subjects[0], session="2")
+    manifest = manifest_of((*whole.subjects, follow_up))
+    house.manifests["manifest.json"] = manifest
+    given = [(Path("manifest.json"), [Path("runs/t1")])]
+    house.fingerprints["runs"] = manifest.fingerprint
+    (run,) = runs.load_runs(given, split="test", trained_on=None, which="latest")
+    assert run.subjects == whole.subjects[:4]
+    about = describe([run], subjects=set(), split="test", labels="none")
+    assert about.data.endswith("the first session of each (1 further ones not measured)")
+    assert about.subjects["test"] == {"healthy": 3, "patient": 1}
+
+
 def test_chosen_baselines_only_and_always_bicubic(tmp_path, house):
     out = tmp_path / "report"
     door.main([*arguments(out, "t2"), "--baselines", "lanczos"])

@@ -79,6 +79,14 @@ class Subject:
         return self.subject if self.session in ("", "1") else f"{self.subject}-{self.session}"
 
 
+def one_session_each(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
+    """The first session of each subject, so that whoever counts entries counts subjects."""
+    firsts: dict[str, Subject] = {}
+    for one in subjects:
+        firsts.setdefault(one.subject, one)
+    return tuple(firsts.values())
+
+
 def check_leakage(subjects: Sequence[Subject], *, where: Path) -> None:
     """Refuses a session listed twice, a subject in two splits, and series that two entries share.
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import jax
 
 from qsr_jax import __version__
+from qsr_jax.data.studies.entry import one_session_each
 from qsr_jax.data.studies.manifest import SPLITS
 from qsr_jax.evaluation.trainings import Run
 from qsr_jax.maps import spec_of
@@ -104,11 +105,17 @@ def describe(runs: Sequence[Run], *, subjects: set[str], split: str, labels: str
     simulated = sum(subject.truth is not None for subject in measured)
     kinds = {0: "scanned subjects", len(measured): "simulated subjects"}
     everybody = {name: first.subjects_of(split=name) for name in SPLITS}
+    further = len(everybody[split]) - len(one_session_each(everybody[split]))
+    sessions = f", the first session of each ({further} further ones not measured)"
     return About(
-        data=kinds.get(simulated, f"subjects, {simulated} of {len(measured)} simulated"),
+        data=kinds.get(simulated, f"subjects, {simulated} of {len(measured)} simulated")
+        + (sessions if further else ""),
         fingerprint=first.fingerprint,
         split=split,
-        subjects={s: dict(Counter(p.group for p in group)) for s, group in everybody.items()},
+        subjects={
+            s: dict(Counter(p.group for p in one_session_each(group)))
+            for s, group in everybody.items()
+        },
         refused=len(first.refused),
         slices={s: sum(p.fast_shape[0] for p in group) for s, group in everybody.items()},
         measured=len(subjects),
