@@ -5,11 +5,15 @@ again, one of another manifest is refused. Every subject is in one split only, o
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
+from data_tools.schedule_options import add_schedule, schedule_of
 from qsr_jax.cli import program
 from qsr_jax.data.records.build import build_records
+from qsr_jax.data.records.on_beam import on_beam
 from qsr_jax.data.studies.registration import METHODS, NONE
+from qsr_jax.files.journal import Schedule
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,8 +24,9 @@ def main(argv: list[str] | None = None) -> None:
             args.manifest,
             args.data_dir.resolve(),
             fold=args.fold,
-            processes=args.workers,
+            schedule=_schedule(args),
             register=args.register,
+            further=args.append,
             tell=print,
         )
     except (ValueError, OSError) as error:
@@ -38,7 +43,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--manifest", type=Path, required=True, metavar="FILE", help="from data_tools.pair_studies")
     add("--data_dir", type=Path, required=True, metavar="DIR", help="receives qmri_pairs/")
     add("--fold", metavar="K/N", help="split as this fold of the manifest says, such as 3/5")
-    add("--workers", type=int, default=1, help="processes that read; the bytes do not depend on it")
     add(
         "--register",
         choices=METHODS,
@@ -46,7 +50,28 @@ def _parser() -> argparse.ArgumentParser:
         help="rigid: bring the routine scan to where the head lay in the fast scan (SimpleITK); "
         "the numbers go to the dataset's card, its seal and the models' notes",
     )
+    add(
+        "--append",
+        action="store_true",
+        help="add the subjects that are new in the manifest; the shards that are there stay",
+    )
+    add_schedule(parser)
+    add(
+        "--beam",
+        metavar="OPTIONS",
+        help="run on Apache Beam with these pipeline options, such as "
+        "runner=DirectRunner,direct_num_workers=4,direct_running_mode=multi_processing",
+    )
     return parser
+
+
+def _schedule(args: argparse.Namespace) -> Schedule:
+    schedule = schedule_of(args)
+    if args.beam is None:
+        return schedule
+    if args.workers > 1:
+        raise ValueError("--workers are processes of this machine; --beam has workers of its own")
+    return dataclasses.replace(schedule, run=on_beam(args.beam))
 
 
 if __name__ == "__main__":

@@ -131,8 +131,7 @@ def duplicate(folder: Path, one: str, two: str, rng: np.random.Generator) -> set
 
 def extra(folder: Path, one: str, two: str, rng: np.random.Generator) -> set[str]:
     """One shard too many."""
-    number = f"array_record-{int(rng.integers(100, 9999)):05d}-of"
-    name = one.replace(one[one.index("array_record") : one.index("-of") + 3], number)
+    name = f"{one.rpartition('-')[0]}-{int(rng.integers(100, 9999)):05d}"
     shutil.copy(folder / one, folder / name)
     return {name}
 

@@ -29,8 +29,8 @@ def flip(path):
     path.write_bytes(content)
 
 
-SHARD, NEXT = (f"qmri_pairs-train.array_record-{i:05d}-of-00003" for i in (0, 1))
-TEST = "qmri_pairs-test.array_record-00000-of-00002"
+SHARD, NEXT = (f"qmri_pairs-train.array_record-{i:05d}" for i in (0, 1))
+TEST = "qmri_pairs-test.array_record-00000"
 
 
 def swap(a, b):
@@ -73,8 +73,8 @@ DAMAGE = [
      f"{SHARD}: is {TEST}'s content"),
     ("shards swapped", lambda f: swap(f / SHARD, f / NEXT), f"{SHARD}: is {NEXT}'s content"),
     ("shard twice", lambda f: shutil.copy(f / SHARD, f / NEXT), f"{NEXT}: is {SHARD}'s content"),
-    ("shard too many", lambda f: shutil.copy(f / SHARD, f / SHARD.replace("0000-of", "0009-of")),
-     "00009-of-00003: does not belong here"),
+    ("shard too many", lambda f: shutil.copy(f / SHARD, f / SHARD.replace("00000", "00009")),
+     "00009: does not belong here"),
     ("bit flipped", lambda f: flip(f / SHARD), f"{SHARD}: was changed"),
     ("card lost", lambda f: (f / "card.json").unlink(), "card.json: missing"),
     ("old version", lambda f: f.rename(f.with_name("1.0.0")), "version 3.0.0, found 1.0.0"),

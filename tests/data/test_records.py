@@ -116,20 +116,20 @@ def test_another_manifest_is_refused(copied_records, manifest_path, tree, tmp_pa
 KILLED = """
 import os, signal, sys
 from data_tools import build_dataset
-from qsr_jax.data.records.card import Tally
-whole, count = Tally.add, iter(range(100))
+from qsr_jax.data.records import builder
+whole, count = builder._link, iter(range(100))
 
-def killed(self, split, record):
-    if next(count) == 20:  # in the second map
+def killed(source, target):
+    if next(count) == 7:  # in the second map
         os.kill(os.getpid(), signal.SIGKILL)
-    whole(self, split, record)
+    whole(source, target)
 
-Tally.add = killed
+builder._link = killed
 build_dataset.main(["--manifest", sys.argv[1], "--data_dir", sys.argv[2]])
 """
 
 
-def test_a_killed_build_is_recognised_and_rebuilt(data_dir, manifest_path, tmp_path, capsys):
+def test_a_killed_build_is_recognised_and_finished(data_dir, manifest_path, tmp_path, capsys):
     folder = tmp_path / "d"
     ran = subprocess.run(
         [sys.executable, "-c", KILLED, str(manifest_path), str(folder)],
@@ -140,12 +140,11 @@ def test_a_killed_build_is_recognised_and_rebuilt(data_dir, manifest_path, tmp_p
     assert ran.returncode == -signal.SIGKILL, ran.stderr
     assert len(open_records(folder, "t1", "train")) == 9
     assert half_written(dataset_folder(folder, "t2"))
-    with pytest.raises(
-        DatasetError, match=r"half-written dataset; finish it: qsr build --manifest"
-    ):
-        open_records(folder, "t2", "train")
-    with pytest.raises(DatasetError, match=r"no dataset here; build it: qsr build --manifest"):
-        open_records(folder, "pd", "train")
+    for name in ("t2", "pd"):
+        with pytest.raises(
+            DatasetError, match=r"half-written dataset; finish it: qsr build --manifest"
+        ):
+            open_records(folder, name, "train")
     build(manifest_path, folder)
     assert "half-written by a build that was cut off; removed" in capsys.readouterr().out
     assert digests(folder) == digests(data_dir)
@@ -169,7 +168,7 @@ def test_full_disk_leaves_no_dataset_and_says_so(manifest_path, tmp_path):
     )
     assert ran.returncode == 1
     last = ran.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"error: {dataset_folder(tmp_path / 'd', 't1')}: could not be written")
+    assert last.startswith(f"error: {tmp_path / 'd'}") and "could not be written" in last
     assert "File too large" in last
     assert not [p for p in (tmp_path / "d").rglob("*") if "array_record" in p.name]
 

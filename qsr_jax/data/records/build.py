@@ -1,7 +1,8 @@
-"""From a manifest to the records of every map, whole or not at all."""
+"""From a manifest to the records of every map, whole or not at all, and further subjects later."""
 
 import contextlib
 import io
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from qsr_jax.data.records.builder import Known, MapConfig, PairsBuilder, config_of
+from qsr_jax.data.records import append
+from qsr_jax.data.records.builder import MapConfig, PairsBuilder, Ready, config_of, dataset_metadata
 from qsr_jax.data.records.open import (
     DatasetError,
     config_name,
@@ -18,10 +20,12 @@ from qsr_jax.data.records.open import (
     half_written,
     registration_of,
     split_lengths,
+    unfinished,
 )
-from qsr_jax.data.records.read_ahead import Run, workers
+from qsr_jax.data.records.subject_shards import SubjectShards
 from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.data.studies.registration import METHODS, NONE
+from qsr_jax.files.journal import Schedule
 from qsr_jax.maps import MAPS
 
 
@@ -30,55 +34,69 @@ def build_records(
     data_dir: Path,
     *,
     fold: str | None = None,
-    processes: int = 1,
+    schedule: Schedule | None = None,
     register: str = NONE,
+    further: bool = False,
     tell: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Builds the records of T1, T2 and PD; safe to run twice.
+) -> bool:
+    """Builds the records of T1, T2 and PD; safe to run twice, and goes on where it was killed.
 
-    A whole dataset of the same manifest is left alone, a half-written one is built again.
+    A whole dataset of the same manifest is left alone, a half-written one is built again from the
+    subjects that are done.
 
     Args:
         manifest: made by :func:`qsr_jax.data.studies.pair_folder.pair_folder`.
         data_dir: receives ``qmri_pairs/<map>/<version>``.
         fold: such as "3/5", or None for the manifest's own split.
-        processes: that read subjects; the bytes do not depend on it.
+        schedule: who reads the subjects; the bytes do not depend on it.
         register: "rigid" brings the routine scan to where the head lay in the fast scan, "none"
             takes the pairs as they lie.
+        further: whether a dataset of fewer subjects gets the shards of the new ones.
         tell: takes one line about every map.
 
+    Returns:
+        Whether the records are there; False where other machines have shards to do.
+
     Raises:
-        ValueError: ``processes`` is below 1, or ``register`` is not known.
+        ValueError: ``register`` is not known, or a schedule that cannot be.
         DatasetError: the records could not be written, or those of another manifest lie there.
         ManifestError, DicomInputError, BidsError: the manifest or a series cannot be used.
+        IncompleteError: a merge lacks subjects.
     """
-    if processes < 1:
-        raise ValueError(f"processes (--workers) must be at least 1; got {processes}")
     if register not in METHODS:
         raise ValueError(f"register must be one of {', '.join(METHODS)}; got {register!r}")
+    schedule = schedule or Schedule()
     listed = Manifest.load(manifest).in_fold(fold)
-    known: Known = {}
-    with workers(processes) as run:
-        for name in MAPS:
-            folder = dataset_folder(data_dir, name, fold)
-            _remove_half_written(folder, tell)
-            if _is_built(folder, listed.fingerprint, register):
-                tell(f"{folder}: already built from this manifest")
-                continue
-            build_map(
-                manifest,
-                data_dir,
-                name,
-                fold=fold,
-                known=known,
-                register=register,
-                run=(run, processes),
-            )
-            lengths = split_lengths(folder)
-            tell(f"{folder}: {', '.join(f'{n} {split}' for split, n in lengths.items())} slices")
+    todo: dict[str, set[str]] = {}
+    for name in MAPS:
+        folder = dataset_folder(data_dir, name, fold)
+        _remove_half_written(folder, tell)
+        dataset_metadata(listed, name, fold)
+        if _is_built(folder, listed, register, further=further):
+            tell(f"{folder}: already built from this manifest")
+        else:
+            todo[name] = append.cases_of(folder, listed) if folder.is_dir() else set()
+    aside = unfinished(data_dir, fold)
+    if not todo:
+        shutil.rmtree(aside, ignore_errors=True)
+        return True
+    known = set.intersection(*todo.values())
+    new = tuple(subject for subject in listed.subjects if subject.case not in known)
+    shards = SubjectShards(listed, aside, tuple(MAPS), register, new)
+    try:
+        if not shards.write(schedule):
+            tell(f"{aside}: a shard is done; when all are, the same command with --merge")
+            return False
+    except (RuntimeError, OSError) as error:
+        raise _not_written(aside, error) from error
+    for name in todo:
+        _build_map(manifest, data_dir, name, shards, fold=fold, register=register, tell=tell)
+    shutil.rmtree(aside)
+    return True
 
 
 def _remove_half_written(folder: Path, tell: Callable[[str], None]) -> None:
+    append.restore(folder)
     for leftover in half_written(folder):
         tell(f"{leftover}: half-written by a build that was cut off; removed")
         if leftover.is_dir():
@@ -87,64 +105,75 @@ def _remove_half_written(folder: Path, tell: Callable[[str], None]) -> None:
             leftover.unlink()
 
 
-def _is_built(folder: Path, fingerprint: str, register: str) -> bool:
+def _is_built(folder: Path, listed: Manifest, register: str, *, further: bool) -> bool:
     """Whether the dataset is whole and as asked for; refuses one of another manifest."""
     if not folder.is_dir():
         return False
-    if fingerprint_of(folder) != fingerprint:
-        raise DatasetError(
-            f"{folder}: was built from another manifest; remove it or choose another --data_dir"
-        )
     if registration_of(folder)["method"] != register:
         raise DatasetError(
             f"{folder}: was built with --register {registration_of(folder)['method']}, asked for "
             f"{register}; remove it or choose another --data_dir"
         )
-    return True
+    if fingerprint_of(folder) == listed.fingerprint:
+        return True
+    if not further:
+        raise DatasetError(
+            f"{folder}: was built from another manifest; remove it or choose another --data_dir, "
+            "or give --append where this manifest only adds subjects"
+        )
+    return False
 
 
-def build_map(
+def _build_map(
     manifest: Path,
     data_dir: Path,
-    map_name: str,
+    name: str,
+    shards: SubjectShards,
     *,
     fold: str | None,
-    known: Known,
     register: str,
-    run: tuple[Run, int],
+    tell: Callable[[str], None],
 ) -> None:
-    """Builds the records of one map; a killed build leaves ``incomplete.*``, never half a dataset.
+    """One map's dataset from shards that are there; behind those of an earlier one, if there is."""
+    folder = dataset_folder(data_dir, name, fold)
+    if not folder.is_dir():
+        _take(manifest, data_dir, name, shards.of(name), fold=fold, register=register)
+    else:
+        held = append.held(folder, shards.manifest)
+        have = {subject.case for subject, _ in held}
+        more = (one for one in shards.of(name) if one[0].case not in have)
+        with append.replaced(folder, shards.folder / name) as beside:
+            ready = itertools.chain(held, more)
+            _take(manifest, beside, name, ready, fold=fold, register=register)
+    lengths = split_lengths(folder)
+    tell(f"{folder}: {', '.join(f'{n} {split}' for split, n in lengths.items())} slices")
 
-    Args:
-        manifest: made by :func:`qsr_jax.data.studies.pair_folder.pair_folder`.
-        data_dir: receives ``qmri_pairs/<map>/<version>``.
-        map_name: "t1", "t2" or "pd".
-        fold: such as "3/5", or None for the manifest's own split.
-        known: filled on the first map, reused by the next ones.
-        register: see :func:`build_records`.
-        run: see :func:`qsr_jax.data.records.read_ahead.workers`, and their number.
+
+def _take(
+    manifest: Path, data_dir: Path, name: str, ready: Ready, *, fold: str | None, register: str
+) -> None:
+    """Lets tfds make the dataset; killed, it leaves ``incomplete.*``, never half a dataset.
 
     Raises:
         DatasetError: the records could not be written.
-        ManifestError, DicomInputError, BidsError: the manifest or a series cannot be used.
     """
     tfds.disable_progress_bar()  # ours knows how many subjects are left
-    config: str | MapConfig = config_name(map_name, fold)
+    config: str | MapConfig = config_name(name, fold)
     if config not in PairsBuilder.builder_configs:
-        config = config_of(map_name, fold)
+        config = config_of(name, fold)
     builder = PairsBuilder(
-        manifest=manifest,
-        known=known,
-        register=register,
-        run=run,
-        config=config,
-        data_dir=data_dir,
+        manifest=manifest, register=register, ready=ready, config=config, data_dir=data_dir
     )
     # tfds announces a download and wants a folder for it; there is none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nowhere:
         try:
             builder.download_and_prepare(download_dir=nowhere)
         except (RuntimeError, OSError) as error:
-            folder = dataset_folder(data_dir, map_name, fold)
-            why = f"could not be written ({error}); check free disk space. Nothing was left there"
-            raise DatasetError(f"{folder}: {why}") from error
+            raise _not_written(dataset_folder(data_dir, name, fold), error) from error
+
+
+def _not_written(folder: Path, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"{folder}: could not be written ({error}); check free disk space. No dataset was left "
+        "there, and the same command goes on"
+    )

@@ -1,24 +1,32 @@
-"""A tfds builder: manifest in, one record per slice, one shard per subject. No TensorFlow."""
+"""A tfds builder: manifest in, one record per slice, one shard per session. No TensorFlow.
 
-import contextlib
+tfds finds configs, names folders and keeps its info; who writes the shards, and where, is up to
+:mod:`qsr_jax.data.records.subject_shards`: tfds's own writer goes through the subjects one by one,
+and its Beam pipeline gives every shard two nodes of its own, which no graph of ten thousand bears.
+"""
+
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tqdm import tqdm
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
+from tensorflow_datasets.core.naming import ShardedFileTemplate
 
 from qsr_jax.data.records import open as records
-from qsr_jax.data.records.card import Tally, write_card
-from qsr_jax.data.records.read_ahead import Run, in_order, workers
+from qsr_jax.data.records.card import Counts, write_card
+from qsr_jax.data.records.on_beam import on_beam
 from qsr_jax.data.records.seal import write_seal
-from qsr_jax.data.records.shard_writer import PlainWriter
-from qsr_jax.data.records.subject_slices import Shared, Slices, subject_slices
+from qsr_jax.data.records.shard_writer import record_features
+from qsr_jax.data.records.subject_shards import Shard, SubjectShards
 from qsr_jax.data.studies.manifest import SPLITS, Manifest, ManifestError, Subject
 from qsr_jax.data.studies.registration import NONE
+from qsr_jax.files.journal import Schedule
 from qsr_jax.maps import MAPS, spec_of
 
 MANIFEST_NAME = "manifest.json"
@@ -31,11 +39,11 @@ Slices of quantitative brain maps (T1, T2 or PD), every subject scanned twice: f
 slice, one shard is one subject. The features are an allow-list: no names, dates, UIDs or paths.
 """
 CITATION = "Liu Y et al. JMIR Med Inform 2026;14:e79389. doi:10.2196/79389"
-READ_AHEAD = 2
-"""Subjects that wait, read, for each process: some 25 MB each."""
+SHARDS = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
+"""Names of shards: their number alone, not "of how many", so that further subjects rename none."""
 
-Known = dict[str, Shared]
-"""Subject to what its maps share: made once, used by the builders of all maps."""
+Ready = Iterable[tuple[Subject, Shard]]
+"""Every session of the manifest with its shard, in the manifest's order."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -60,7 +68,7 @@ def config_of(map_name: str, fold: str | None) -> MapConfig:
     return MapConfig(name=name, description=text, map_name=map_name, fold=fold)
 
 
-class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
+class PairsBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[call-arg, misc]
     """Paired slices of one map.
 
     tfds's command line finds builders by their folder: a subclass named ``Builder`` stands in
@@ -83,45 +91,26 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
         self,
         *,
         manifest: Path | None = None,
-        known: Known | None = None,
         register: str = NONE,
-        run: tuple[Run, int] | None = None,
+        ready: Ready | None = None,
         **kwargs: Any,
     ) -> None:
         """Takes what tfds takes, and three more.
 
         Args:
             manifest: its file; else ``manual_dir/manifest.json`` is read.
-            known: filled with what the maps share and read by builders of other maps.
             register: whether heads that moved are brought together, see
                 :func:`qsr_jax.data.records.subject_slices.subject_slices`.
-            run: what starts calls, and in how many processes; else everything happens here.
+            ready: shards that are written already; else they are written here, or by the Beam
+                pipeline whose options tfds was given.
             **kwargs: tfds's own.
         """
-        self._manifest_path, self._known = manifest, {} if known is None else known
-        self._register = register
-        self._run = run
-        self._owners: dict[str, str] = {}
+        self._manifest_path, self._register, self._ready = manifest, register, ready
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        def image(dtype: type) -> tfds.features.Tensor:
-            return tfds.features.Tensor(shape=(None, None, 1), dtype=dtype, encoding="bytes")
-
-        features = {
-            "lr": image(np.uint16),
-            "hr": image(np.uint16),
-            "mask": image(np.uint8),
-            "slope": np.float32,
-            "subject": tfds.features.Text(),
-            "slice_index": np.int32,
-            "slice_mm": np.float32,
-            "spacing_mm": tfds.features.Tensor(shape=(3,), dtype=np.float32),
-            "map": tfds.features.Text(),
-            "grid_alignment": tfds.features.Text(),
-        }
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(features),
+            features=record_features(),
             description=DESCRIPTION,
             citation=CITATION,
             supervised_keys=("lr", "hr"),
@@ -129,100 +118,91 @@ class PairsBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _example_writer(self) -> PlainWriter:
-        return PlainWriter(file_format=self.info.file_format)
+    def _get_filename_template(self, split_name: str) -> ShardedFileTemplate:
+        return super()._get_filename_template(split_name).replace(template=SHARDS)
 
     def _download_and_prepare(
         self,
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig | None = None,
     ) -> None:
-        """Writes the shards, then the card and, last, the seal; tfds renames the folder."""
+        """Takes the shards, then writes the card and, last, the seal; tfds renames the folder."""
         config, path = self.builder_config, self._manifest_path
         path = path or Path(dl_manager.manual_dir) / MANIFEST_NAME
-        self._manifest = Manifest.load(path).in_fold(config.fold)
-        self._tally = Tally(config.map_name)
-        metadata = dataset_metadata(self._manifest, config.map_name, config.fold)
-        self.info.metadata.update(metadata)
-        with contextlib.ExitStack() as stack:
-            self._calls = self._run or (stack.enter_context(workers(1)), 1)
-            super()._download_and_prepare(dl_manager, download_config)
-        metadata["registration"] = registration_of(self._register, self._manifest, self._known)
+        manifest = Manifest.load(path).in_fold(config.fold)
+        metadata = dataset_metadata(manifest, config.map_name, config.fold)
+        aside = Path(self.data_dir) / records.UNFINISHED
+        ready = self._ready
+        if ready is None:
+            todo = SubjectShards(
+                manifest, aside, (config.map_name,), self._register, manifest.subjects
+            )
+            todo.write(_schedule(download_config or tfds.download.DownloadConfig()))
+            ready = todo.of(config.map_name)
+        counts, poses = Counts(config.map_name), {}
+        shards: dict[str, dict[str, str | int]] = {}
+        for subject, shard, name in self._taken(ready):
+            shards[name] = {
+                "split": subject.split,
+                "subject": subject.case,
+                "records": shard.records,
+                **shard.facts._asdict(),
+            }
+            poses[subject.case] = shard.pose
+            if shard.tally is not None:
+                counts.add(subject.split, shard.tally)
+            elif not counts.slices:
+                counts.add_card(shard.path.parent)
+        shutil.rmtree(aside, ignore_errors=True)
+        self.info.set_splits(self._splits(shards))
+        metadata["registration"] = registration_of(self._register, poses)
         self.info.metadata.update(metadata)
         folder = Path(self.data_dir)
-        write_card(folder, self._manifest, self._tally, metadata)
-        write_seal(
-            folder,
-            metadata=metadata,
-            features=self.info.features.to_json(),
-            inputs={
-                subject.case: dict(subject.maps[config.map_name].sha256)
-                for subject in self._manifest.subjects
-            },
-            shards=self._shards(),
-        )
+        write_card(folder, manifest, counts, metadata)
+        inputs = {one.case: dict(one.maps[config.map_name].sha256) for one in manifest.subjects}
+        features = self.info.features.to_json()
+        write_seal(folder, metadata=metadata, features=features, inputs=inputs, shards=shards)
 
-    def _shard_iterators_per_split(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> Mapping[str, Sequence[Callable[[], Iterator]]]:
-        """One shard per subject; tfds asks for them one after the other, in this order."""
-        del dl_manager  # nothing is downloaded
-        name = self.builder_config.map_name
-        subjects = {split: self._manifest.subjects_of(split=split) for split in SPLITS}
-        subjects = {split: some for split, some in subjects.items() if some}
-        run, count = self._calls
-        calls = [
-            (
-                subject_slices,
-                self._manifest,
-                subject,
-                name,
-                self._register,
-                self._known.get(subject.case),
-            )
-            for some in subjects.values()
-            for subject in some
-        ]
-        bar = functools.partial(tqdm, total=len(calls), desc=name, unit="subject", mininterval=1)
-        results = iter(bar(in_order(run, calls, ahead=count * READ_AHEAD if count > 1 else 1)))
-        return {
-            split: [functools.partial(self._shard, split, subject, results) for subject in some]
-            for split, some in subjects.items()
-        }
+    def _taken(self, ready: Ready) -> Iterator[tuple[Subject, Shard, str]]:
+        """Links every shard into the dataset, under the next number of its split."""
+        taken: Counter[str] = Counter()
+        for subject, shard in ready:
+            template = self._get_filename_template(subject.split)
+            name = template.relative_filepath(shard_index=taken[subject.split], num_shards=None)
+            _link(shard.path, Path(self.data_dir) / name)
+            taken[subject.split] += 1
+            yield subject, shard, name
 
-    def _shard(
-        self, split: str, subject: Subject, results: Iterator[Slices]
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The records of the next subject."""
-        slices = next(results)
-        for owner in slices.owners:
-            self._check_owner(owner, subject)
-        self._known[subject.case] = slices.shared
-        for index, record in enumerate(slices.records):
-            self._tally.add(split, record)
-            yield index, record
+    def _splits(self, shards: Mapping[str, Mapping[str, Any]]) -> tfds.core.SplitDict:
+        """What tfds knows of the splits."""
+        infos = []
+        for split in SPLITS:
+            mine = [row for row in shards.values() if row["split"] == split]
+            if mine:
+                infos.append(
+                    tfds.core.SplitInfo(
+                        name=split,
+                        shard_lengths=[row["records"] for row in mine],
+                        num_bytes=sum(row["bytes"] for row in mine),
+                        filename_template=self._get_filename_template(split),
+                    )
+                )
+        return tfds.core.SplitDict(infos)
 
-    def _check_owner(self, patient_id: str, subject: Subject) -> None:
-        """Refuses one PatientID under two subjects: they could be in two splits."""
-        owner = self._owners.setdefault(patient_id, subject.subject)
-        if owner != subject.subject:
-            raise ManifestError(
-                f"subjects {owner} and {subject.subject} have the same PatientID, which would leak "
-                "between splits; pair the studies again"
-            )
 
-    def _shards(self) -> dict[str, dict[str, Any]]:
-        """File name to split, subject and number of records."""
-        return {
-            Path(path).name: {"split": split, "subject": subject.case, "records": length}
-            for split, info in self.info.splits.items()
-            for path, length, subject in zip(
-                info.filepaths,
-                info.shard_lengths,
-                self._manifest.subjects_of(split=split),
-                strict=True,
-            )
-        }
+def _schedule(config: tfds.download.DownloadConfig) -> Schedule:
+    """This process, or the Beam pipeline that tfds was given."""
+    if config.beam_runner is None and config.beam_options is None:
+        return Schedule()
+    return Schedule(run=on_beam(config.beam_options, runner=config.beam_runner))
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the disk has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dict[str, Any]:
@@ -251,13 +231,12 @@ def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dic
     }
 
 
-def registration_of(register: str, manifest: Manifest, known: Known) -> dict[str, Any]:
+def registration_of(register: str, poses: Mapping[str, Sequence[float] | None]) -> dict[str, Any]:
     """The method, and for everybody how far the head had moved: (x, y, z) mm and degrees."""
-    poses = {p.case: known[p.case].pose for p in manifest.subjects}
     return {
         "method": register,
         "subjects": {
-            name: {"mm": pose[:3].tolist(), "deg": pose[3:].tolist()}
+            name: {"mm": [*pose[:3]], "deg": [*pose[3:]]}
             for name, pose in poses.items()
             if pose is not None
         },

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,31 @@ from qsr_jax.maps import MapSpec, spec_of
 
 BINS = 20
 """Of a value histogram, from 0 to what becomes +1 in network scale; more is counted in the last."""
+CARD = "card.json"
 SUMMARISED = ("median_ratio", "image_shift_px", "t1_above_t2")
 
 
-class Tally:
-    """Counts slices and values while the records pass by.
+def tally_of(map_name: str, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts of one subject, JSON: "slices", and tissue pixels per bin of "lr" and "hr"."""
+    spec = spec_of(map_name)
+    width = round(spec.network_max / spec.slope / BINS)
+    slices, counted = 0, {side: np.zeros(BINS, np.int64) for side in ("lr", "hr")}
+    for record in records:
+        slices += 1
+        step = record["hr"].shape[0] // record["lr"].shape[0]
+        for side, mask in (("hr", record["mask"]), ("lr", record["mask"][::step, ::step])):
+            bins = record[side][mask > 0] // width
+            counts = np.bincount(bins, minlength=BINS)
+            counts[BINS - 1] = counts[BINS - 1 :].sum()
+            counted[side] += counts[:BINS]
+    return {"slices": slices} | {side: counts.tolist() for side, counts in counted.items()}
+
+
+class Counts:
+    """Slices and values of a whole dataset.
 
     Attributes:
+        spec: of the map.
         slices: split to number of slices.
         histograms: "lr" and "hr" to counts of tissue pixels per bin.
     """
@@ -28,39 +46,53 @@ class Tally:
         self.spec: MapSpec = spec_of(map_name)
         self.slices: Counter[str] = Counter()
         self.histograms = {side: np.zeros(BINS, np.int64) for side in ("lr", "hr")}
-        self._width = round(self.spec.network_max / self.spec.slope / BINS)
 
-    def add(self, split: str, record: Mapping[str, Any]) -> None:
-        """Counts one record."""
-        self.slices[split] += 1
-        step = record["hr"].shape[0] // record["lr"].shape[0]
-        for side, mask in (("hr", record["mask"]), ("lr", record["mask"][::step, ::step])):
-            bins = record[side][mask > 0] // self._width
-            counts = np.bincount(bins, minlength=BINS)
-            counts[BINS - 1] = counts[BINS - 1 :].sum()
-            self.histograms[side] += counts[:BINS]
+    def add(self, split: str, tally: Mapping[str, Any]) -> None:
+        """Adds one subject's counts, from :func:`tally_of`."""
+        self.slices[split] += tally["slices"]
+        for side, counts in self.histograms.items():
+            counts += np.array(tally[side])
+
+    def add_card(self, folder: Path) -> None:
+        """Adds everything that an earlier dataset's card counted.
+
+        Raises:
+            ValueError: the card cannot be read.
+        """
+        try:
+            card = json.loads((folder / CARD).read_text())
+            for split, slices in card["slices"].items():
+                self.slices[split] += slices
+            for side, counts in self.histograms.items():
+                counts += np.array(card["histogram"][side])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{folder / CARD}: cannot be read ({type(error).__name__}); build anew"
+            ) from None
 
 
-def write_card(folder: Path, manifest: Manifest, tally: Tally, metadata: Mapping[str, Any]) -> None:
+def write_card(
+    folder: Path, manifest: Manifest, counts: Counts, metadata: Mapping[str, Any]
+) -> None:
     """Writes ``card.json`` and ``README.md`` into the dataset folder."""
-    content = card_of(manifest, tally, metadata)
-    (folder / "card.json").write_text(json.dumps(content, indent=1) + "\n")
+    content = card_of(manifest, counts, metadata)
+    (folder / CARD).write_text(json.dumps(content, indent=1) + "\n")
     (folder / "README.md").write_text(_page(content))
 
 
-def card_of(manifest: Manifest, tally: Tally, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def card_of(manifest: Manifest, counts: Counts, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The card's content; medians and extremes of the pairs' numbers, counts of all else."""
-    pairs = [subject.maps[tally.spec.name] for subject in manifest.subjects]
+    pairs = [subject.maps[counts.spec.name] for subject in manifest.subjects]
     numbers = {key: [pair.qc[key] for pair in pairs] for key in SUMMARISED}
     return {
-        "map": tally.spec.name,
-        "unit": tally.spec.unit,
+        "map": counts.spec.name,
+        "unit": counts.spec.unit,
         "metadata": dict(metadata),
         "subjects": {
-            split: {group: len(manifest.subjects_of(split=split, group=group)) for group in GROUPS}
+            split: {group: manifest.count(split=split, group=group) for group in GROUPS}
             for split in SPLITS
         },
-        "slices": {split: tally.slices[split] for split in SPLITS},
+        "slices": {split: counts.slices[split] for split in SPLITS},
         "verdicts": {v: sum(pair.verdict == v for pair in pairs) for v in VERDICTS},
         "findings": dict(sorted(Counter(f["rule"] for p in pairs for f in p.findings).items())),
         "overruled": len(manifest.accepted),
@@ -70,8 +102,8 @@ def card_of(manifest: Manifest, tally: Tally, metadata: Mapping[str, Any]) -> di
             for key, v in numbers.items()
         },
         "histogram": {
-            "edges": np.linspace(0.0, tally.spec.network_max, BINS + 1).tolist(),
-            **{side: counts.tolist() for side, counts in tally.histograms.items()},
+            "edges": np.linspace(0.0, counts.spec.network_max, BINS + 1).tolist(),
+            **{side: bins.tolist() for side, bins in counts.histograms.items()},
         },
     }
 

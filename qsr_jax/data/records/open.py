@@ -25,6 +25,9 @@ RELEASE_NOTES = {
 AS_THEY_LIE: Mapping[str, Any] = {"method": NONE, "subjects": {}}
 """Registration of pairs that were not registered."""
 
+UNFINISHED = ".unfinished"
+"""Folder of shards that no dataset has taken yet."""
+
 BUILD = "qsr build --manifest manifest.json --data_dir DIR"
 
 
@@ -83,6 +86,12 @@ def config_name(map_name: str, fold: str | None) -> str:
 def dataset_folder(data_dir: Path, map_name: str, fold: str | None = None) -> Path:
     """Where the records of a map lie: ``data_dir/qmri_pairs/<map>/<version>``."""
     return data_dir / NAME / config_name(map_name, fold) / VERSION
+
+
+def unfinished(data_dir: Path, fold: str | None) -> Path:
+    """Where a build keeps the subjects that are done until the datasets are whole."""
+    suffix = "" if fold is None else "_fold{}of{}".format(*parse_fold(fold))
+    return data_dir / NAME / f"{UNFINISHED}{suffix}"
 
 
 def half_written(folder: Path) -> list[Path]:
@@ -207,7 +216,7 @@ def _damaged(folder: Path, why: str) -> DatasetError:
 
 
 def _why_missing(folder: Path) -> str:
-    if half_written(folder):
+    if half_written(folder) or [*folder.parents[1].glob(f"{UNFINISHED}*")]:
         return f"{folder}: a build was cut off and left a half-written dataset; finish it: {BUILD}"
     others = sorted(p.name for p in folder.parent.glob("[0-9]*"))
     if others:
