@@ -3,10 +3,12 @@
 import nibabel
 import numpy as np
 import pytest
-from dicom_factory import SIDE, SLICES, SLOPE, save, stored_slice, write_series
+from dicom_factory import SIDE, SLICES, SLOPE, save, stored_slice, write_series, write_subject
 from multiframe_factory import PARAMETRIC, T2_CODE, groups, make_frames, real_world
 
 from data_tools import convert
+from qsr_jax.data.dicom import read_series
+from qsr_jax.data.nifti.bids import read_map
 
 T1 = (np.stack([stored_slice(index) for index in range(SLICES)]) * SLOPE).astype(np.float32)
 
@@ -33,7 +35,7 @@ def test_values_and_places_are_those_of_the_series(tmp_path, capsys, more, facto
     np.testing.assert_allclose(image.get_sform(), affine, atol=1e-5)
     np.testing.assert_allclose(image.get_qform(), affine, atol=1e-5)
     assert "T1, 300.." in capsys.readouterr().out or factor != 1.0
-    assert [path.name for path in out.parent.iterdir()] == ["t1.nii.gz"]
+    assert {path.name for path in out.parent.iterdir()} == {"t1.nii.gz", "t1.json"}
 
 
 def pd_series(slices):
@@ -105,3 +107,49 @@ def test_an_existing_file_is_refused_and_kept(tmp_path, monkeypatch):
         run("--input", folder, "--output", late)
     assert late.read_bytes() == b"mine"
     assert {path.name for path in tmp_path.iterdir()} == {"s", "x.nii.gz", "late.nii.gz"}
+    car = tmp_path / "new.json"
+    car.write_text("mine")
+    with pytest.raises(SystemExit, match="new.json: exists already"):
+        run("--input", folder, "--output", tmp_path / "new.nii.gz")
+    assert car.read_text() == "mine"
+
+
+NAMES = {"t1": "T1map", "t2": "T2map", "pd": "PDmap"}
+
+
+@pytest.mark.parametrize("unit", [None, "ms", "s"])
+def test_what_was_converted_is_read_back_as_bids(tmp_path, unit):
+    """The whole way: DICOM, NIfTI with side-car, BIDS reader; same values, unit and places."""
+    scan = write_subject(tmp_path / "dicom", seed=1)
+    for name, suffix in NAMES.items():
+        out = tmp_path / "sub-01" / "anat" / f"sub-01_acq-fast_{suffix}.nii.gz"
+        said = ["--unit", unit] if unit and name != "pd" else []
+        run("--input", scan / f"fast_{name}", "--output", out, *said)
+        made, source = read_map(out), read_series(scan / f"fast_{name}")
+        assert made.map_name == name
+        np.testing.assert_allclose(made.volume.maps, source.volume.maps, rtol=1e-6)
+        places = (series.volume.geometry.affine_lps() for series in (made, source))
+        np.testing.assert_allclose(*places, atol=1e-4)
+
+
+def test_half_a_series_is_refused_and_the_folder_above_is_read(tmp_path):
+    write_series(tmp_path / "visit" / "a")
+    (tmp_path / "visit" / "b").mkdir()
+    for name in ("003", "004"):
+        old = tmp_path / "visit" / "a" / f"{name}.dcm"
+        old.rename(tmp_path / "visit" / "b" / f"{name}.dcm")
+    out = tmp_path / "x.nii.gz"
+    with pytest.raises(SystemExit, match="the series goes on in b; give the folder above both"):
+        run("--input", tmp_path / "visit" / "a", "--output", out)
+    run("--input", tmp_path / "visit", "--output", out)
+    assert nibabel.load(out).shape == (SIDE, SIDE, SLICES)
+
+
+def test_one_of_several_series_is_named_by_a_file(tmp_path):
+    scan = write_subject(tmp_path / "dicom", seed=1)
+    with pytest.raises(SystemExit, match="6 series .fast_pd, fast_t1, .*name one of them"):
+        run("--input", scan, "--output", tmp_path / "x.nii.gz")
+    run("--input", scan / "fast_t2" / "002.dcm", "--output", tmp_path / "x.nii.gz")
+    assert nibabel.load(tmp_path / "x.nii.gz").shape == (32, 32, 3)
+    with pytest.raises(SystemExit, match="no such folder"):
+        run("--input", tmp_path / "nowhere", "--output", tmp_path / "y.nii.gz")

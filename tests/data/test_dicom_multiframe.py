@@ -9,12 +9,12 @@ from multiframe_edits import (
     both_agree,
     compressed_floats,
     contradiction,
+    first_float,
     floats,
     frames,
     mapped_per_frame,
     mapped_shared,
     mixed_frame_types,
-    nan,
     nothing_said_once,
     other_mapping,
     quantity_broken,
@@ -44,6 +44,8 @@ from qsr_jax.data.dicom.series_rules import MAP, PROTOCOLS, SeriesRule
 from qsr_jax.maps import MAPS
 from qsr_jax.types import CORNER, Prediction
 
+PADDED = STORED * SLOPE
+PADDED[SHUFFLED[0], 0, 7] = 0.0
 GOOD = [
     ("M2 slope per frame", ENHANCED, rescale_per_frame, STORED * PER_SLICE),
     ("M2 slope shared", ENHANCED, rescale_shared, STORED * SLOPE),
@@ -54,7 +56,11 @@ GOOD = [
     ("M1 parametric map, integers", PARAMETRIC, mapped_per_frame, STORED * PER_SLICE),
     ("M1 parametric map, float32", PARAMETRIC, floats(np.float32), STORED * SLOPE),
     ("M1 parametric map, float64", PARAMETRIC, floats(np.float64), STORED * SLOPE),
-]
+    ("M1 NaN is padding", PARAMETRIC, first_float(np.nan), PADDED),
+    ("M1 a float is padding", PARAMETRIC, first_float(-9.0, FloatPixelPaddingValue=-9.0), PADDED),
+    ("M1 NaN said to be padding", PARAMETRIC,
+     first_float(np.nan, FloatPixelPaddingValue=np.nan), PADDED),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("case", "sop_class", "edit", "expected"), GOOD, ids=[r[0] for r in GOOD])
@@ -111,7 +117,7 @@ BAD = [
      "TransferSyntaxUID", "cannot hold FloatPixelData"),
     ("48 one frame more", ENHANCED, frames(6), "PerFrameFunctionalGroupsSequence", "5 items"),
     ("M10 2^31-1 frames", ENHANCED, frames(2**31 - 1), "NumberOfFrames", "expected 1..4096"),
-    ("M1 not a number", PARAMETRIC, nan, "FloatPixelData", "not finite"),
+    ("M1 infinite", PARAMETRIC, first_float(np.inf), "FloatPixelData", "not finite"),
     ("26 too few pixels", PARAMETRIC, lambda ds: [mapped_shared(ds), setattr(ds, "Rows", 17)],
      "PixelData", "bytes"),
 ]  # fmt: skip

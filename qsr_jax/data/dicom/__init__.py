@@ -6,7 +6,8 @@ from qsr_jax.data.dicom.deidentify import Anonymous, anonymous, pseudonym
 from qsr_jax.data.dicom.derived import write_derived
 from qsr_jax.data.dicom.elements import make_uid
 from qsr_jax.data.dicom.errors import DicomInputError, named_tag
-from qsr_jax.data.dicom.find import Found, SeriesFiles, find_series, image_files, place_text, placed
+from qsr_jax.data.dicom.find import Found, SeriesFiles, find_series, image_files
+from qsr_jax.data.dicom.locate import one_series, place_text, placed
 from qsr_jax.data.dicom.parametric_map import MissingPackageError, write_parametric_map
 from qsr_jax.data.dicom.read import Series, owner_of, read_folder, read_series, read_spread
 from qsr_jax.data.dicom.survey import Finding, survey
@@ -26,6 +27,7 @@ __all__ = [
     "image_files",
     "make_uid",
     "named_tag",
+    "one_series",
     "owner_of",
     "place_text",
     "placed",

@@ -7,9 +7,8 @@ other, up to that attribute; no pixels are touched and nothing else is kept.
 """
 
 import dataclasses
-import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,39 +102,6 @@ def find_series(root: Path) -> Found:
         children[:] = sorted(child for child in children if here / child not in closed)
         walk.enter([here / file for file in sorted(files)])
     return walk.found()
-
-
-def series_at(place: Path, *, scope: Path | None = None, root: Path | None = None) -> SeriesFiles:
-    """The series of a folder, or the series that a file belongs to.
-
-    Args:
-        place: a folder that holds one series, or a file.
-        scope: below it lie the other files of a file's series; None is the file's own folder.
-        root: the tree, which links may not leave; None is the folder or the scope.
-
-    Raises:
-        DicomInputError: see :func:`image_files`.
-    """
-    if not place.is_file():
-        return SeriesFiles(place, tuple(image_files(place, root=root)))
-    alone = SeriesFiles(place, (place,))
-    if scope is not None:
-        found = find_series(scope).series
-        return next((one for one in found if place in one.files), alone)
-    image_files(place.parent, root=root)
-    series_of = _series_in(place.parent, place.parent.stat().st_mtime_ns)
-    mine = series_of.get(place)
-    same = tuple(path for path, series in series_of.items() if series == mine)
-    return SeriesFiles(place, same) if mine else alone
-
-
-@functools.lru_cache(maxsize=2)
-def _series_in(folder: Path, changed_ns: int) -> dict[Path, str]:
-    """Each image of a folder to its SeriesInstanceUID; kept, for one folder may hold hundreds."""
-    del changed_ns  # a folder that changed is looked at again
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and not is_litter(path))
-    told = {path: identity_of(path) for path in paths}
-    return {path: one.series_uid for path, one in told.items() if one is not None}
 
 
 def is_directory(path: Path) -> bool:
@@ -243,33 +209,6 @@ def _without_copies(parts: Mapping[Path, _Part]) -> list[list[Path]]:
         else:
             copies.append(([folder], set(part.images)))
     return [folders for folders, _ in copies]
-
-
-def place_text(place: Path, files: Iterable[Path], root: Path) -> str:
-    """How a manifest names a series of ``root``; :func:`series_at` finds it again.
-
-    A folder, or a file; where the files of its series lie in several folders, ``/./`` stands in
-    front of what is relative to the folder above all of them, as in rsync.
-    """
-    folders = {path.parent for path in files}
-    if len(folders) < 2:
-        return place.relative_to(root).as_posix()
-    above = Path(os.path.commonpath(folders))
-    inner = place.relative_to(above).as_posix()
-    return f"./{inner}" if above == root else f"{above.relative_to(root).as_posix()}/./{inner}"
-
-
-def placed(text: str, root: Path) -> SeriesFiles:
-    """The series that a manifest names, see :func:`place_text`.
-
-    Raises:
-        DicomInputError: see :func:`series_at`.
-    """
-    above, inside, inner = f"/{text}".partition("/./")
-    if not inside:
-        return series_at(root / text, root=root)
-    scope = root / above.lstrip("/")
-    return series_at(scope / inner, scope=scope, root=root)
 
 
 def _looks_like_dicom(path: Path) -> bool:

@@ -10,6 +10,10 @@ from qsr_jax.data.dicom.syntaxes import CODECS, NATIVE, known_name
 
 SATURATED_FRACTION = 0.01
 """Largest fraction of a slice's voxels that may hold the largest number its bits can."""
+CLIPPED_FRACTION = 1e-3
+"""Of a series: so many voxels do not share the largest number, and that 2^n - 1, by chance."""
+FEWEST_BITS, MOST_BITS = 8, 16
+_PADDING = {keyword: keyword.removesuffix("Data") + "PaddingValue" for keyword in FLOAT_BITS}
 
 
 def stored_pixels(header: Header, worker: DecodeWorker) -> np.ndarray:
@@ -68,23 +72,62 @@ def check_range(frame: Frame, stored: np.ndarray, mapped: tuple[float, float] | 
             frame.refuse(keyword, why, got=got, expected=f"at most {SATURATED_FRACTION:.0%}")
 
 
+class LargestValues:
+    """How often a series holds its largest stored number, to tell values that were cut off.
+
+    A scanner that counts with 12 bits cuts T1 of fluid off at 4095 also in a file of 16.
+    """
+
+    def __init__(self) -> None:
+        self._largest, self._count, self._size = -1.0, 0, 0
+
+    def add(self, stored: np.ndarray) -> None:
+        """Counts a slice."""
+        if stored.dtype.kind not in "iu":
+            return
+        largest = float(stored.max())
+        if largest > self._largest:
+            self._largest, self._count = largest, 0
+        if largest == self._largest:
+            self._count += int(np.count_nonzero(stored == largest))
+        self._size += stored.size
+
+    def told(self) -> str:
+        """What a person should look at, empty where nothing was cut off."""
+        bits = int(self._largest + 1).bit_length() - 1
+        if self._largest + 1 != 2**bits or not FEWEST_BITS <= bits <= MOST_BITS:
+            return ""
+        share = self._count / self._size
+        if share < CLIPPED_FRACTION:
+            return ""
+        return (
+            f"{share:.1%} of the voxels are at {self._largest:g}, the largest number of {bits} "
+            "bits: cut off there?"
+        )
+
+
 def padding_of(frame: Frame, stored: np.ndarray) -> np.ndarray | None:
-    """Where a slice (y, x) holds PixelPaddingValue, which is no measurement; None where nowhere.
+    """Where a slice (y, x) holds no measurement; None where nowhere.
+
+    Integers say it by PixelPaddingValue, floats of a Parametric Map by FloatPixelPaddingValue and,
+    as many programs write them, by NaN.
 
     Raises:
         DicomInputError: a padding value that is no number.
     """
-    if frame.value("PixelPaddingValue") is None:
+    keyword = _PADDING.get(frame.header.pixel_keyword, "PixelPaddingValue")
+    if keyword != "PixelPaddingValue":
+        padded = np.isnan(stored)
+        if frame.value(keyword) is not None and not np.isnan(frame.value(keyword)):
+            padded = padded | (stored == frame.number(keyword))
+        return padded if padded.any() else None
+    if frame.value(keyword) is None:
         return None
     # An unsigned file may spell the value as signed, and the other way round: compare the words.
-    first = int(frame.number("PixelPaddingValue"))
-    last = first
+    first = last = int(frame.number(keyword))
     if frame.value("PixelPaddingRangeLimit") is not None:
         last = int(frame.number("PixelPaddingRangeLimit"))
-    if stored.dtype.kind in "iu":
-        first, last = (
-            int(np.array(v & 0xFFFF, np.uint16).view(stored.dtype)) for v in (first, last)
-        )
+    first, last = (int(np.array(v & 0xFFFF, np.uint16).view(stored.dtype)) for v in (first, last))
     padded = (stored >= min(first, last)) & (stored <= max(first, last))
     return padded if padded.any() else None
 

@@ -11,13 +11,14 @@ from qsr_jax.data.dicom.attributes import unquoted
 from qsr_jax.data.dicom.bundle import split
 from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.errors import DicomInputError
-from qsr_jax.data.dicom.find import SeriesFiles, image_files, series_at
+from qsr_jax.data.dicom.find import SeriesFiles, image_files
 from qsr_jax.data.dicom.frames import Frame, frames_of
 from qsr_jax.data.dicom.header import Header
+from qsr_jax.data.dicom.locate import series_at
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
-from qsr_jax.data.dicom.pixels import check_range, padding_of, stored_pixels
+from qsr_jax.data.dicom.pixels import LargestValues, check_range, padding_of, stored_pixels
 from qsr_jax.data.dicom.scaling import Scale, required_scale
-from qsr_jax.data.dicom.series_rules import PROTOCOLS, SPREADS, SeriesRule
+from qsr_jax.data.dicom.series_rules import MAGIC_SECONDARY, PROTOCOLS, SPREADS, SeriesRule
 from qsr_jax.data.dicom.stack import check_one_series, stacked
 from qsr_jax.files.digest import text_sha256
 from qsr_jax.files.tree import why_closed
@@ -193,7 +194,7 @@ def _series(
     """One map of the series, from its slices."""
     frames, geometry = stacked(frames)
     spec, first = spec_of(name), frames[0]
-    values, padded = _physical(frames, spec, worker, row)
+    values, padded, clipped = _physical(frames, spec, worker, row)
     if values.max() < LEAST_MAXIMUM and not row.spread:
         why = f"largest value {values.max():g} {spec.unit}; empty, or another unit?"
         first.refuse(first.header.pixel_keyword, why)
@@ -217,17 +218,21 @@ def _series(
         frames=tuple(frame.index for frame in frames if frame.index is not None),
         protocol=row.name,
         padded=padded,
-        notes=_notes(values, padded, row),
+        notes=_notes(values, padded, row, clipped, first),
     )
 
 
 def _physical(
     frames: Sequence[Frame], spec: MapSpec, worker: DecodeWorker, row: SeriesRule
-) -> tuple[np.ndarray, int]:
-    """The slices (z, y, x) float32 in the unit of ``spec``, and how many voxels were padding."""
+) -> tuple[np.ndarray, int, str]:
+    """The slices (z, y, x) float32 in the unit of ``spec``.
+
+    Returns:
+        Them, how many voxels were padding, and where values look cut off (empty: nowhere).
+    """
     decoded: dict[int, np.ndarray] = {}
     declared = None if row.slope is None else Scale(row.slope, 0.0, row.unit)
-    slices, padded = [], 0
+    slices, padded, ends = [], 0, LargestValues()
     for frame in frames:
         scale = required_scale(frame, spec, spread=row.spread, declared=declared)
         key = id(frame.header)
@@ -246,11 +251,14 @@ def _physical(
             frame.refuse(frame.header.pixel_keyword, str(error))
         if stored.size:
             check_range(frame, stored, scale.mapped)
+            ends.add(stored)
         slices.append(values.astype(np.float32))
-    return np.stack(slices), padded
+    return np.stack(slices), padded, ends.told()
 
 
-def _notes(values: np.ndarray, padded: int, row: SeriesRule) -> tuple[str, ...]:
+def _notes(
+    values: np.ndarray, padded: int, row: SeriesRule, clipped: str, first: Frame
+) -> tuple[str, ...]:
     """What a person should look at."""
     flat = [index + 1 for index, one in enumerate(values) if one.min() == one.max()]
     notes = [f"slices {', '.join(map(str, flat))} hold one value only"] if flat else []
@@ -258,6 +266,13 @@ def _notes(values: np.ndarray, padded: int, row: SeriesRule) -> tuple[str, ...]:
         notes.append(f"{padded} padded voxels are read as 0")
     if row.spread:
         notes.append("standard deviations of the map, not the map")
+    if clipped:
+        notes.append(clipped)
+    if row is MAGIC_SECONDARY:
+        notes.append("ImageType is SECONDARY: the map itself, or an image made from it?")
+    counted = first.value("ImagesInAcquisition")
+    if counted is not None and int(counted) > len(values):
+        notes.append(f"ImagesInAcquisition counts {int(counted)} images, {len(values)} slices here")
     if row.by in ("blocks", "turns"):
         notes.append(f"maps told apart by {row.by} of InstanceNumber only (row {row.name})")
     return tuple(notes)

@@ -124,6 +124,11 @@ def _not_a_map(image_type: Sequence[str]) -> str | None:
     return None
 
 
+DISTORTION = ("ND", "DIS2D", "DIS3D")
+"""What Siemens writes behind the other values: whether gradients' distortion was corrected. It
+moves voxels of all maps of a scan alike and says nothing about what they hold."""
+
+
 def _shown(image_type: Sequence[str]) -> str:
     return redacted_all(image_type, between="\\")
 
@@ -147,6 +152,11 @@ MAGIC_BUNDLE_LIST = SeriesRule(
 )
 """Confirm on a first export: where the images carry no quantity codes the bundle is refused, and a
 row of yours says what tells them apart (``by = "blocks"``, ``"turns"`` or a DICOM keyword)."""
+MAGIC_SECONDARY = SeriesRule(
+    "GE MAGiC, SyMRI, secondary", ("DERIVED", "SECONDARY", MAP), _SCANNER_TOKENS
+)
+"""As an archive may send them on; a note asks for a look, for a T1 there could be a weighted image
+that somebody reformatted."""
 GENERIC = SeriesRule("standard terms", ("DERIVED", "PRIMARY", MAP), _STANDARD_TERMS)
 GENERIC_SECONDARY = SeriesRule(
     "standard terms, secondary", ("DERIVED", "SECONDARY", MAP), _STANDARD_TERMS
@@ -181,6 +191,7 @@ PROTOCOLS = (
     MAGIC_QMAP,
     MAGIC_BUNDLE,
     MAGIC_BUNDLE_LIST,
+    MAGIC_SECONDARY,
     GENERIC,
     GENERIC_SECONDARY,
     PARAMETRIC_MAP,
@@ -200,8 +211,12 @@ def recognise(
     """
     if (why := _not_a_map(image_type)) is not None:
         raise NotAMapError(why)
-    found = [row for row in protocols if tuple(image_type) in row.image_types()]
-    if not found and any(tuple(image_type) in row.image_types() for row in SPREADS):
+    image_type = tuple(image_type)
+    known = {layout for row in (*protocols, *SPREADS) for layout in row.image_types()}
+    while image_type and image_type not in known and image_type[-1] in DISTORTION:
+        image_type = image_type[:-1]
+    found = [row for row in protocols if image_type in row.image_types()]
+    if not found and any(image_type in row.image_types() for row in SPREADS):
         raise NotAMapError(f"{_shown(image_type)} is the standard deviation of a map, not a map")
     if not found:
         layouts = ", ".join("\\".join(row.image_type) for row in protocols)

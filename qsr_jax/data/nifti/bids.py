@@ -23,6 +23,8 @@ from qsr_jax.types import Geometry, Volume, triple
 SUFFIXES = {spec.bids_suffix: spec.name for spec in MAPS.values()}
 UNITS = {spec.name: dict(spec.bids_units) for spec in MAPS.values()}
 """What a side-car may say, and the factor to the house's unit."""
+ARBITRARY = ("arbitrary", "a.u.", "au")
+"""What BIDS lets a PDmap say: its values are then in no unit at all."""
 STATISTIC = "Statistic"
 """Key of a side-car whose image is not the map but a statistic of it; ours."""
 ORTHONORMAL_TOLERANCE = 1e-4
@@ -143,7 +145,13 @@ def factor_of(path: Path, map_name: str, *, without: str | None = None) -> float
         state = "Units: missing" if side_car.exists() else "missing"
         raise BidsError(f"{side_car}: {state}; {wanted}")
     if unit not in allowed:
-        raise BidsError(f"{side_car}: {wanted}; it is none of them")
+        why = "it is none of them"
+        if unit.casefold() in ARBITRARY:
+            why = (
+                "it is arbitrary, and no percentage follows from that. Divide the map by its value "
+                "in water (the ventricles), times 100, and say %"
+            )
+        raise BidsError(f"{side_car}: {wanted}; {why}")
     return allowed[unit]
 
 

@@ -54,6 +54,15 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
     return ValueError(f"{path}: not a readable NIfTI file ({type(error).__name__})")
 
 
+def _three_axes(path: Path, array: np.ndarray) -> np.ndarray:
+    """The array without a fourth and further axes of one; refuses every other number of axes."""
+    if array.ndim > 3 and set(array.shape[3:]) == {1}:
+        array = array.reshape(array.shape[:3])
+    if array.ndim != 3:
+        raise ValueError(f"{path}: {array.ndim} axes, expected 3 (x, y, z)")
+    return array
+
+
 def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads a 3-D NIfTI file: array (z, y, x) and the (4, 4) matrix from its index to LPS mm.
 
@@ -62,11 +71,9 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     image = _loaded(path)
     try:
-        array = np.asarray(image.dataobj)
+        array = _three_axes(path, np.asarray(image.dataobj))
     except EOFError as error:
         raise _unreadable(path, error) from error
-    if array.ndim != 3:
-        raise ValueError(f"{path}: {array.ndim} axes, expected 3 (x, y, z)")
     affine = _FLIP_LPS_RAS @ image.affine
     return array.transpose(2, 1, 0), affine[:, _REVERSE_AXES]
 
@@ -122,8 +129,7 @@ def read_any(path: Path, *, content: bytes | None = None) -> tuple[np.ndarray, n
         raise _unreadable(path, error) from error
     if array is None or not isinstance(image, nibabel.Nifti1Pair):
         raise ValueError(f"{path}: {type(image).__name__}, expected NIfTI")
-    if array.ndim != 3:
-        raise ValueError(f"{path}: {array.ndim} axes, expected 3 (x, y, z)")
+    array = _three_axes(path, array)
     if image.header["sform_code"] <= 0 and image.header["qform_code"] <= 0:
         raise ValueError(f"{path}: sform_code and qform_code are 0: nothing says where it lies")
     return array, image.affine
