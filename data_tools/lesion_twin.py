@@ -15,12 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from data_tools.cohort_settings import PATIENT, CohortSettings
-from data_tools.each_in_processes import each_in_processes
 from data_tools.repeat_scan import read_cohort, tested_in
 from data_tools.write_simulated_subject import simulate_subject
 from qsr_jax.cli import program
 from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.evaluation.measure.lesion_twin import TWIN
+from qsr_jax.files.processes import in_processes
 from qsr_jax.phantom.mni_tissues import mni_tissues
 from qsr_jax.types import Geometry
 
@@ -93,7 +93,7 @@ def _simulate(
 ) -> Iterator[None]:
     """Scans the twins of the named subjects and yields after each."""
     jobs = [(twin_settings(cohort, n, masks), n, folder / n / TWIN) for n in names]
-    yield from each_in_processes(simulate_subject, jobs, workers=workers)
+    yield from in_processes(simulate_subject, jobs, workers=workers)
 
 
 def plant_masks(folder: Path, *, seed: int) -> Path:

@@ -10,6 +10,7 @@ Cohorts of simulate_cohort that were made from the MNI152 templates with a named
 import argparse
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -17,20 +18,27 @@ import numpy as np
 from tqdm import tqdm
 
 from data_tools.cohort_settings import EDITION, CohortSettings
-from data_tools.each_in_processes import each_in_processes
 from data_tools.simulate_cohort import SETTINGS
-from data_tools.write_simulated_subject import number_of, phantom_of, write_scan
+from data_tools.write_simulated_subject import (
+    number_of,
+    phantom_of,
+    rounded_poses,
+    write_moved_truth,
+    write_scan,
+)
 from qsr_jax.cli import program
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.studies.manifest import ROUTINE, Manifest
-from qsr_jax.data.studies.truth import MAP_FILES
+from qsr_jax.data.studies.truth import MAP_FILES, TRUTH_JSON
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
+from qsr_jax.files.atomic import write_text_atomically
+from qsr_jax.files.processes import in_processes
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.phantom import Phantom
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.physics.scanner import Scanner
-from qsr_jax.simulate.simulate import scan, true_maps
+from qsr_jax.simulate.simulate import SimulatedScans, scan, true_maps
 
 SECOND = 2
 """Seeds the second scan, beside the cohort's seed and the subject's number."""
@@ -90,7 +98,7 @@ def _scan_again(
 ) -> Iterator[None]:
     """Scans the named subjects and yields after each."""
     jobs = [(cohort, name, folder / name) for name in names]
-    yield from each_in_processes(repeat_scan, jobs, workers=workers)
+    yield from in_processes(repeat_scan, jobs, workers=workers)
 
 
 def read_cohort(folder: Path) -> CohortSettings:
@@ -127,7 +135,7 @@ def read_cohort(folder: Path) -> CohortSettings:
 
 
 def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
-    """Writes ``routine2_t1``, ``_t2`` and ``_pd`` into the folder of one subject.
+    """Writes ``routine2_t1``, ``_t2``, ``_pd`` and ``truth/routine2`` into a subject's folder.
 
     Raises:
         ValueError: the subject is not whom this version draws.
@@ -150,9 +158,19 @@ def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
     with staged_folder(home / f".{REPEAT}") as folder:
         write_scan(folder, scans.scans[REPEAT], geometry, again, cohort.patient_id(number),
                    f"{cohort.uid_seed(number)}/{REPEAT}")  # fmt: skip
+    _tell_truth(home / "truth", scans, phantom)
     for series in sorted((home / f".{REPEAT}").iterdir(), reverse=True):  # t1, looked for, is last
         series.rename(home / series.name)
     (home / f".{REPEAT}").rmdir()
+
+
+def _tell_truth(folder: Path, scans: SimulatedScans, phantom: Phantom) -> None:
+    """Writes the truth as the second scan met it, and adds its poses to those in truth.json."""
+    shutil.rmtree(folder / REPEAT, ignore_errors=True)  # of a scan that was cut off
+    write_moved_truth(folder, REPEAT, scans, phantom)
+    about = json.loads((folder / TRUTH_JSON).read_text(encoding="utf-8"))
+    about["poses"] = about.get("poses", {}) | rounded_poses(scans)
+    write_text_atomically(folder / TRUTH_JSON, json.dumps(about, indent=1) + "\n")
 
 
 def _check_same(home: Path, phantom: Phantom) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_tools.cohort_settings import CohortSettings
-from data_tools.each_in_processes import each_in_processes
 from data_tools.write_simulated_subject import simulate_subject
 from qsr_jax.cli import program
+from qsr_jax.files.processes import in_processes
 from qsr_jax.phantom.label_maps import TABLES
 from qsr_jax.phantom.lesions import FREQUENCY, RADIUS_MM, SPECKS
 from qsr_jax.phantom.tissue_values import POPULATION, VALUES
@@ -270,7 +270,7 @@ def _write(path: Path, text: str) -> None:
 def _simulate(cohort: CohortSettings, names: list[str], out: Path, workers: int) -> Iterator[None]:
     """Simulates the named subjects and yields after each."""
     jobs = [(cohort, name, out / name) for name in names]
-    yield from each_in_processes(simulate_subject, jobs, workers=workers)
+    yield from in_processes(simulate_subject, jobs, workers=workers)
 
 
 if __name__ == "__main__":
