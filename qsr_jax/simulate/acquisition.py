@@ -110,10 +110,11 @@ def _lines(
 ) -> list[jax.Array]:
     """(shape, y, x) and (coil, y, x) to (coil, frequency, line) of every protocol."""
     rows, columns = image.shape[-2:]
-    hybrid = fourier.along(image[:, None] * field, -1)
     found = []
     for protocol, weight in zip(protocols, weights, strict=True):
-        picked = hybrid[..., sampled_lines(protocol) % columns]
+        r = protocol.acceleration if columns % protocol.acceleration == 0 else 1
+        hybrid = fourier.along(image[:, None] * field, -1, every=r)
+        picked = hybrid[..., sampled_lines(protocol) // r % (columns // r)]
         lines = jnp.sum(picked * weight.T[:, None, None, :], axis=0)
         spectrum = fourier.along(lines, -2)
         found.append(spectrum[..., fourier.frequencies(protocol.matrix[0]) % rows, :])

@@ -9,7 +9,7 @@ import numpy as np
 from qsr_jax.ops import fourier
 from qsr_jax.physics.echo_train import line_echoes
 from qsr_jax.physics.mdme_protocol import Protocol
-from qsr_jax.physics.slice_table import SliceTable, amplitudes
+from qsr_jax.physics.slice_table import SliceTable, amplitudes, within
 
 LEAST_FRACTION, BLOCK = 1e-4, 8192
 """Less of a tissue in a point is left out; points whose signal is computed at a time."""
@@ -45,43 +45,55 @@ def object_images(
         ValueError: ``shape`` is finer than the truth.
     """
     n = fraction.shape[-1]
-    images = jnp.zeros((*table.weights.shape[:2], n * n), jnp.float32)
-    filled = np.asarray(fraction).reshape(len(fraction), -1) > LEAST_FRACTION
-    weights = np.asarray(factors, np.float32)
-    for index, (part, one) in enumerate(zip(fraction, values, strict=True)):
-        points = np.flatnonzero(filled[index])
+    images = jnp.zeros((n * n, *table.weights.shape[:2]), jnp.float32)
+    parts, classes = (np.asarray(one).reshape(len(one), -1, n * n) for one in (fraction, values))
+    field, weights = np.asarray(b1).ravel(), np.asarray(factors, np.float32)
+    for part, one, factor in zip(parts[:, 0], classes, weights.T, strict=True):
+        points = np.flatnonzero(part > LEAST_FRACTION)
+        if not len(points):
+            continue
+        t1_ms, t2_ms, pd_percent = one[:, points]
+        tissue = np.stack([t1_ms, t2_ms, field[points]])
+        local = within(table, tissue.min(axis=1), tissue.max(axis=1))
+        amount = part[points] * pd_percent / np.float32(100.0)
         for start in range(0, len(points), BLOCK):
-            block = points[start : start + BLOCK]
+            block = slice(start, start + BLOCK)
+            empty = BLOCK - len(points[block])
             # What fills the last block up lies outside the image, each at its own place, and is
             # dropped: no place is met twice, so the sum does not depend on any order
-            where = np.append(block, n * n + np.arange(BLOCK - len(block)))
-            images = _add(images, part, one, b1, where, weights[:, index], table)
-    return _low_passed(images.reshape(*images.shape[:2], n, n), shape=shape, by_fov=by_fov)
+            where = np.append(points[block], n * n + np.arange(empty)).astype(np.int32)
+            filled = np.pad(tissue[:, block], ((0, 0), (0, empty)), mode="edge")
+            much = np.pad(amount[block], (0, empty))
+            images = _add(images, filled, much, where, factor, local)
+    return _low_passed(images, shape=shape, by_fov=by_fov)
 
 
 @functools.partial(jax.jit, static_argnames=("shape", "by_fov"))
 def _low_passed(
     images: jax.Array, *, shape: tuple[int, int], by_fov: tuple[float, float]
 ) -> jax.Array:
+    """(points, delay, shape) to (delay, shape, y, x)."""
+    n = int(np.sqrt(len(images)))
+    images = jnp.moveaxis(images, 0, -1).reshape(*images.shape[1:], n, n)
     return fourier.sample_coarser(images, shape, by_fov)
 
 
 @functools.partial(jax.jit, donate_argnums=0)
 def _add(
     images: jax.Array,
-    fraction: jax.Array,
-    values: jax.Array,
-    b1: jax.Array,
+    tissue: jax.Array,
+    amount: jax.Array,
     where: jax.Array,
     factor: jax.Array,
     table: SliceTable,
 ) -> jax.Array:
-    """Adds one class's signal at some points to (delay, shape, points)."""
-    part, field = fraction.ravel()[where], b1.ravel()[where]
-    t1_ms, t2_ms, pd_percent = values.reshape(3, -1)[:, where]
-    found = amplitudes(table, t1_ms, t2_ms, field) * (part * pd_percent / 100.0)
-    return images.at[:, :, where].add(
-        found * factor[:, None, None], mode="drop", unique_indices=True
+    """Adds one class's signal at some points to (points, delay, shape).
+
+    ``tissue`` holds T1, T2 and B1 of them, (3, block), ``amount`` how much water of it there is.
+    """
+    found = amplitudes(table, *tissue) * amount * factor[:, None, None]
+    return images.at[where].add(
+        jnp.moveaxis(found, -1, 0), mode="drop", unique_indices=True, indices_are_sorted=True
     )
 
 

@@ -173,11 +173,12 @@ class HeadScan:
     ) -> dict[str, ScannedSlice]:
         fov_mm, z_mm = self.protocols[0].fov_mm, self._height_mm(index)
         scanned = {}
+        carried = self._carried(index)
         for group in self.groups():
             shape = acquisition.working_shape(widest_matrix(group))
             coils = sensitivities(shape, z_mm=z_mm, fov_mm=fov_mm, scanner=self.scanner)
             table, factors = self._table(group[0]), self._factors(group[0], random.pulsation)
-            images = self._seen(index, group[0], shape, factors, poses[group[0].name])
+            images = self._seen(index, group[0], shape, factors, poses[group[0].name], carried)
             first = centre_weights(group[0], table)
             reference = acquisition.measure_reference(
                 images, coils, first, points=self.scanner.reference_lines
@@ -205,6 +206,7 @@ class HeadScan:
         shape: tuple[int, int],
         factors: np.ndarray,
         poses: np.ndarray,
+        carried: tuple[jax.Array, jax.Array],
     ) -> jax.Array:
         """Images of a slice, every delay in its own pose; a tilt is cut once."""
         cut: dict[tuple[float, float, float], jax.Array] = {}
@@ -212,24 +214,30 @@ class HeadScan:
         for delay, pose in enumerate(poses):
             tilt = tilt_of(pose)
             if tilt not in cut:
-                tissue = self._tissue(index, protocol, tilt)
+                tissue = self._fractions(index, protocol, tilt), *carried
                 cut[tilt] = self._object(tissue, self._table(protocol), shape, factors)
             by = in_plane(pose, z_mm=self._height_mm(index), fov_mm=protocol.fov_mm)
             image = cut[tilt][delay]
             seen.append(move(image, by.astype(np.float32)) if by.any() else image)
         return jnp.stack(seen)
 
-    def _tissue(
+    @property
+    def _points(self) -> int:
+        return self.scanner.truth_points(widest_matrix(self.protocols))
+
+    def _carried(self, index: int) -> tuple[jax.Array, jax.Array]:
+        """Values and transmit field of a slice on the fine grid, the same however the head lies."""
+        b1 = slice_b1(self.phantom, index, size=self._points)
+        b1 = (1.0 + self.scanner.b1_strength * (b1 - 1.0)) * self.scanner.b1_gain
+        return slice_values(self.phantom, index, size=self._points), b1
+
+    def _fractions(
         self, index: int, protocol: Protocol, tilt: tuple[float, float, float]
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Volume fractions, values and transmit field of a slice on the fine grid."""
-        size = self.scanner.truth_points(widest_matrix(self.protocols))
+    ) -> jax.Array:
+        """Volume fractions of a slice on the fine grid."""
         planes, cross_talk = self.phantom.planes.per_slice, self.scanner.cross_talk
         profile = plane_weights(protocol, planes, cross_talk=cross_talk)
-        fraction = slice_fractions(self.phantom, index, size=size, weights=profile, tilt=tilt)
-        b1 = 1.0 + self.scanner.b1_strength * (slice_b1(self.phantom, index, size=size) - 1.0)
-        b1 *= self.scanner.b1_gain
-        return fraction, slice_values(self.phantom, index, size=size), b1
+        return slice_fractions(self.phantom, index, size=self._points, weights=profile, tilt=tilt)
 
     def _object(
         self,
