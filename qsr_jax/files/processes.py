@@ -39,18 +39,19 @@ def _spawned(
     call: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], workers: int
 ) -> Iterator[Any]:
     context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(
+    with concurrent.futures.ProcessPoolExecutor(
         workers, mp_context=context, initializer=_end_with_parent
-    )
-    try:
-        yield from _answers(pool, call, iter(arguments), window=AHEAD * workers)
-    except concurrent.futures.BrokenExecutor:
-        raise LostProcessError(
-            f"one of {workers} processes ended without an answer; out of memory? Give fewer "
-            "--workers; the same command goes on"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    ) as pool:
+        try:
+            yield from _answers(pool, call, iter(arguments), window=AHEAD * workers)
+        except concurrent.futures.BrokenExecutor:
+            raise LostProcessError(
+                f"one of {workers} processes ended without an answer; out of memory? Give fewer "
+                "--workers; the same command goes on"
+            ) from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _answers(
