@@ -1,10 +1,13 @@
-"""Super-resolves DICOM map series with trained models: DICOM in, DICOM out, physical units kept.
+"""Super-resolves map series with trained models: DICOM in, DICOM out, physical units kept.
 
-With one model of one map the output folder becomes one series. With several models, or one that
-makes several maps at once, the input is a folder that holds the fast series of one subject, and the
-output gets one folder per map. --parametric-map writes Parametric Maps (float) instead of classic
-series; --nifti writes one BIDS derivative data set, T1 and T2 in seconds. --ensemble takes all
-workdirs of the same maps for one model: their mean, and with --std how far they lie apart.
+--input takes one scan: with one model of one map the output folder becomes one series. With several
+models, or one that makes several maps at once, the input is a folder that holds the fast series of
+one subject, and the output gets one folder per map. --cohort, --bids and --manifest take everybody;
+the output gets one folder per scan, and the same command goes on where it was killed.
+--parametric-map writes Parametric Maps (float) instead of classic series; --nifti writes one BIDS
+derivative data set, T1 and T2 in seconds, as --bids always does. --ensemble takes all workdirs of
+the same maps for one model: their mean, and with --std how far they lie apart. Exit status 3 when a
+scan of a cohort was refused.
 """
 
 import argparse
@@ -13,10 +16,18 @@ from pathlib import Path
 
 from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.cli import program
+from qsr_jax.data.studies.manifest import BIDS, SPLITS
+from qsr_jax.data.studies.manifest import DICOM as DICOM_TREE
+from qsr_jax.data.studies.pair_folder import added_rows
+from qsr_jax.files.journal import parse_shard
+from qsr_jax.predictors.cohort import Outcome, Workdirs, predict_cohort
 from qsr_jax.predictors.dicom_series import DICOM, NIFTI, PARAMETRIC_MAP, predict
 from qsr_jax.predictors.load import load_predictors
+from qsr_jax.predictors.scans import Scan, scans_below, scans_listed
 from qsr_jax.training.compile_cache import use_compile_cache
 from qsr_jax.training.options import AUTO
+
+SOMETHING_REFUSED = 3
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -24,21 +35,78 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     try:
         use_compile_cache(arguments.compile_cache, arguments.workdir[0])
-        models = load_predictors(
-            arguments.workdir, which=arguments.checkpoint, ensemble=arguments.ensemble
-        )
-        for path in predict(
-            models,
-            arguments.input,
-            arguments.output,
-            format=PARAMETRIC_MAP if arguments.parametric_map
-            else DICOM if arguments.nifti is None else NIFTI,
-            subject=arguments.nifti,
-            std=arguments.std,
-        ):  # fmt: skip
-            print(f"wrote {path}")
+        refused = _one(arguments) if arguments.input else _cohort(arguments)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
+    if refused:
+        raise SystemExit(SOMETHING_REFUSED)
+
+
+def _one(arguments: argparse.Namespace) -> bool:
+    """One scan; whatever is wrong with it is an error."""
+    models = load_predictors(
+        arguments.workdir, which=arguments.checkpoint, ensemble=arguments.ensemble
+    )
+    for path in predict(
+        models,
+        arguments.input,
+        arguments.output,
+        format=_format(arguments),
+        subject=arguments.nifti,
+        std=arguments.std,
+        protocols=() if arguments.protocols is None else added_rows(arguments.protocols),
+    ):
+        print(f"wrote {path}")
+    return False
+
+
+def _cohort(arguments: argparse.Namespace) -> bool:
+    """Everybody; whether somebody was refused."""
+    if arguments.nifti:
+        raise ValueError(f"--nifti {arguments.nifti}: subjects of a cohort have their own labels")
+    scans, refused = _scans(arguments)
+    workdirs = Workdirs(tuple(arguments.workdir), arguments.checkpoint, arguments.ensemble)
+    outcome = predict_cohort(
+        workdirs,
+        scans,
+        arguments.output,
+        format=_format(arguments),
+        std=arguments.std,
+        workers=arguments.workers,
+        shard=None if arguments.shard is None else parse_shard(arguments.shard),
+    )
+    _report(outcome, refused, arguments.output)
+    return bool(outcome.refused or refused)
+
+
+def _scans(arguments: argparse.Namespace) -> tuple[list[Scan], list[str]]:
+    """The scans of the cohort, and what of the tree belongs to nobody."""
+    if arguments.manifest is not None:
+        if arguments.protocols is not None:
+            raise ValueError("--protocols: the manifest keeps its own rows; leave it out")
+        return scans_listed(arguments.manifest, split=arguments.split), []
+    if arguments.split is not None:
+        raise ValueError(f"--split {arguments.split}: only a --manifest has splits")
+    rows = () if arguments.protocols is None else added_rows(arguments.protocols)
+    kind = DICOM_TREE if arguments.bids is None else BIDS
+    root: Path = arguments.cohort if arguments.bids is None else arguments.bids
+    return scans_below(root.resolve(), kind=kind, rows=rows)
+
+
+def _report(outcome: Outcome, refused: Sequence[str], output: Path) -> None:
+    for text in (*refused, *outcome.refused):
+        print(f"refused  {text}")
+    count = len(refused) + len(outcome.refused)
+    print(
+        f"{output}: {len(outcome.written)} scans predicted, {len(outcome.kept)} were there before, "
+        f"{count} refused"
+    )
+
+
+def _format(arguments: argparse.Namespace) -> str:
+    if arguments.parametric_map:
+        return PARAMETRIC_MAP
+    return DICOM if arguments.nifti is None and arguments.bids is None else NIFTI
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,12 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="folder of a trained model; repeat it for several maps",
     )
-    parser.add_argument(
-        "--input",
-        type=Path,
-        required=True,
-        help="folder of one DICOM map series, or a folder above the series of one subject",
-    )
+    _add_inputs(parser)
     parser.add_argument(
         "--output", type=Path, required=True, help="folder to make; must not exist yet"
     )
@@ -72,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         help="workdirs of the same maps are trainings of one model: write their mean",
     )
     _add_output_kinds(parser)
+    _add_cohort(parser)
     parser.add_argument(
         "--compile-cache",
         metavar="DIR",
@@ -80,6 +144,30 @@ def _parser() -> argparse.ArgumentParser:
         "first --workdir on a GPU, nowhere on a CPU (default: %(default)s)",
     )
     return parser
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    """What is read."""
+    inputs = parser.add_mutually_exclusive_group(required=True)
+    inputs.add_argument(
+        "--input",
+        type=Path,
+        metavar="DIR",
+        help="folder of one DICOM map series, or a folder above the series of one subject",
+    )
+    inputs.add_argument(
+        "--cohort", type=Path, metavar="DIR", help="tree of DICOM files of many subjects"
+    )
+    inputs.add_argument("--bids", type=Path, metavar="DIR", help="BIDS data set, ..._acq-fast_...")
+    inputs.add_argument(
+        "--manifest", type=Path, metavar="FILE", help="the fast scans of a manifest of qsr pair"
+    )
+    parser.add_argument(
+        "--protocols",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON with rows that recognise other scanners' maps",
+    )
 
 
 def _add_output_kinds(parser: argparse.ArgumentParser) -> None:
@@ -96,8 +184,20 @@ def _add_output_kinds(parser: argparse.ArgumentParser) -> None:
     kinds.add_argument(
         "--nifti",
         metavar="SUBJECT",
-        help="write a BIDS derivative data set with this label for the subject (never a name)",
+        nargs="?",
+        const="",
+        help="write a BIDS derivative data set; with --input under this label for the subject "
+        "(never a name)",
     )
+
+
+def _add_cohort(parser: argparse.ArgumentParser) -> None:
+    """Who does what of a cohort."""
+    parser.add_argument("--split", choices=SPLITS, help="of the manifest; everybody without it")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes for a cohort (default: %(default)s)"
+    )
+    parser.add_argument("--shard", metavar="I/N", help="do the I-th of N parts of a cohort")
 
 
 if __name__ == "__main__":

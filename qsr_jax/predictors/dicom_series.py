@@ -8,18 +8,13 @@ import numpy as np
 from tqdm import tqdm
 
 from qsr_jax import __version__
-from qsr_jax.data.dicom import (
-    DicomInputError,
-    Series,
-    find_series,
-    read_folder,
-    write_derived,
-    write_parametric_map,
-)
+from qsr_jax.data.dicom import Series, write_derived, write_parametric_map
+from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.data.nifti.bids_derivative import Derived, write_bids_derivative
 from qsr_jax.data.studies.geometry_match import check_one_grid
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import spec_of
+from qsr_jax.predictors.scans import Scan, read_scan, whole_folder
 from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
 from qsr_jax.provenance import software_version
 from qsr_jax.types import Prediction, Volume
@@ -30,7 +25,7 @@ STD_SUFFIX = "_std"
 
 
 @dataclasses.dataclass(frozen=True)
-class _Made:
+class Made:
     """One map: the model, the series it was made from, and what it made."""
 
     model: TrainedPredictor
@@ -61,6 +56,12 @@ class _Made:
         ]
         return "; ".join(part for part in parts if part)
 
+    @property
+    def derived(self) -> Derived:
+        """The map as a BIDS derivative takes it; its ``desc`` label is the network's name."""
+        label = "".join(c for c in self.model.description.split()[0] if c.isalnum())
+        return Derived(self.prediction, self.series.volume.geometry, label, self.derivation)
+
 
 def predict(
     predictor: TrainedPredictor | Sequence[TrainedPredictor],
@@ -70,6 +71,7 @@ def predict(
     format: str = DICOM,
     subject: str | None = None,
     std: bool = False,
+    protocols: Sequence[SeriesRule] = (),
     tell: Callable[[str], None] = print,
 ) -> list[Path]:
     """Super-resolves the DICOM series of one subject that the models were trained for.
@@ -88,6 +90,8 @@ def predict(
         subject: label of the subject in a BIDS data set, never a name; of "nifti" alone.
         std: whether the standard deviation is written too: a series of its own in ``<map>_std``, or
             a file whose ``desc`` ends in "std".
+        protocols: rows that recognise other scanners' maps, as
+            :func:`qsr_jax.data.studies.pair_folder.added_rows` reads them from a file.
         tell: is given a line for each map of which voxels were clamped.
 
     Returns:
@@ -104,38 +108,54 @@ def predict(
     """
     source, target = Path(input), Path(output)
     models = list(predictor) if isinstance(predictor, Sequence) else [predictor]
-    _check_request(models, format, subject)
-    jobs = [(model, series) for model, series in zip(models, _study(models, source), strict=True)]
-    made = [
-        one
-        for model, series in tqdm(jobs, desc="predict", unit="model", mininterval=1.0)
-        for one in _run(model, series, std=std)
-    ]
+    check_models(models, format)
+    if (format == NIFTI) != (subject is not None):
+        wanted = "a label for the subject" if format == NIFTI else "no subject"
+        raise ValueError(f"format {format} with subject {subject!r}; expected {wanted}")
+    made = make_maps(models, whole_folder(source, protocols), std=std)
     for one in made:
         if one.clamped:
             tell(f"{spec_of(one.series.map_name).label}: {one.clamped}")
     if format == NIFTI:
-        maps = [_derived(one) for one in made]
+        maps = [one.derived for one in made]
         return write_bids_derivative(
             maps, target, subject=subject or "", version=__version__, std=std
         )
-    return _write_series(made, target, parametric=format == PARAMETRIC_MAP, std=std)
+    alone = len(made) == 1 and not std
+    return write_series(made, target, parametric=format == PARAMETRIC_MAP, std=std, alone=alone)
 
 
-def _check_request(models: Sequence[TrainedPredictor], format: str, subject: str | None) -> None:
-    """Refuses what cannot be written, before anything is read."""
+def check_models(models: Sequence[TrainedPredictor], format: str) -> None:
+    """Refuses what cannot be written, before anything is read.
+
+    Raises:
+        ValueError: no such format.
+        MismatchError: no models, or two of one map.
+    """
     if format not in FORMATS:
         raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}")
-    if (format == NIFTI) != (subject is not None):
-        wanted = "a label for the subject" if format == NIFTI else "no subject"
-        raise ValueError(f"format {format} with subject {subject!r}; expected {wanted}")
     names = [name for model in models for name in model.names]
     if not names or len(set(names)) < len(names):
         told = ", ".join(names) or "nothing"
         raise MismatchError(f"models of {told}; expected each map once")
 
 
-def _run(model: TrainedPredictor, series: Sequence[Series], *, std: bool) -> list[_Made]:
+def make_maps(models: Sequence[TrainedPredictor], scan: Scan, *, std: bool) -> list[Made]:
+    """Runs every model on the one series of each of its maps.
+
+    Raises:
+        MismatchError, ValueError, DicomInputError: see :func:`predict`.
+    """
+    read, reasons = read_scan(scan, [name for model in models for name in model.names])
+    jobs = [
+        (model, [_matching(model, name, read, reasons, scan.root) for name in model.names])
+        for model in models
+    ]
+    bar = tqdm(jobs, desc="predict", unit="model", mininterval=1.0, leave=False)
+    return [one for model, series in bar for one in _run(model, series, std=std)]
+
+
+def _run(model: TrainedPredictor, series: Sequence[Series], *, std: bool) -> list[Made]:
     """What a model makes of its series, map by map."""
     made = model(_joined(series))
     if std and made.std is None:
@@ -143,7 +163,7 @@ def _run(model: TrainedPredictor, series: Sequence[Series], *, std: bool) -> lis
             f"{model.description}: knows no standard deviation; give two or more trainings of the "
             "same maps as an ensemble (--ensemble), or leave the standard deviation out"
         )
-    return [_Made(model, one, made.select([one.map_name])) for one in series]
+    return [Made(model, one, made.select([one.map_name])) for one in series]
 
 
 def _joined(series: Sequence[Series]) -> Volume:
@@ -157,26 +177,6 @@ def _joined(series: Sequence[Series]) -> Volume:
     check_one_grid(series)
     maps = np.concatenate([one.volume.maps for one in series], axis=-1)
     return Volume(maps, tuple(one.map_name for one in series), first.volume.geometry)
-
-
-def _study(models: Sequence[TrainedPredictor], source: Path) -> list[list[Series]]:
-    """For each model the series of each of its maps; every folder is read once."""
-    if not source.is_dir():
-        raise MismatchError(f"{source}: no such folder; --input wants a folder of DICOM files")
-    found = find_series(source).series
-    if not found:
-        raise MismatchError(f"{source}: holds no DICOM files")
-    read: list[Series] = []
-    reasons: list[str] = []
-    for one in found:
-        try:
-            read += read_folder(one, root=source)
-        except DicomInputError as error:
-            if len(found) == 1:
-                raise
-            reasons.append(f"{one.place.name}: {error}")
-    return [[_matching(model, name, read, reasons, source) for name in model.names]
-            for model in models]  # fmt: skip
 
 
 def _matching(
@@ -212,13 +212,27 @@ def _folder(series: Series) -> str:
     return series.place.name
 
 
-def _write_series(
-    made: Sequence[_Made], output: Path, *, parametric: bool, std: bool
+def write_series(
+    made: Sequence[Made], output: Path, *, parametric: bool, std: bool, alone: bool
 ) -> list[Path]:
-    """Writes every map, and its spread where it is wanted, as a series."""
+    """Writes every map, and its spread where it is wanted, as a series.
+
+    Args:
+        made: the maps.
+        output: folder to make.
+        parametric: whether a Parametric Map is written in place of a classic series.
+        std: whether the spread is wanted.
+        alone: whether the one map becomes ``output`` itself; else each is a folder in it.
+
+    Returns:
+        The folders of the series.
+
+    Raises:
+        FileExistsError, WriteError, ValueError: see :func:`predict`.
+    """
     write = write_parametric_map if parametric else write_derived
     software = software_version()
-    if len(made) == 1 and not std:
+    if alone:
         (one,) = made
         write(one.prediction, one.series, output, derivation=one.derivation, software=software)
         return [output]
@@ -237,9 +251,3 @@ def _write_series(
                 )
                 names.append(name)
     return [output / name for name in names]
-
-
-def _derived(one: _Made) -> Derived:
-    """One map of a BIDS derivative; its ``desc`` label is the network's name."""
-    label = "".join(c for c in one.model.description.split()[0] if c.isalnum())
-    return Derived(one.prediction, one.series.volume.geometry, label, one.derivation)

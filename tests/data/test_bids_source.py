@@ -1,46 +1,27 @@
 """NIfTI maps of a BIDS tree: read with their units, placed, paired and built like DICOM series."""
 
-import json
 import shutil
 
 import nibabel
 import numpy as np
 import pytest
 from dicom_factory import fast_geometry, head_maps
+from exports import write_map, write_session
 
 from data_tools import build_dataset, pair_studies
 from qsr_jax.data.nifti.bids import BidsError, find_maps, owner_of_map, read_map
-from qsr_jax.data.nifti.files import read_placed, write_nifti
+from qsr_jax.data.nifti.files import read_placed
 from qsr_jax.data.records.open import open_records
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.maps import MAPS
-
-SUFFIXES = {"t1": ("T1map", 1e-3, "s"), "t2": ("T2map", 1e-3, "s"), "pd": ("PDmap", 1.0, "%")}
-
-
-def write_map(anat, subject, side, name, geometry, seed):
-    suffix, factor, unit = SUFFIXES[name]
-    values = head_maps(geometry.shape, seed)[name] * np.float32(factor)
-    stem = anat / f"{subject}_acq-{side}_{suffix}"
-    anat.mkdir(parents=True, exist_ok=True)
-    write_nifti(values, geometry, stem.with_suffix(".nii.gz"))
-    stem.with_suffix(".json").write_text(json.dumps({"Units": unit}))
-    return stem.with_suffix(".nii.gz")
-
-
-def write_subject(root, subject, seed, session=""):
-    low = fast_geometry()
-    for side, geometry in (("fast", low), ("routine", low.refined(2, "corner"))):
-        for name in MAPS:
-            write_map(root / subject / session / "anat", subject, side, name, geometry, seed)
 
 
 @pytest.fixture(scope="module")
 def bids(tmp_path_factory):
     root = tmp_path_factory.mktemp("bids") / "raw"
     for seed in range(4):
-        write_subject(root, f"sub-{seed:02d}", seed)
+        write_session(root, f"sub-{seed:02d}", seed)
     (root / "participants.tsv").write_text(
         "participant_id\tgroup\nsub-00\thealthy\nsub-01\thealthy\nsub-02\thealthy\nsub-03\tpatient\n"
     )

@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from dicom_factory import make_slices, save, write_series, write_subject
+from exports import flattened
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
@@ -24,16 +25,6 @@ from qsr_jax.data.dicom.identity import identity_of
 from qsr_jax.data.dicom.series_rules import PROTOCOLS
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.manifest import Manifest
-
-
-def flattened(tree, flat):
-    """All files of a tree in one folder, named by numbers, as a PACS does."""
-    flat.mkdir(parents=True)
-    paths = sorted(tree.rglob("*.dcm"))
-    order = np.random.default_rng(0).permutation(len(paths))
-    for number, index in enumerate(order):
-        shutil.copy(paths[index], flat / f"IM{number:06d}")
-    return flat
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import json
 import shutil
 
 import pytest
-from dicom_factory import fast_geometry, write_subject
-from test_bids_source import write_map
+from dicom_factory import write_subject
+from exports import write_session
 
 from data_tools import build_dataset, pair_studies
 from qsr_jax.data import dicom
@@ -14,7 +14,6 @@ from qsr_jax.data.records.open import open_records
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.entry import check_leakage
 from qsr_jax.data.studies.manifest import Manifest, ManifestError
-from qsr_jax.maps import MAPS
 
 
 def write_visit(folder, *, seed, who, date, skip=(), **header):
@@ -152,12 +151,8 @@ def test_sessions_of_two_groups_are_refused(tmp_path):
 
 
 def test_bids_sessions_keep_their_names(tmp_path):
-    low = fast_geometry()
     for seed, session in enumerate(("ses-base", "ses-year")):
-        anat = tmp_path / "raw" / "sub-01" / session / "anat"
-        for side, geometry in (("fast", low), ("routine", low.refined(2, "corner"))):
-            for name in MAPS:
-                write_map(anat, f"sub-01_{session}", side, name, geometry, seed)
+        write_session(tmp_path / "raw", "sub-01", seed, session)
     out = tmp_path / "m.json"
     pair_studies.main(["--bids", str(tmp_path / "raw"), "--out", str(out)])
     assert [s.session for s in Manifest.load(out).subjects] == ["base", "year"]

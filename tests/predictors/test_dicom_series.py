@@ -9,7 +9,14 @@ import pytest
 from dicom_factory import acquisition, fast_geometry, head_maps
 from small_predictors import Doubler, small_predictor
 
-from qsr_jax.data.dicom import DicomInputError, read_series, read_spread, write_acquired
+from qsr_jax.data.dicom import (
+    DicomInputError,
+    make_uid,
+    read_series,
+    read_spread,
+    write_acquired,
+)
+from qsr_jax.data.dicom.series_rules import MAP, SeriesRule
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.studies.geometry_match import PairError
 from qsr_jax.maps import MAPS
@@ -194,6 +201,37 @@ def test_two_series_that_fit_are_refused(study, tmp_path):
     shutil.copytree(study / "fast_t1", study / "again")
     with pytest.raises(MismatchError, match="again, fast_t1 all fit the model"):
         predict(joint(), study, tmp_path / "out")
+
+
+def relabelled(study, out, image_type, series=None):
+    """The series of a study under another ImageType, each in its folder, or all as one series."""
+    for number, path in enumerate(sorted(study.rglob("*.dcm"))):
+        ds = pydicom.dcmread(path)
+        ds.ImageType = [ds.ImageType[-1] if part == "<map>" else part for part in image_type]
+        ds.SeriesInstanceUID = series or ds.SeriesInstanceUID
+        target = out / ("" if series else path.parent.name) / f"{number:03d}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        ds.save_as(target)
+    return out
+
+
+def test_a_bundle_is_one_series_and_the_model_takes_its_maps(study, tmp_path):
+    image_type = ["DERIVED", "PRIMARY", "MULTI_QMAP", "<map>"]
+    bundle = relabelled(study, tmp_path / "bundle", image_type, make_uid("bundle"))
+    for scan, out in ((study, "plain"), (bundle, "bundled")):
+        predict(joint(), scan, tmp_path / out, tell=lambda line: None)
+    for name in ALL:
+        made = [read_series(tmp_path / out / name).volume.maps for out in ("plain", "bundled")]
+        np.testing.assert_array_equal(*made)
+
+
+def test_rows_of_a_file_make_series_known(study, tmp_path):
+    mine = relabelled(study, tmp_path / "mine", ["DERIVED", "PRIMARY", "RELAX", "<map>"])
+    row = SeriesRule("relax", ("DERIVED", "PRIMARY", "RELAX", MAP), {s.label: n for n, s in
+                     MAPS.items()})  # fmt: skip
+    with pytest.raises(MismatchError, match="no known map layout"):
+        predict(Doubler(), mine, tmp_path / "out")
+    assert predict(Doubler(), mine, tmp_path / "out", protocols=(row,)) == [tmp_path / "out"]
 
 
 def test_maps_of_two_studies_are_no_scan(study, tmp_path):

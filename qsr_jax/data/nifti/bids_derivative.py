@@ -72,23 +72,59 @@ def write_bids_derivative(
         FileExistsError: ``out`` exists.
         WriteError: the system refused the write. Nothing is left at ``out`` in any case.
     """
-    for label in (subject, *(item.model for item in maps)):
+    with staged_folder(out) as folder:
+        describe_data_set(folder, version=version)
+        made = add_to_data_set(maps, folder, subject=subject, std=std)
+    return [out / path.relative_to(folder) for path in made]
+
+
+def describe_data_set(folder: Path, *, version: str) -> None:
+    """Writes what stands at the top of a derivative data set."""
+    (folder / "dataset_description.json").write_text(_json(_dataset(version)))
+    (folder / "README").write_text(
+        "Super-resolved quantitative maps. Research use only; not for diagnosis.\n"
+    )
+
+
+def folder_in_data_set(subject: str, session: str) -> Path:
+    """Where the images of a session lie, relative to the data set, without ``anat``."""
+    return Path(f"sub-{subject}", *([f"ses-{session}"] if session else []))
+
+
+def add_to_data_set(
+    maps: Sequence[Derived], out: Path, *, subject: str, session: str = "", std: bool = False
+) -> list[Path]:
+    """Adds one session to the data set ``out``; its folder appears whole or not at all.
+
+    Args:
+        maps: see :func:`write_bids_derivative`, as the others.
+        out: the data set.
+        subject: label.
+        session: label, empty for none.
+        std: whether the standard deviation of each map is written beside it.
+
+    Returns:
+        The image files; the spread of a map follows it.
+
+    Raises:
+        ValueError, FileExistsError, WriteError: see :func:`write_bids_derivative`.
+    """
+    labels = (subject, *([session] if session else []), *(item.model for item in maps))
+    for label in labels:
         if not re.fullmatch("[A-Za-z0-9]+", label):
             raise ValueError(f"{out}: BIDS labels have letters and digits only; got {label!r}")
-    images = [image for item in maps for image in _images(item, subject, out, std=std)]
+    place = folder_in_data_set(subject, session)
+    stem = "_".join(place.parts)
+    images = [image for item in maps for image in _images(item, stem, out, std=std)]
     if len({image.name for image in images}) < len(images):
         raise ValueError(f"{out}: two maps of one kind")
-    with staged_folder(out) as folder:
-        (folder / "dataset_description.json").write_text(_json(_dataset(version)))
-        (folder / "README").write_text(
-            "Super-resolved quantitative maps. Research use only; not for diagnosis.\n"
-        )
-        anat = folder / f"sub-{subject}" / "anat"
-        anat.mkdir(parents=True)
+    with staged_folder(out / place) as folder:
+        (folder / "anat").mkdir()
         for image in images:
-            _write_image(image, anat / f"{image.name}.nii.gz", out)
-            (anat / f"{image.name}.json").write_text(_json(_side_car(image)))
-    return [out / f"sub-{subject}" / "anat" / f"{image.name}.nii.gz" for image in images]
+            path = folder / "anat" / f"{image.name}.nii.gz"
+            _write_image(image, path, out)
+            path.with_name(f"{image.name}.json").write_text(_json(_side_car(image)))
+    return [out / place / "anat" / f"{image.name}.nii.gz" for image in images]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +138,7 @@ class _Image:
     statistic: str | None = None
 
 
-def _images(item: Derived, subject: str, out: Path, *, std: bool) -> list[_Image]:
+def _images(item: Derived, stem: str, out: Path, *, std: bool) -> list[_Image]:
     """The map and, where it is wanted, its spread; ``res`` is the number of columns."""
     made = item.prediction
     if len(made.names) != 1:
@@ -113,7 +149,7 @@ def _images(item: Derived, subject: str, out: Path, *, std: bool) -> list[_Image
             f"{out}: the prediction of {spec_of(map_name).label} knows no standard deviation; "
             "expected one, as an ensemble makes it"
         )
-    name = f"sub-{subject}_acq-fast_res-{made.geometry.shape[2]}_desc-{item.model}"
+    name = f"{stem}_acq-fast_res-{made.geometry.shape[2]}_desc-{item.model}"
     suffix = spec_of(map_name).bids_suffix
     images = [_Image(f"{name}_{suffix}", map_name, made.mean[..., 0], item)]
     if std and made.std is not None:

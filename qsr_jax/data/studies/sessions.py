@@ -68,9 +68,16 @@ class SessionChoice:
 
 def _label(study: str, number: int) -> str:
     """What a session is called; nothing of DICOM's own identifiers."""
-    if study.startswith("sub-"):
-        return study.partition(_BIDS_SESSION)[2]
-    return str(number)
+    return session_label(study) if study.startswith("sub-") else str(number)
+
+
+def session_label(study: str) -> str:
+    """The session of ``sub-01/ses-2``: "2"; empty where BIDS names none.
+
+    >>> session_label("sub-01/ses-2")
+    '2'
+    """
+    return study.partition(_BIDS_SESSION)[2]
 
 
 def one_patient_each(

@@ -1,0 +1,172 @@
+"""Everybody of a cohort through the same models: side by side, killed and resumed, shared out."""
+
+import dataclasses
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from qsr_jax import __version__
+from qsr_jax.data.nifti.bids_derivative import (
+    add_to_data_set,
+    describe_data_set,
+    folder_in_data_set,
+)
+from qsr_jax.data.studies.manifest import BIDS
+from qsr_jax.files.atomic import write_text_atomically
+from qsr_jax.files.processes import in_processes
+from qsr_jax.predictors.dicom_series import (
+    NIFTI,
+    PARAMETRIC_MAP,
+    check_models,
+    make_maps,
+    write_series,
+)
+from qsr_jax.predictors.load import load_predictors
+from qsr_jax.predictors.scans import Scan
+from qsr_jax.predictors.trained import TrainedPredictor
+
+RECORD = "predicted.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Workdirs:
+    """Models that every process loads for itself.
+
+    Attributes:
+        paths: of the trainings.
+        which: checkpoint of each, "latest" or "best".
+        ensemble: see :func:`qsr_jax.predictors.load.load_predictors`.
+    """
+
+    paths: tuple[Path, ...]
+    which: str
+    ensemble: bool = False
+
+    def __call__(self) -> list[TrainedPredictor]:
+        """Loads them."""
+        return load_predictors(self.paths, which=self.which, ensemble=self.ensemble)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a cohort.
+
+    Attributes:
+        written: names of the scans that were predicted now.
+        kept: names of those that had been before.
+        refused: "name: reason" of those that could not be.
+    """
+
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def predict_cohort(
+    models: Callable[[], Sequence[TrainedPredictor]],
+    scans: Sequence[Scan],
+    output: Path,
+    *,
+    format: str,
+    std: bool = False,
+    workers: int = 1,
+    shard: tuple[int, int] | None = None,
+) -> Outcome:
+    """Super-resolves many scans; each appears whole, and one that cannot be stops no other.
+
+    DICOM gets a folder per scan, in it one per map; NIfTI becomes one BIDS derivative data set.
+    The same call goes on where it was killed.
+
+    Args:
+        models: gives the models, in whatever process it is called; importable and hashable, as
+            :class:`Workdirs` is.
+        scans: from :func:`qsr_jax.predictors.scans.scans_below` or ``scans_listed``.
+        output: folder; made, or one that the same models began.
+        format: see :func:`qsr_jax.predictors.dicom_series.predict`.
+        std: whether standard deviations are written too.
+        workers: processes; each holds the models and a scan in memory.
+        shard: (3, 10) does the third of ten parts.
+
+    Raises:
+        ValueError: a format that cannot be, workers below 1, two scans of one name, or an
+            ``output`` that other models began.
+        WriteError: the system refused a write.
+    """
+    here = _loaded(models)
+    check_models(here, format)
+    if format != NIFTI and any(scan.kind == BIDS for scan in scans):
+        raise ValueError(f"format {format}: NIfTI scans have no DICOM header; expected {NIFTI}")
+    twice = [place for place, n in Counter(_place(scan, format) for scan in scans).items() if n > 1]
+    if twice:
+        raise ValueError(f"{twice[0]}: two scans would be called so; pair them and give --manifest")
+    _begin(output, [model.weights_sha256 for model in here], format, std)
+    part = list(scans[shard[0] - 1 :: shard[1]] if shard else scans)
+    todo = [scan for scan in part if not (output / _place(scan, format)).exists()]
+    calls = [(models, scan, output, format, std) for scan in todo]
+    done = in_processes(_predict_one, calls, workers=workers)
+    bar = {"desc": "cohort", "unit": "scan", "mininterval": 1.0, "total": len(part)}
+    reasons = dict(tqdm(done, initial=len(part) - len(todo), **bar))
+    return Outcome(
+        written=tuple(scan.name for scan in todo if not reasons[scan.name]),
+        kept=tuple(scan.name for scan in part if scan.name not in reasons),
+        refused=tuple(f"{scan.name}: {reasons[scan.name]}" for scan in todo if reasons[scan.name]),
+    )
+
+
+def _begin(output: Path, weights: Sequence[str], format: str, std: bool) -> None:
+    """Makes the folder, or makes sure that it is what the same call began."""
+    mine = {"weights": list(weights), "format": format, "std": std, "version": __version__}
+    try:
+        known = json.loads((output / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = None
+    if known == mine:
+        return
+    if known is not None or (output.exists() and any(output.iterdir())):
+        what = "was predicted otherwise" if known else "holds something else"
+        raise ValueError(f"{output}: {what}; choose a new --output")
+    output.mkdir(parents=True, exist_ok=True)
+    if format == NIFTI:
+        describe_data_set(output, version=__version__)
+        (output / ".bidsignore").write_text(f"{RECORD}\n")
+    write_text_atomically(output / RECORD, json.dumps(mine) + "\n")
+
+
+def _place(scan: Scan, format: str) -> Path:
+    return folder_in_data_set(scan.subject, scan.session) if format == NIFTI else Path(scan.name)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(models: Callable[[], Sequence[TrainedPredictor]]) -> Sequence[TrainedPredictor]:
+    """The models of this process."""
+    return models()
+
+
+def _predict_one(
+    models: Callable[[], Sequence[TrainedPredictor]],
+    scan: Scan,
+    output: Path,
+    format: str,
+    std: bool,
+) -> tuple[str, str]:
+    """The name of a scan, and why it was refused; empty where it was not."""
+    try:
+        made = make_maps(_loaded(models), scan, std=std)
+        if format == NIFTI:
+            add_to_data_set(
+                [one.derived for one in made],
+                output,
+                subject=scan.subject,
+                session=scan.session,
+                std=std,
+            )
+        else:
+            place, parametric = output / scan.name, format == PARAMETRIC_MAP
+            write_series(made, place, parametric=parametric, std=std, alone=False)
+    except ValueError as error:
+        return scan.name, str(error)
+    return scan.name, ""
