@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--cohort", type=Path, metavar="DIR", help="made by simulate_cohort")
     what.add_argument("--mechanisms", action="store_true", help="print their table (a minute)")
     add("--out", type=Path, metavar="DIR", help="new folder; without it, DIR_calibration")
-    add("--erode-px", type=int, default=1, metavar="N", help="routine pixels off every label's rim")
+    add("--erode-px", type=int, default=2, metavar="N", help="routine pixels off every label's rim")
     return parser
 
 

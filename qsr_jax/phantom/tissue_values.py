@@ -37,8 +37,8 @@ class Tissue:
 
 TISSUES: dict[str, Tissue] = {
     "csf": Tissue((4200, 1500, 100), (250, 200, 2)),
-    "cortex": Tissue((1195, 88, 82.5), (90, 5, 3)),
-    "white": Tissue((815, 78.7, 68.2), (35, 3, 1.5)),
+    "cortex": Tissue((1195, 88.8, 82.5), (90, 5, 3)),
+    "white": Tissue((815, 77.6, 68.2), (35, 3, 1.5)),
     "thalamus": Tissue((962, 80.5, 77), (50, 3, 2)),
     "putamen": Tissue((1073, 80, 81), (45, 3, 2)),
     "caudate": Tissue((1152, 84, 82), (50, 3, 2)),
@@ -62,7 +62,7 @@ NUCLEI = ("thalamus", "putamen", "caudate", "pallidum", "hippocampus")
 LESIONS: dict[str, Tissue] = {
     "WMH": Tissue((1150, 115, 78), (150, 18, 4)),
     "infarct": Tissue((1500, 140, 85), (150, 20, 4)),
-    "encephalomalacia": Tissue((3400, 320, 98), (250, 50, 2)),
+    "encephalomalacia": Tissue((3840, 510, 98), (250, 50, 2)),
     "mild MS plaque": Tissue((1000, 98, 73), (60, 6, 2)),
     "severe MS plaque": Tissue((1800, 180, 90), (250, 30, 4)),
     "oedema": Tissue((1350, 115, 82), (120, 12, 3)),
