@@ -14,6 +14,7 @@ import numpy as np
 
 from qsr_jax.data.dicom import Found, Series, SeriesFiles
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
+from qsr_jax.data.dicom.read import LEAST_MAXIMUM
 from qsr_jax.data.nifti.files import read_placed
 from qsr_jax.files.digest import file_sha256, text_sha256
 from qsr_jax.files.tree import closed_folders, why_closed
@@ -101,6 +102,9 @@ def read_map(path: Path) -> Series:
         values = check(values * factor, spec, where=str(path))
     except (OSError, ValueError) as error:
         raise BidsError(str(error)) from None
+    if values.max() < LEAST_MAXIMUM:
+        why = f"largest value {values.max():g} {spec.unit}; empty, or another unit?"
+        raise BidsError(f"{path}: {why}")
     geometry, upside_down = _geometry(path, values.shape, affine)
     values = values[::-1] if upside_down else values
     values, geometry, _ = turned(values, geometry, canonical_signs(geometry))
