@@ -1,6 +1,7 @@
 """Directions as real headers write them: rounded, and not quite the same in every slice."""
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_factory import make_slices, save
 from scipy.spatial.transform import Rotation
@@ -63,3 +64,24 @@ def test_another_direction_is_refused(tmp_path, turned):
     folder = written(tmp_path / "s", lambda k: turned(rows) if k == 3 else rows)
     with pytest.raises(DicomInputError, match="ImageOrientationPatient"):
         read_series(folder)
+
+
+@pytest.mark.parametrize("size", [0.0, 6e-8])
+def test_highdicom_places_the_same_stacks_when_told_our_tolerance(tmp_path, size):
+    """A library that nobody here wrote; without the tolerance it refuses what GE writes."""
+    highdicom = pytest.importorskip("highdicom", reason="pip install qsr_jax[parametric-map]")
+    sign = np.array([[1, -1, 1], [-1, 1, -1]])
+    folder = written(
+        tmp_path / "s", lambda k: oblique(5) + size * (k % 2) * sign, decimals=10 if size else 4
+    )
+    images = [pydicom.dcmread(path) for path in sorted(folder.iterdir())]
+    tolerances = {"orientation_tol": SAME_TOLERANCE, "atol": 0.01, "rtol": None}
+    theirs = highdicom.get_volume_from_series(images, **tolerances)
+    mine = read_series(folder).volume
+    to_mine = np.linalg.inv(mine.geometry.affine_lps()) @ theirs.affine
+    index = np.stack([*np.indices(theirs.array.shape).reshape(3, -1), np.ones(theirs.array.size)])
+    found = (to_mine @ index)[:3]
+    nearest = np.round(found).astype(int)
+    off_mm = np.abs(found - nearest) * np.array(mine.geometry.spacing_mm)[:, None]
+    assert off_mm.max() < 6e-3  # two cosines rounded to 5e-5 each, at 55 mm: 5.5e-3
+    np.testing.assert_allclose(mine.maps[..., 0][tuple(nearest)], theirs.array.ravel(), rtol=1e-6)
