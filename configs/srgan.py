@@ -44,6 +44,10 @@ def get_config() -> ConfigDict:
     config.task.context = 1  # slices seen at a time: 1, 3 or 5
     config.task.margin = 0  # coarse pixels seen beyond a crop, on which no loss is taken
     config.task.log_maps = ()  # maps with a logarithmic network scale
+    config.task.target = "routine"  # or "truth", "repeat": where the records carry it
+    config.task.remap_scale = 0.0  # values moved at random, e.g. 0.25: qsr_jax/tasks/remap.py
+    config.task.remap_power = 0.0  # e.g. 0.35
+    config.task.remap_field = 0.0  # e.g. 0.1
 
     config.data = ConfigDict()
     config.data.batch_size = 8  # all devices together
@@ -61,6 +65,7 @@ def get_config() -> ConfigDict:
 
     config.objective = ConfigDict()
     config.objective.name = "srgan"  # or "regression", "denoising"
+    config.objective.relativistic = False  # True: a discriminator that compares (ESRGAN)
 
     config.discriminator = ConfigDict()
     config.discriminator.features = (64, 64, 128, 128, 256, 256, 512, 512)

@@ -41,6 +41,7 @@ class MapSpec:
             tissue; None where the map does not tell tissue from fluid.
         tissue_levels: (white, grey matter) typical at 3 tesla (paper, Table 1, rounded); what
             benchmarks make their material from.
+        remap_about: value that stays where training moves values by a power at random.
         display_window: (black, white) of pictures; the same in every report.
         error_window: half width of the colour scale of errors.
         digits: decimals of a mean value in text.
@@ -67,6 +68,7 @@ class MapSpec:
     measured_min: float
     solid_max: float | None
     tissue_levels: tuple[float, float]
+    remap_about: float
     display_window: tuple[float, float]
     error_window: float
     digits: int
@@ -98,6 +100,7 @@ MAPS: dict[str, MapSpec] = {
         measured_min=50.0,
         solid_max=1900.0,
         tissue_levels=(840.0, 1230.0),
+        remap_about=1000.0,
         display_window=(0.0, 2500.0),
         error_window=300.0,
         digits=1,
@@ -124,6 +127,7 @@ MAPS: dict[str, MapSpec] = {
         measured_min=5.0,
         solid_max=180.0,
         tissue_levels=(80.0, 93.0),
+        remap_about=80.0,
         display_window=(0.0, 250.0),
         error_window=40.0,
         digits=2,
@@ -150,6 +154,7 @@ MAPS: dict[str, MapSpec] = {
         measured_min=1.0,
         solid_max=None,
         tissue_levels=(68.0, 80.0),
+        remap_about=75.0,
         display_window=(40.0, 120.0),
         error_window=10.0,
         digits=2,

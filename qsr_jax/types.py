@@ -199,9 +199,15 @@ def _channels(held: tuple[str, ...], wanted: Sequence[str]) -> list[int]:
 Predictor = Callable[[Volume], Prediction]
 """Everything that makes maps: an interpolation, a network, later a reconstruction."""
 
+ROUTINE, TRUTH, REPEAT = "routine", "truth", "repeat"
+TARGETS = (ROUTINE, TRUTH, REPEAT)
+"""What a network may learn to make: the routine scan, what was simulated, or one of several routine
+scans of the same subject, drawn anew at every step (Lehtinen 2018, arXiv:1803.04189)."""
+
 Batch = Mapping[str, Any]
 """One batch of records as arrays:
 
-``lr`` (n, h, w, 1) and ``hr`` (n, s*h, s*w, 1) uint16 stored values, ``mask`` (n, s*h, s*w, 1)
+``lr`` (n, h, w, 1) and ``hr`` (n, s*h, s*w, 1) uint16 stored values, of all scans where ``hr`` is
+of several, ``mask`` (n, s*h, s*w, 1)
 uint8, ``sample_id`` (n,) int32 index of the record in its split.
 """

@@ -25,7 +25,7 @@ class Denoising(Regression):
         sigma_max: strongest noise, standard deviation in network scale.
 
     Raises:
-        ValueError: a strength that cannot be, or what
+        ValueError: a strength that cannot be, a network that tells its spread, or what
             :class:`~qsr_jax.objectives.regression.Regression` refuses.
     """
 
@@ -34,6 +34,8 @@ class Denoising(Regression):
     def __post_init__(self) -> None:
         """Refuses a strength that cannot be."""
         super().__post_init__()
+        if getattr(self.network, "spread", False):
+            raise ValueError("model.spread is True; objective 'denoising' makes maps alone: False")
         if not 0.0 < self.sigma_max <= 2.0:
             raise ValueError(
                 f"objective.sigma_max is {self.sigma_max}; expected above 0, at most 2 (network "

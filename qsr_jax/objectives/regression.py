@@ -8,7 +8,15 @@ import flax.linen as nn
 import jax
 
 from qsr_jax.objectives.objective import Term, Variables, Watched, exact, run
-from qsr_jax.objectives.weighted_terms import TermOptions, check_terms, feature_terms, pixel_terms
+from qsr_jax.objectives.weighted_terms import (
+    OF_PIXELS,
+    TermOptions,
+    check_spread,
+    check_terms,
+    feature_terms,
+    maps_of,
+    pixel_terms,
+)
 from qsr_jax.tasks import Example, Task
 
 NETWORK = "network"
@@ -17,6 +25,9 @@ NETWORK = "network"
 @dataclasses.dataclass(frozen=True)
 class Regression:
     """The weighted sum of losses of pixels, maps and, where there is a feature network, features.
+
+    A network may tell how sure it is (``spread``); a loss of likelihood then teaches it, and every
+    other loss sees its maps alone.
 
     Attributes:
         task: what the network learns.
@@ -27,7 +38,8 @@ class Regression:
         frozen_norm: True leaves running statistics as they are, where the network has any.
 
     Raises:
-        ValueError: a loss that is not known or needs what is not there, or no weight.
+        ValueError: a loss that is not known or needs what is not there, no weight, or a spread that
+            nothing teaches.
     """
 
     task: Task
@@ -41,8 +53,9 @@ class Regression:
 
     def __post_init__(self) -> None:
         """Refuses a table that cannot be minimised."""
-        kinds = {"pixel", "maps"} | ({"features"} if self.features is not None else set())
+        kinds = {*OF_PIXELS} | ({"features"} if self.features is not None else set())
         check_terms(self.table, known=frozenset(kinds))
+        check_spread(self.table, self.network)
 
     def seen(self, example: Example) -> tuple[jax.Array, ...]:
         """What the network takes."""
@@ -72,8 +85,9 @@ class Regression:
         raise ValueError(f"a regression has no role {role!r}; its only one is {NETWORK!r}")
 
     def probe(self, variables: Variables, example: Example) -> jax.Array:
-        """The network as it predicts."""
-        return run(exact(self.network), variables, *self.seen(example), train=False)[0]
+        """The network's maps as it predicts them."""
+        output = run(exact(self.network), variables, *self.seen(example), train=False)[0]
+        return maps_of(output, self.task)
 
     def baseline(self, task: Task, example: Example) -> jax.Array:
         """Interpolation."""

@@ -11,7 +11,13 @@ import jax.numpy as jnp
 from qsr_jax import losses
 from qsr_jax.losses import LOSSES
 from qsr_jax.objectives.objective import Term, Variables, Watched, exact, output_of, run
-from qsr_jax.objectives.weighted_terms import TermOptions, check_terms, feature_terms, pixel_terms
+from qsr_jax.objectives.weighted_terms import (
+    TermOptions,
+    check_spread,
+    check_terms,
+    feature_terms,
+    pixel_terms,
+)
 from qsr_jax.tasks import Example, Task
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
@@ -30,9 +36,12 @@ class Srgan:
         adversarial: False leaves out every term that needs a discriminator or features.
         frozen_norm: True normalises the generator by its running statistics and leaves them, so
             that what is trained is what predicts.
+        relativistic: whether the discriminator compares real and generated images (ESRGAN) instead
+            of judging each alone; its means are over the batch of all devices, or, where a device
+            takes its share in parts, over each part.
 
     Raises:
-        ValueError: a loss that is not known, or no weight.
+        ValueError: a loss that is not known, no weight, or a generator that tells its spread.
     """
 
     task: Task
@@ -42,11 +51,14 @@ class Srgan:
     table: Mapping[str, TermOptions]
     adversarial: bool = True
     frozen_norm: bool = False
+    relativistic: bool = False
     served: str = GENERATOR
 
     def __post_init__(self) -> None:
         """Refuses a table that cannot be minimised."""
-        check_terms(self.table, known=frozenset({"pixel", "maps", "adversarial", "features"}))
+        known = {"pixel", "maps", "measured", "adversarial", "features"}
+        check_terms(self.table, known=frozenset(known))
+        check_spread(self.table, self.generator)
 
     @property
     def _judged(self) -> dict[str, TermOptions]:
@@ -81,7 +93,10 @@ class Srgan:
 
             def values(sr: jax.Array, name: str = name) -> jax.Array:
                 logits = output_of(self.discriminator, players[DISCRIMINATOR], sr)
-                return LOSSES[name].values(logits)
+                if not self.relativistic:
+                    return LOSSES[name].values(logits)
+                real = output_of(self.discriminator, players[DISCRIMINATOR], example.target)
+                return self._compared(logits, real)
 
             terms[name] = Term(values, options.weight, options.reduction)
         return terms | feature_terms(self.table, self.features, frozen, example)
@@ -98,8 +113,16 @@ class Srgan:
         del role
         real = output_of(self.discriminator, variables, example.target)
         fake = output_of(self.discriminator, variables, output)
+        if self.relativistic:
+            values = self._compared(real, fake)
+            apart = real - fake
+            return values, {"p_real": jax.nn.sigmoid(apart), "p_fake": jax.nn.sigmoid(-apart)}, {}
         watched = {"p_real": jax.nn.sigmoid(real), "p_fake": jax.nn.sigmoid(fake)}
         return losses.discriminator(real, fake), watched, {}
+
+    def _compared(self, logits: jax.Array, others: jax.Array) -> jax.Array:
+        axis_name = getattr(self.discriminator, "axis_name", None)
+        return losses.relativistic(logits, others, axis_name=axis_name)
 
     def probe(self, variables: Variables, example: Example) -> jax.Array:
         """The generator as it predicts."""

@@ -20,6 +20,9 @@ FEATURES_HR = "features_hr"
 
 REGIONS = ("frame", "head", "brain")
 
+OF_PIXELS = ("pixel", "maps", "measured", "likelihood")
+"""Kinds of losses that a region confines."""
+
 HEAD_PIXELS = 32
 """How far skull and scalp reach beyond the brain, fine pixels: 14 mm at the paper's 0.43 mm."""
 
@@ -75,18 +78,44 @@ def check_terms(terms: Mapping[str, TermOptions], *, known: frozenset[str]) -> N
                 f"loss.terms.{name} is a loss of {kind}, which this objective does not have; set "
                 "its weight to 0, or use objective srgan"
             )
-        if options.region != "frame" and kind not in ("pixel", "maps"):
+        if options.region != "frame" and kind not in OF_PIXELS:
             raise ValueError(f"loss.terms.{name} has no pixels; its region can only be 'frame'")
     if not any(options.weight for options in terms.values()):
         raise ValueError("loss.terms: every weight is 0; nothing would be learned")
 
 
+def check_spread(table: Mapping[str, TermOptions], network: nn.Module) -> None:
+    """Refuses a spread that nothing teaches, and a likelihood without one.
+
+    Raises:
+        ValueError: only one of a network that tells its spread and a loss of likelihood.
+    """
+    tells = getattr(network, "spread", False)
+    taught = [k for k, o in table.items() if o.weight and LOSSES[k].kind == "likelihood"]
+    if taught and not tells:
+        raise ValueError(
+            f"loss.terms.{taught[0]} needs a network that tells its spread: set model.spread to "
+            "True"
+        )
+    if tells and not taught:
+        known = [name for name, loss in LOSSES.items() if loss.kind == "likelihood"]
+        raise ValueError(
+            f"model.spread is True, and no loss teaches a spread: weigh one of {', '.join(known)} "
+            "with objective regression, or set it to False"
+        )
+
+
+def maps_of(output: jax.Array, task: Task) -> jax.Array:
+    """The maps of an output, without the spreads that may stand behind them."""
+    return output[..., : len(task.names)]
+
+
 def pixel_terms(table: Mapping[str, TermOptions], task: Task, example: Example) -> dict[str, Term]:
-    """The terms of pixels, in network scale and in physical units."""
+    """The terms of pixels, in network scale, in physical units, and in what a scan would show."""
     weights = functools.cache(functools.partial(region_weights, example))
     terms = {}
     for name, options in table.items():
-        if not options.weight or LOSSES[name].kind not in ("pixel", "maps"):
+        if not options.weight or LOSSES[name].kind not in OF_PIXELS:
             continue
         values = _values(name, task, example, weights(options.region))
         terms[name] = Term(values, options.weight, options.reduction)
@@ -96,17 +125,28 @@ def pixel_terms(table: Mapping[str, TermOptions], task: Task, example: Example) 
 def _values(
     name: str, task: Task, example: Example, weights: jax.Array | None
 ) -> Callable[[jax.Array], jax.Array]:
-    loss = LOSSES[name]
-    if loss.kind == "pixel":
-        return lambda output: loss.values(output, example.target, weights)
-    margin = example.margin
+    loss, margin, target = LOSSES[name], example.margin, example.target
+    count = len(task.names)
+
+    def of_pixels(output: jax.Array) -> jax.Array:
+        return loss.values(maps_of(output, task), target, weights)
+
+    def of_likelihood(output: jax.Array) -> jax.Array:
+        return loss.values(output[..., :count], output[..., count:], target, weights)
 
     def of_maps(output: jax.Array) -> jax.Array:
-        maps = (task.physical(images) for images in (output, example.target))
+        maps = (task.physical(images) for images in (maps_of(output, task), target))
         inner = None if weights is None else inner_part(weights, margin)
         return loss.values(*maps, inner, names=task.names)
 
-    return of_maps
+    def of_measured(output: jax.Array) -> jax.Array:
+        fine = task.in_units(maps_of(output, task))
+        coarse = task.in_units(task.middle(example.inputs["lr"]))
+        counted = None if weights is None else weights[:, :: task.scale, :: task.scale]
+        return loss.values(fine, coarse, counted, names=task.names, alignment=task.alignment)
+
+    kinds = {"pixel": of_pixels, "likelihood": of_likelihood, "maps": of_maps}
+    return kinds.get(loss.kind, of_measured)
 
 
 def feature_terms(
@@ -123,7 +163,8 @@ def feature_terms(
 
     def term(name: str, options: TermOptions) -> Term:
         def values(output: jax.Array) -> jax.Array:
-            found = output_of(network, {"params": frozen}, output)
+            seen = output[..., : example.target.shape[-1]]  # a spread is no picture
+            found = output_of(network, {"params": frozen}, seen)
             return LOSSES[name].values(found, wanted)
 
         return Term(values, options.weight, options.reduction)

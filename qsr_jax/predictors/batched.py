@@ -43,12 +43,17 @@ def super_resolve(
         task: what its numbers mean.
 
     Returns:
-        (n, scale*h, scale*w, c) physical units, not clamped.
+        (n, scale*h, scale*w, c) physical units, not clamped; behind them their standard deviations
+        where the network tells them, (…, 2 c).
     """
-    beside = task.context // 2
+    beside, count = task.context // 2, len(task.names)
     with jax.default_matmul_precision("highest"):
         seen = task.inputs(slices)["lr"][beside : len(slices) - beside]
-        return task.physical(output_of(network, variables, seen, train=False))
+        output = output_of(network, variables, seen, train=False)
+        maps, log_spread = output[..., :count], output[..., count:]
+        if not log_spread.size:
+            return task.physical(maps)
+        return jnp.concatenate([task.physical(maps), task.physical_spread(maps, log_spread)], -1)
 
 
 def predict_maps(
@@ -64,7 +69,7 @@ def predict_maps(
         batch: slices at a time, 1 or more.
 
     Returns:
-        (z, scale*h, scale*w, c) float32.
+        (z, scale*h, scale*w, c) float32, or 2 c, see :func:`super_resolve`.
     """
     beside, last = task.context // 2, len(maps) - 1
     made = []

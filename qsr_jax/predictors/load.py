@@ -14,8 +14,10 @@ from qsr_jax.predictors.ensemble import Ensemble
 from qsr_jax.predictors.network import NetworkPredictor, variables_sha256
 from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
 from qsr_jax.tasks import JointMaps, described_task
+from qsr_jax.tasks.spread import SpreadCalibration, SpreadError, read_calibrations
 
 DENOISING = "denoising"
+UNCALIBRATED = "standard deviations are the network's own: no validation subjects calibrated them"
 
 
 def load_predictor(workdir: Path | str, *, which: str = LATEST) -> NetworkPredictor:
@@ -30,7 +32,8 @@ def load_predictor(workdir: Path | str, *, which: str = LATEST) -> NetworkPredic
 
     Raises:
         CheckpointError: no checkpoint, one that lacks its normalisation, one of another
-            normalisation than this version's, or of a network that makes no maps from a scan.
+            normalisation than this version's, of a network that makes no maps from a scan, or
+            one whose calibration of spreads is damaged.
     """
     workdir = Path(workdir)
     step, document = load_document(workdir, which=which)
@@ -52,6 +55,7 @@ def load_predictor(workdir: Path | str, *, which: str = LATEST) -> NetworkPredic
     variables = load_network(workdir, step, target, which=which)
     labels = "+".join(spec_of(name).label for name in task.names)
     chosen = ", chosen on validation subjects" if which == BEST else ""
+    calibration, notes = _calibration(workdir, step, tells=getattr(network, "spread", False))
     rows, columns = document["lr_shape"]
     dz, dy, dx = document["lr_spacing_mm"]
     return NetworkPredictor(
@@ -62,8 +66,22 @@ def load_predictor(workdir: Path | str, *, which: str = LATEST) -> NetworkPredic
         lr_spacing_mm=(dz, dy, dx),
         description=f"{document['model']['name']} {labels}, {step} training steps{chosen}",
         weights_sha256=variables_sha256(variables),
-        notes=tuple(document["notes"]),
+        notes=(*document["notes"], *notes),
+        calibration=calibration,
     )
+
+
+def _calibration(
+    workdir: Path, step: int, *, tells: bool
+) -> tuple[SpreadCalibration | None, tuple[str, ...]]:
+    """Factors on the spread of the network of a step, and what a reader must know without them."""
+    if not tells:
+        return None, ()
+    try:
+        calibration = read_calibrations(workdir).get(step)
+    except SpreadError as error:
+        raise CheckpointError(str(error)) from None
+    return calibration, () if calibration else (UNCALIBRATED,)
 
 
 def load_predictors(

@@ -10,6 +10,7 @@ from qsr_jax.files.digest import arrays_sha256
 from qsr_jax.predictors.batched import BATCH, Variables, clamp, predict_maps
 from qsr_jax.predictors.trained import MismatchError
 from qsr_jax.tasks import JointMaps
+from qsr_jax.tasks.spread import SpreadCalibration
 from qsr_jax.types import Prediction, Volume
 
 SPACING_TOLERANCE = 0.01
@@ -33,6 +34,7 @@ class NetworkPredictor:
         weights_sha256: digest over names, shapes and bytes of its variables.
         notes: what a reader of its numbers must know.
         batch: slices at a time.
+        calibration: factors on the standard deviations of a network that tells them, or None.
 
     Raises:
         ValueError: ``batch`` is below 1.
@@ -47,6 +49,7 @@ class NetworkPredictor:
     weights_sha256: str
     notes: tuple[str, ...] = ()
     batch: int = BATCH
+    calibration: SpreadCalibration | None = None
 
     def __post_init__(self) -> None:
         """Refuses a batch without slices."""
@@ -61,17 +64,23 @@ class NetworkPredictor:
     def __call__(self, volume: Volume) -> Prediction:
         """Super-resolves all its maps of one scan.
 
+        The standard deviations of a network that tells them are in the units of the maps, to first
+        order (:meth:`qsr_jax.tasks.JointMaps.physical_spread`), and calibrated where they were.
+
         Raises:
             MismatchError: other maps, matrix or voxel size than trained on.
         """
         if volume.names != self.names:
             raise self._other_maps(volume)
         self.check(volume)
-        maps = predict_maps(self.network, self.variables, self.task, volume.maps, batch=self.batch)
-        mean, clamped = clamp(maps, self.names)
+        made = predict_maps(self.network, self.variables, self.task, volume.maps, batch=self.batch)
+        mean, clamped = clamp(made[..., : len(self.names)], self.names)
+        std = made[..., len(self.names) :] if made.shape[-1] > len(self.names) else None
+        if std is not None and self.calibration is not None:
+            std = self.calibration.scaled(std, mean, self.names)
         return Prediction(
             mean=mean,
-            std=None,
+            std=std,
             names=self.names,
             geometry=volume.geometry.refined(self.task.scale, self.task.alignment),
             clamped=clamped,

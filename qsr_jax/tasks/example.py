@@ -56,8 +56,21 @@ class Task(Protocol):
         """A stack of slices (z, h, w, c) in physical units as what the network sees, (z, ...)."""
         ...
 
+    @property
+    def alignment(self) -> str:
+        """How the fine grid lies on the coarse one."""
+        ...
+
     def physical(self, network: jax.Array) -> jax.Array:
         """The network's output for :meth:`inputs` in physical units, (z, scale*h, scale*w, c)."""
+        ...
+
+    def in_units(self, network: jax.Array) -> jax.Array:
+        """Maps (n, h, w, c) of either grid, margins and all, in physical units."""
+        ...
+
+    def middle(self, lr: jax.Array) -> jax.Array:
+        """The channels of the slice itself among those that a network sees, (n, h, w, c)."""
         ...
 
     def baseline(self, inputs: Mapping[str, jax.Array]) -> jax.Array:

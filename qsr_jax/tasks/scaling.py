@@ -56,6 +56,13 @@ class MapScale:
             return from_network(network, self.spec)
         return jnp.expm1((network + 1.0) * (0.5 * self._decades)) * self._offset
 
+    def slope(self, network: jax.Array) -> jax.Array:
+        """Physical units per unit of network scale, at values in network scale."""
+        if not self.logarithmic:
+            return jnp.full_like(network, 0.5 * self.spec.network_max)
+        rate = 0.5 * self._decades
+        return rate * self._offset * jnp.exp((network + 1.0) * rate)
+
     def from_stored(self, stored: jax.Array) -> jax.Array:
         """Stored values to network scale, float32."""
         return self.to_network(stored.astype(jnp.float32) * jnp.float32(self.spec.slope))

@@ -18,6 +18,7 @@ from qsr_jax.models.vgg19 import (
 )
 from qsr_jax.objectives import OBJECTIVES, Objective, Srgan
 from qsr_jax.tasks import JointMaps, build_task
+from qsr_jax.tasks.remap import Remapping
 from qsr_jax.training.compute_options import ComputeOptions
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.options import OptionError
@@ -66,6 +67,8 @@ def task_of(
             context=options.context,
             margin=options.margin,
             log_maps=options.log_maps,
+            target=options.target,
+            remapping=Remapping(options.remap_scale, options.remap_power, options.remap_field),
             crop=experiment.data.crop,
             flip=experiment.data.flip,
             seed=experiment.seed,
@@ -112,7 +115,8 @@ def objective_of(experiment: Experiment, task: JointMaps) -> Any:
     try:
         if name == "srgan":
             judge, features = discriminator_of(experiment), features_of(experiment)
-            return Srgan(task, network, judge, features, table)
+            relativistic = experiment.objective.relativistic
+            return Srgan(task, network, judge, features, table, relativistic=relativistic)
         if name == "denoising":
             sigma = {"sigma_max": experiment.objective.sigma_max}
             return OBJECTIVES[name](task, network, table, **sigma)
@@ -140,6 +144,11 @@ def _check_sections(experiment: Experiment) -> None:
         if needed != found[key]:
             why = "needs" if needed else "does not use"
             raise OptionError(f"objective {name!r} {why} {key} in its page")
+    if name != "srgan" and experiment.objective.relativistic:
+        raise OptionError(
+            f"objective.relativistic is True; objective {name!r} has no discriminator: set it to "
+            "False"
+        )
     if name != "srgan" and experiment.schedule.warmup_steps:
         raise OptionError(
             f"schedule.warmup_steps is {experiment.schedule.warmup_steps}; objective {name!r} has "

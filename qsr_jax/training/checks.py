@@ -6,7 +6,7 @@ from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.feed import is_resident
 from qsr_jax.training.options import OptionError
-from qsr_jax.types import CORNER
+from qsr_jax.types import CORNER, REPEAT
 
 
 def planned_steps(experiment: Experiment, n_records: int) -> int:
@@ -67,5 +67,11 @@ def _check_cached(experiment: Experiment, records: JointRecords) -> None:
         return
     if experiment.data.crop or experiment.data.flip:
         raise OptionError("vgg.cached holds features of whole slices; set data.crop=0, flip=False")
+    task = experiment.task
+    if task.target == REPEAT or task.remap_scale or task.remap_power or task.remap_field:
+        raise OptionError(
+            f"vgg.cached holds features of targets that never change; task.target is "
+            f"{task.target!r} and task.remap_* move values: set vgg.cached=False"
+        )
     if not is_resident(experiment, records):
         raise OptionError("vgg.cached needs the records on the devices; set data.resident=yes")

@@ -9,6 +9,7 @@ from qsr_jax.maps import MAPS
 from qsr_jax.objectives import TermOptions
 from qsr_jax.training import options
 from qsr_jax.training.options import OptionError
+from qsr_jax.training.task_options import TaskOptions
 
 JOINED = "+"
 """Between the maps of one network: ``t1+t2+pd``."""
@@ -56,7 +57,7 @@ class Experiment:
 
     map: str = "t1"
     seed: int = 0
-    task: options.TaskOptions = options.TaskOptions()
+    task: TaskOptions = TaskOptions()
     data: options.DataOptions = options.DataOptions()
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: dict(PAPER_MODEL))
     objective: options.ObjectiveOptions = options.ObjectiveOptions()

@@ -9,10 +9,6 @@ import math
 import types
 from typing import Any, ClassVar, get_args
 
-from qsr_jax.maps import MAPS
-from qsr_jax.tasks import TASKS
-from qsr_jax.tasks.joint_maps import CONTEXTS
-
 MATMULS = ("default", "high", "highest")
 PRECISIONS = ("float32", "bfloat16")
 AUTO, YES, NO, NONE = "auto", "yes", "no", "none"
@@ -70,36 +66,6 @@ def check_value(key: str, value: Any, field: dataclasses.Field) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class TaskOptions(Options):
-    """What the network sees and makes; see :class:`qsr_jax.tasks.JointMaps`.
-
-    Attributes:
-        name: a key of :data:`qsr_jax.tasks.TASKS`.
-        context: slices seen at a time: 1, 3 or 5.
-        margin: coarse pixels seen beyond a crop or slice, on which no loss is taken.
-        log_maps: maps with a logarithmic network scale.
-    """
-
-    SECTION: ClassVar[str] = "task"
-    name: str = "super_resolution"
-    context: int = number(1, low=1, high=5)
-    margin: int = number(0, low=0, high=64)
-    log_maps: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuses what no task takes."""
-        super().__post_init__()
-        if self.name not in TASKS:
-            raise OptionError(f"task.name is {self.name!r}; known: {', '.join(TASKS)}")
-        if self.context not in CONTEXTS:
-            raise OptionError(f"task.context is {self.context}; expected one of {CONTEXTS}")
-        if not isinstance(self.log_maps, tuple) or not set(self.log_maps) <= set(MAPS):
-            raise OptionError(
-                f"task.log_maps is {self.log_maps!r}; expected some of {', '.join(MAPS)} in (…)"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
 class DataOptions(Options):
     """Which records, and what of them.
 
@@ -128,11 +94,13 @@ class ObjectiveOptions(Options):
     Attributes:
         name: a key of :data:`qsr_jax.objectives.OBJECTIVES`.
         sigma_max: strongest noise of "denoising", in network scale; others have none.
+        relativistic: whether the discriminator of "srgan" compares; others have none.
     """
 
     SECTION: ClassVar[str] = "objective"
     name: str = "srgan"
     sigma_max: float | None = None
+    relativistic: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

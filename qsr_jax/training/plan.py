@@ -83,6 +83,7 @@ def open_split(experiment: Experiment, data_dir: Path, split: str) -> JointRecor
         split,
         fold=experiment.data.fold or None,
         context=experiment.task.context,
+        target=experiment.task.target,
     )
 
 

@@ -20,6 +20,7 @@ from qsr_jax.training.metric_log import NullLogger, Recorder
 from qsr_jax.training.plan import Plan, make_plan, open_split, steps_by_stage
 from qsr_jax.training.processes import check_same, is_first, on_first, say
 from qsr_jax.training.resume import newest_state, open_workdir, start_state
+from qsr_jax.training.spread import calibrate_spreads
 from qsr_jax.training.state import TrainState
 from qsr_jax.training.stopping import StopRequest
 from qsr_jax.training.validation import (
@@ -117,13 +118,24 @@ def _train(
         return newest_state(known(checkpoints), plan.document, known(claim), fresh, strict=strict)
 
     state, first_step = start_state(plan, older)
+
+    def calibrated() -> None:
+        on_first(
+            lambda: calibrate_spreads(
+                workdir, plan, lambda: open_split(plan.experiment, data_dir, "validation")
+            )
+        )
+
     if first_step >= plan.total_steps:
+        calibrated()
         say(f"{workdir}: already trained, {first_step} steps; nothing to do")
         return TrainingResult(workdir, first_step, plan.total_steps)
     on_first(lambda: tell_status(workdir, plan.experiment, plan.total_steps, plan.document))
     records = open_split(plan.experiment, data_dir, "validation")
     begun = _Begun(plan, workdir, state, first_step, checkpoints)
     done = begun.take_steps(frozen, records, request)
+    if done >= plan.total_steps:
+        calibrated()
     stopped = None if done >= plan.total_steps else request.name or "a signal to another process"
     return TrainingResult(workdir, done, plan.total_steps, stopped)
 

@@ -33,7 +33,7 @@ def make_scorer(probe: Callable[..., jax.Array], task: JointMaps) -> Scorer:
         example: Example = task.whole(batch)
         with jax.default_matmul_precision("highest"):
             made = task.physical(probe(variables, example))
-        hr = _reference(batch["hr"], task)
+        hr = _reference(task.judged(batch["hr"]), task)
         inside = (batch["mask"] > 0).astype(jnp.float32) * jnp.ones_like(hr)
         error = (made - hr) * inside
         parts = (inside, jnp.abs(error), error, jnp.square(error), hr * inside)

@@ -24,8 +24,10 @@ def call(name, sr, hr, weights=None):
     return loss.values(sr, hr, weights)
 
 
-DISTANCES = [name for name, loss in LOSSES.items() if loss.kind != "adversarial"]
+DISTANCES = [name for name, loss in LOSSES.items() if loss.kind in ("pixel", "maps", "features")]
 OF_PIXELS = [name for name, loss in LOSSES.items() if loss.kind in ("pixel", "maps")]
+"""Likelihoods are no distances, consistency with a measurement takes two grids: see the files
+beside this one."""
 
 
 @pytest.fixture
@@ -123,3 +125,15 @@ def test_adversarial_losses_are_the_cross_entropies_of_the_sigmoid():
 def test_adversarial_losses_stay_finite_where_the_sigmoid_saturates():
     assert np.isfinite(losses.adversarial(jnp.array([-200.0, 200.0]))).all()
     assert float(jax.grad(lambda x: losses.adversarial(x).sum())(jnp.array([-200.0]))[0]) == -1.0
+
+
+def test_relativistic_losses_compare_with_the_mean_of_the_others():
+    """ESRGAN, equations 1 and 2, written with sigmoids; over two devices as over one."""
+    real, fake = jnp.array([2.0, -1.0, 0.5, 1.0]), jnp.array([-0.5, 1.0, 0.0, -2.0])
+    sigmoid = lambda x: 1 / (1 + np.exp(-np.asarray(x)))  # noqa: E731
+    expected = -np.log(sigmoid(real - fake.mean())) - np.log(1 - sigmoid(fake - real.mean()))
+    np.testing.assert_allclose(losses.relativistic(real, fake), expected, rtol=1e-5)
+    shared = jax.vmap(lambda a, b: losses.relativistic(a, b, axis_name="batch"), axis_name="batch")
+    halves = shared(real.reshape(2, 2), fake.reshape(2, 2))
+    np.testing.assert_allclose(halves.ravel(), expected, rtol=1e-5)
+    assert float(losses.relativistic(real + 9.0, fake).sum()) < float(expected.sum())

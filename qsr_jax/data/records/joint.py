@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qsr_jax.data.records.open import DatasetError, Records, open_records
+from qsr_jax.types import REPEAT, ROUTINE, TRUTH
 
 Record = Mapping[str, Any]
 
@@ -18,21 +19,24 @@ class JointRecords:
     """One split of several maps: channels are the maps, and in ``lr`` the slices beside, too.
 
     A record's ``lr`` is (h, w, context * c): slices from below to above, maps within each; a
-    subject's first and last slices repeat beyond the end. ``hr`` is (H, W, c), ``mask`` (H, W, 1).
+    subject's first and last slices repeat beyond the end. ``hr`` is what is to be learned, (H, W,
+    c), or (H, W, 2 c) where that is any of two scans; ``mask`` is (H, W, 1).
 
     Attributes:
         maps: the records of every map, which must agree slice by slice.
         names: of the maps.
         context: slices in ``lr``: 1, 3 or 5.
+        target: one of :data:`qsr_jax.types.TARGETS`: what ``hr`` is.
 
     Raises:
         DatasetError: the maps were built from different manifests, or are of different lengths or
-            grids.
+            grids, or the records do not carry the target.
     """
 
     maps: tuple[Records, ...]
     names: tuple[str, ...]
     context: int = 1
+    target: str = ROUTINE
 
     def __post_init__(self) -> None:
         """Refuses maps that were not built together."""
@@ -70,8 +74,28 @@ class JointRecords:
                     f"{self.maps[0].folder}: record {index} of {', '.join(self.names)} shows "
                     "different slices or masks; build all maps from one manifest"
                 )
-        hr = np.concatenate([record["hr"] for record in own], -1)
+        self.check_target(index, own)
+        keys = {ROUTINE: ("hr",), TRUTH: ("truth",), REPEAT: ("hr", "repeat")}[self.target]
+        hr = np.concatenate([record[key] for key in keys for record in own], -1)
         return {**own[0], "lr": self._lr(index, own), "hr": hr, "map": "+".join(self.names)}
+
+    def check_target(self, index: int, own: Sequence[Record]) -> None:
+        """Refuses the maps of a record if one does not carry what is to be learned.
+
+        Raises:
+            DatasetError: whose record, and what to do.
+        """
+        if self.target == ROUTINE or all(record[self.target].size for record in own):
+            return
+        way = {
+            TRUTH: "only simulated subjects have one",
+            REPEAT: "scan subjects again (qsr repeat), then remove the records and build anew",
+        }
+        raise DatasetError(
+            f"{self.maps[0].folder}: task.target is {self.target!r}, and subject "
+            f"{own[0]['subject']} (record {index}) has none: {way[self.target]}; or set "
+            f"task.target={ROUTINE}"
+        )
 
     def _lr(self, index: int, own: list[Record]) -> np.ndarray:
         channels = []
@@ -134,13 +158,18 @@ def open_joint(
     *,
     fold: str | None = None,
     context: int = 1,
+    target: str = ROUTINE,
 ) -> JointRecords:
     """Opens one split of several maps, see :func:`qsr_jax.data.records.open.open_records`.
 
     Raises:
-        DatasetError: as there, or the maps were not built together.
+        DatasetError: as there, or the maps were not built together or lack the target.
         ManifestError: ``fold`` is not a fold.
         ValueError: ``split`` or a map is not known.
     """
-    opened = tuple(open_records(data_dir, name, split, fold=fold) for name in names)
-    return JointRecords(opened, names, context)
+    opened = tuple(open_records(data_dir, name, split, fold=fold, target=target) for name in names)
+    records = JointRecords(opened, names, context, target)
+    if target != ROUTINE:
+        for index in range(len(records)):  # told before anything is compiled, not in mid-epoch
+            records.check_target(index, [records.maps[0][index]])
+    return records

@@ -13,13 +13,15 @@ from qsr_jax.data.studies.registration import NONE
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.seal import SealError
 from qsr_jax.maps import spec_of
+from qsr_jax.types import REPEAT, ROUTINE, TRUTH
 
-NAME, VERSION = "qmri_pairs", "3.0.0"
+NAME, VERSION = "qmri_pairs", "4.0.0"
 """Of the dataset. A change of features needs a new version: tfds does not compare them."""
 RELEASE_NOTES = {
     "1.0.0": "First release.",
     "2.0.0": "One shard per person, a seal over all of them, a card; folds.",
     "3.0.0": "The feature person is called subject.",
+    "4.0.0": "The truth of simulated subjects and the repeated routine scan, where there are any.",
 }
 
 AS_THEY_LIE: Mapping[str, Any] = {"method": NONE, "subjects": {}}
@@ -134,7 +136,14 @@ def split_lengths(folder: Path) -> dict[str, int]:
     return {name: splits[name].num_examples for name in sorted(splits)}
 
 
-def open_records(data_dir: Path, map_name: str, split: str, *, fold: str | None = None) -> Records:
+def open_records(
+    data_dir: Path,
+    map_name: str,
+    split: str,
+    *,
+    fold: str | None = None,
+    target: str = ROUTINE,
+) -> Records:
     """Opens one split of one map; a split that nobody was dealt to has no records.
 
     Every shard of the split is read once and compared with the seal of the build.
@@ -144,6 +153,7 @@ def open_records(data_dir: Path, map_name: str, split: str, *, fold: str | None 
         map_name: "t1", "t2" or "pd".
         split: "train", "validation" or "test".
         fold: such as "3/5", or None for the manifest's own split.
+        target: one of :data:`qsr_jax.types.TARGETS`; what else a record carries stays packed.
 
     Raises:
         DatasetError: missing, half-written, damaged, or of another version or map.
@@ -166,7 +176,7 @@ def open_records(data_dir: Path, map_name: str, split: str, *, fold: str | None 
         raise _damaged(folder, str(error)) from None
     return Records(
         folder=folder,
-        source=builder.as_data_source(split) if split in builder.info.splits else (),
+        source=_source(builder, split, target) if split in builder.info.splits else (),
         fingerprint=metadata["fingerprint"],
         grid_alignment=metadata["grid_alignment"],
         lr_shape=tuple(metadata["lr_shape"]),
@@ -174,6 +184,12 @@ def open_records(data_dir: Path, map_name: str, split: str, *, fold: str | None 
         scale=metadata["scale"],
         registration=_registration(metadata),
     )
+
+
+def _source(builder: Any, split: str, target: str) -> Any:
+    """The data source; what is not learned stays packed."""
+    packed = [key for key in (TRUTH, REPEAT) if key != target]
+    return builder.as_data_source(split, decoders=dict.fromkeys(packed, tfds.decode.SkipDecoding()))
 
 
 def _opened(folder: Path) -> tuple[Any, dict[str, Any]]:

@@ -32,13 +32,15 @@ class PlainWriter(writer.ExampleWriter):
 def record_features() -> tfds.features.FeaturesDict:
     """What a record holds: an allow-list; no names, dates, UIDs or paths."""
 
-    def image(dtype: type) -> tfds.features.Tensor:
-        return tfds.features.Tensor(shape=(None, None, 1), dtype=dtype, encoding="bytes")
+    def image(dtype: type, encoding: str = "bytes") -> tfds.features.Tensor:
+        return tfds.features.Tensor(shape=(None, None, 1), dtype=dtype, encoding=encoding)
 
     return tfds.features.FeaturesDict({
         "lr": image(np.uint16),
         "hr": image(np.uint16),
         "mask": image(np.uint8),
+        "truth": image(np.uint16, "zlib"),  # (0, 0, 1) where there is none
+        "repeat": image(np.uint16, "zlib"),
         "slope": np.float32,
         "subject": tfds.features.Text(),
         "slice_index": np.int32,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +11,10 @@ from qsr_jax.data.dicom import Series
 from qsr_jax.data.studies.case import read_listed
 from qsr_jax.data.studies.manifest import FAST, ROUTINE, Manifest, Subject
 from qsr_jax.data.studies.registration import RIGID, on_fast_head, rigid_pose
+from qsr_jax.data.studies.target_scans import read_repeated, read_simulated
 from qsr_jax.maps import MAPS, spec_of, to_stored
 from qsr_jax.ops.mask import tissue_mask
+from qsr_jax.types import REPEAT, TRUTH
 
 Read = Callable[[str, str], Series]
 """Map and side to the series; each is read once."""
@@ -49,6 +51,7 @@ def subject_slices(
 
     Raises:
         ManifestError, DicomInputError, BidsError: a series cannot be used.
+        TruthError, ValueError: the simulated truth or the repeated scan is damaged or another's.
         MissingRegistrationError: "rigid" without SimpleITK.
     """
     read = functools.cache(functools.partial(read_listed, manifest, subject))
@@ -56,8 +59,14 @@ def subject_slices(
     mask, pose = tissue_mask(*routine), None
     if register == RIGID:
         mask, pose = _moved(read, mask)
+    again = functools.cache(
+        lambda name: read_repeated(manifest, subject, name, read(name, ROUTINE).volume)
+    )
     for name in maps:
-        yield _of_map(read, subject, name, mask[..., None].view(np.uint8), pose)
+        slices = _of_map(read, subject, name, mask[..., None].view(np.uint8), pose)
+        truth = read_simulated(manifest, subject, name, read(name, ROUTINE))
+        targets = {TRUTH: _true(truth, read, pose), REPEAT: _repeated(again, read, name, pose)}
+        yield slices._replace(records=_with_targets(slices.records, targets, subject, name))
 
 
 def _moved(read: Read, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,6 +76,49 @@ def _moved(read: Read, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pose = rigid_pose(*times, mask, fast.geometry, routine.geometry)
     moved = on_fast_head(mask.astype(np.float32), routine.geometry, pose, order=1)
     return moved > 0.5, pose
+
+
+def _true(
+    truth: tuple[np.ndarray, bool] | None, read: Read, pose: np.ndarray | None
+) -> np.ndarray | None:
+    """The true map where the head lay in the fast scan; the routine scan's view has to be moved."""
+    if truth is None:
+        return None
+    maps, own_view = truth
+    if own_view or pose is None:
+        return maps
+    return on_fast_head(maps, read("t1", ROUTINE).volume.geometry, pose)
+
+
+def _repeated(
+    again: Callable[[str], Series | None], read: Read, name: str, pose: np.ndarray | None
+) -> np.ndarray | None:
+    """A map of the repeated scan, which has a pose of its own."""
+    series, t1 = again(name), again("t1")
+    if series is None or t1 is None or pose is None:
+        return None if series is None else series.volume.maps
+    fast, maps = read("t1", FAST).volume, t1.volume.maps[..., 0]
+    geometry = t1.volume.geometry
+    own = rigid_pose(fast.maps[..., 0], maps, maps > 0, fast.geometry, geometry)
+    return on_fast_head(series.volume.maps, geometry, own)
+
+
+def _with_targets(
+    records: list[dict[str, Any]],
+    targets: Mapping[str, np.ndarray | None],
+    subject: Subject,
+    name: str,
+) -> list[dict[str, Any]]:
+    """The records with what else may be learned; (0, 0, 1) where there is none."""
+    none = np.zeros((len(records), 0, 0, 1), np.uint16)
+    stored = {
+        key: none if maps is None else to_stored(maps, spec_of(name), where=subject.subject)
+        for key, maps in targets.items()
+    }
+    return [
+        record | {key: maps[index] for key, maps in stored.items()}
+        for index, record in enumerate(records)
+    ]
 
 
 def _of_map(

@@ -80,6 +80,15 @@ def read_truth(folder: Path, geometry: Geometry) -> Truth:
     )
 
 
+def read_true_map(folder: Path, name: str, geometry: Geometry) -> np.ndarray:
+    """One map of the truth on the routine grid, (z, y, x) in the unit of the map.
+
+    Raises:
+        TruthError: the file is missing, damaged, or lies on another grid.
+    """
+    return _read(folder / MAP_FILES[name], geometry)
+
+
 def _read_maps(folder: Path, files: Mapping[str, str], geometry: Geometry) -> np.ndarray:
     """T1, T2 and PD (z, y, x, 3) float32."""
     maps = [_read(folder / files[name], geometry) for name in MAPS]

@@ -4,14 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from qsr_jax.anatomy.label_means import same_grid
-from qsr_jax.data.dicom import read_series
-from qsr_jax.data.studies.manifest import ROUTINE, Manifest, Subject
+from qsr_jax.data.studies.manifest import Manifest, Subject
+from qsr_jax.data.studies.target_scans import REPEAT, read_repeated
 from qsr_jax.maps import MAPS
 from qsr_jax.types import Prediction, Volume
-
-REPEAT = "routine2"
-"""Method name of the repeated scan; its series lie in ``routine2_t1`` ... beside the others."""
 
 
 def read_repeat(manifest: Manifest, subject: Subject, routine: Volume) -> Volume | None:
@@ -26,26 +22,15 @@ def read_repeat(manifest: Manifest, subject: Subject, routine: Volume) -> Volume
         DicomInputError: a series cannot be read.
         ValueError: some maps are missing, are of another kind, or lie on another grid.
     """
-    folders = {
-        name: (manifest.root / subject.maps[name].folders[ROUTINE]).parent / f"{REPEAT}_{name}"
-        for name in MAPS
-    }
-    missing = [folder.name for folder in folders.values() if not folder.is_dir()]
-    if len(missing) == len(folders):
+    found = {name: read_repeated(manifest, subject, name, routine) for name in MAPS}
+    missing = [f"{REPEAT}_{name}" for name, series in found.items() if series is None]
+    if len(missing) == len(found):
         return None
     if missing:
         raise ValueError(
             f"subject {subject.subject}: {', '.join(missing)} missing beside the others"
         )
-    maps = []
-    for name, folder in folders.items():
-        series = read_series(folder)
-        if series.map_name != name or not same_grid(series.volume.geometry, routine.geometry):
-            raise ValueError(
-                f"{folder}: holds {series.map_name} {series.volume.geometry.shape}, expected "
-                f"{name} on the grid of the routine scan {routine.geometry.shape}"
-            )
-        maps.append(series.volume.maps)
+    maps = [series.volume.maps for series in found.values() if series is not None]
     return dataclasses.replace(routine, maps=np.concatenate(maps, axis=-1), names=tuple(MAPS))
 
 

@@ -1,0 +1,98 @@
+"""Fits how far a network's own standard deviations are to be believed, when a training ends."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, load_network
+from qsr_jax.data.records.batches import in_order
+from qsr_jax.data.records.joint import JointRecords
+from qsr_jax.objectives import Regression
+from qsr_jax.objectives.objective import exact, output_of
+from qsr_jax.tasks import JointMaps
+from qsr_jax.tasks.spread import (
+    SpreadCalibration,
+    SpreadTally,
+    read_calibrations,
+    write_calibrations,
+)
+from qsr_jax.training.plan import Plan, sample_example
+from qsr_jax.types import Batch
+
+
+def calibrate_spreads(workdir: Path, plan: Plan, open_records: Callable[[], JointRecords]) -> None:
+    """Calibrates the newest and the best network of a workdir on validation subjects.
+
+    Nothing happens where the network tells no spread, where nobody validates, and for a network
+    that is calibrated already.
+
+    Args:
+        workdir: of a training that has ended.
+        plan: of the training.
+        open_records: gives the validation split.
+    """
+    objective = plan.last
+    if not isinstance(objective, Regression) or not getattr(objective.network, "spread", False):
+        return
+    known = read_calibrations(workdir)
+    missing = _uncalibrated(workdir, known)
+    records = open_records() if missing else None
+    if not records:
+        return
+    template = jax.eval_shape(
+        lambda: objective.init(jax.random.key(0), sample_example(plan.task))[objective.served]
+    )
+    for step, which in missing.items():
+        variables = load_network(workdir, step, template, which=which)
+        known[step] = fit_calibration(
+            objective, plan.task, variables, records, batch_size=plan.experiment.data.batch_size
+        )
+    write_calibrations(workdir, known)
+
+
+def _uncalibrated(workdir: Path, known: Mapping[int, SpreadCalibration]) -> dict[int, str]:
+    """Step to "latest" or "best" of the networks that have no factors yet."""
+    found = {}
+    for which in (BEST, LATEST):
+        try:
+            found[load_document(workdir, which=which)[0]] = which
+        except CheckpointError:
+            continue  # nobody was the best yet
+    return {step: which for step, which in found.items() if step not in known}
+
+
+def fit_calibration(
+    objective: Regression,
+    task: JointMaps,
+    variables: Mapping[str, Any],
+    records: JointRecords,
+    *,
+    batch_size: int,
+) -> SpreadCalibration:
+    """The factors of one network, from every voxel in the masks of the records.
+
+    The error is against what the network learned to make: with a target that has noise of its own,
+    the standard deviation covers that noise too.
+    """
+    network, count = exact(objective.network), len(task.names)
+
+    @jax.jit
+    def compute(variables: Any, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+        example = task.whole(batch)
+        with jax.default_matmul_precision("highest"):
+            output = output_of(network, variables, *objective.seen(example), train=False)
+        maps, log_spread = output[..., :count], output[..., count:]
+        spread = task.physical_spread(maps, log_spread)
+        return task.physical(maps), spread, task.physical(example.target)
+
+    tally = SpreadTally(task.names)
+    for batch in in_order(records, batch_size=batch_size):
+        arrays = {name: jnp.asarray(array) for name, array in batch.items()}
+        inside = np.asarray(batch["mask"])[..., 0] > 0
+        mean, std, wanted = (np.asarray(made)[inside] for made in compute(variables, arrays))
+        tally.add(mean, std, wanted)
+    return tally.calibration()
