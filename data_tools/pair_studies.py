@@ -8,8 +8,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tqdm import tqdm
-
+from data_tools.schedule_options import add_schedule, schedule_of
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest
 from qsr_jax.data.studies.pair_folder import pair_folder, write_manifest
@@ -22,7 +21,10 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     try:
         manifest = _pair(args)
-        if not write_manifest(manifest, args.out):
+        if manifest is None:
+            print(f"{args.out}: a shard is done; when all are, the same command with --merge")
+            return
+        if not write_manifest(manifest, args.out, further=args.append):
             print(f"{args.out} exists and is the same")
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
@@ -66,11 +68,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_split(add)
     _add_rules(add)
     _add_sessions(add)
+    add_schedule(parser)
     return parser
 
 
 def _add_split(add: Callable[..., argparse.Action]) -> None:
     add("--out", type=Path, required=True, metavar="FILE", help="manifest (json) to write")
+    add(
+        "--append",
+        action="store_true",
+        help="add the subjects that are new in the tree to a manifest; all others stay as they are",
+    )
+    add(
+        "--journal",
+        type=Path,
+        metavar="DIR",
+        help="keep what was found of each subject here, so that the next --append reads new ones "
+        "alone; without it, it is kept beside --out until the manifest is written",
+    )
     add("--test-fraction", type=float, default=0.24, help="fraction of all subjects that test")
     add("--validation-fraction", type=float, default=0.0, help="fraction set aside for validation")
     add(
@@ -130,7 +145,7 @@ def _add_sessions(add: Callable[..., argparse.Action]) -> None:
     )
 
 
-def _pair(args: argparse.Namespace) -> Manifest:
+def _pair(args: argparse.Namespace) -> Manifest | None:
     root = args.bids if args.dicom is None else args.dicom
     return pair_folder(
         root.resolve(),
@@ -145,7 +160,8 @@ def _pair(args: argparse.Namespace) -> Manifest:
         rules=args.protocols,
         accepted=args.accept,
         choice=SessionChoice(args.session, args.join_studies, tuple(args.exclude)),
-        progress=lambda subjects: tqdm(subjects, desc="pairing", unit="subject", mininterval=1),
+        journal=args.journal,
+        schedule=schedule_of(args),
     )
 
 

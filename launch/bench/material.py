@@ -62,7 +62,9 @@ def records(folder: Path) -> Path:
     """Builds records of two subjects, one of each split, in ``folder``; returns the data_dir."""
     write_subjects(folder / "dicom")
     out, data_dir = folder / "manifest.json", folder / "records"
-    write_manifest(pair_folder(folder / "dicom", out, kind=DICOM, seed=0, test_fraction=0.5), out)
+    manifest = pair_folder(folder / "dicom", out, kind=DICOM, seed=0, test_fraction=0.5)
+    assert manifest is not None  # all of it is done here
+    write_manifest(manifest, out)
     build_records(out, data_dir)
     return data_dir
 

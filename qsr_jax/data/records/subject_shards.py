@@ -1,12 +1,8 @@
 """One subject's shards, written aside by whoever has time; a dataset takes them over later."""
 
 import dataclasses
-import hashlib
-import hmac
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +12,12 @@ from qsr_jax.data.records.open import VERSION
 from qsr_jax.data.records.shard_writer import write_shard
 from qsr_jax.data.records.subject_slices import Slices, subject_slices
 from qsr_jax.data.studies.manifest import Manifest, ManifestError, Subject
+from qsr_jax.data.studies.pseudonyms import hashed, load_salt
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.journal import Job, Journal, Schedule
 from qsr_jax.files.seal import FileFacts, facts_of
 
-_SECRET = "owners.secret"
+_SECRET = "owners.salt"
 """Behind the hashes of PatientIDs; it ends with the build."""
 
 
@@ -70,7 +67,7 @@ class SubjectShards:
             OSError, RuntimeError: the disk refused.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        _secret(self.folder)
+        load_salt(self.folder / _SECRET)
         journal = Journal(self.folder)
         whole = journal.work(write_subject, self._jobs(), schedule, label="building")
         if whole:
@@ -135,9 +132,10 @@ def write_subject(
         OSError, RuntimeError: the disk refused.
     """
     (subject,) = manifest.subjects
-    secret, owners, rows, pose = _secret(folder), set[str](), {}, None
+    secret, owners = load_salt(folder / _SECRET), set[str]()
+    rows, pose = {}, None
     for slices in subject_slices(manifest, subject, maps, register):
-        owners |= {_hashed(owner, secret) for owner in slices.owners}
+        owners |= {hashed(owner, secret) for owner in slices.owners}
         pose = None if slices.pose is None else slices.pose.tolist()
         rows[slices.map_name] = {
             "records": len(slices.records),
@@ -161,20 +159,3 @@ def _written(path: Path, slices: Slices) -> FileFacts:
 
 def _path(folder: Path, inputs: str, map_name: str) -> Path:
     return folder / f"{inputs}.{map_name}"
-
-
-def _hashed(patient_id: str, secret: bytes) -> str:
-    return hmac.new(secret, patient_id.encode(), hashlib.sha256).hexdigest()
-
-
-def _secret(folder: Path) -> bytes:
-    """The secret of a build, mode 0600; of several machines that make one, the first wins."""
-    path = folder / _SECRET
-    if not path.exists():
-        part = folder / f".{_SECRET}.{secrets.token_hex(8)}"
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-        with suppress(FileExistsError):
-            os.link(part, path)
-        part.unlink()
-    return path.read_bytes()

@@ -1,6 +1,8 @@
 """From a folder of scans to a manifest on disk: what the door and a notebook both call."""
 
-from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule, load_rows
@@ -9,6 +11,7 @@ from qsr_jax.data.studies.pair_tree import PARTICIPANTS, pair_studies
 from qsr_jax.data.studies.pseudonyms import load_salt, read_groups
 from qsr_jax.data.studies.sessions import SessionChoice
 from qsr_jax.files.atomic import write_text_atomically
+from qsr_jax.files.journal import Schedule
 
 ALL_SESSIONS = SessionChoice()
 SCALE = 2
@@ -29,8 +32,9 @@ def pair_folder(
     rules: Path | None = None,
     accepted: Sequence[str] = (),
     choice: SessionChoice = ALL_SESSIONS,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
-) -> Manifest:
+    journal: Path | None = None,
+    schedule: Schedule | None = None,
+) -> Manifest | None:
     """Pairs the scans under ``root``; nothing there is changed, and nothing is written but a salt.
 
     Args:
@@ -46,11 +50,17 @@ def pair_folder(
         rules: TOML or JSON with rows that recognise other scanners' maps.
         accepted: refusals that a person overrules, "FOLDER:RULE".
         choice: which sessions of each subject; all of a subject go into one split.
-        progress: wraps the subjects, for a progress bar.
+        journal: keeps the subjects that are done, and stays; without it they are kept beside
+            ``out`` until the manifest is written (:func:`write_manifest`).
+        schedule: who pairs whom; the manifest does not depend on it.
+
+    Returns:
+        The manifest; None where other machines have shards to do.
 
     Raises:
         ManifestError: no such folder, a secret inside the tree, or no subject is left.
         ValueError: fractions or folds that cannot be, or a table that cannot be read.
+        IncompleteError: a merge lacks subjects.
     """
     if not root.is_dir():
         raise ManifestError(f"{root}: no such folder")
@@ -72,7 +82,8 @@ def pair_folder(
         protocols=() if rules is None else added_rows(rules),
         choice=choice,
         salt=load_salt(salt_file),
-        progress=progress,
+        journal=journal or journal_of(out),
+        schedule=schedule or Schedule(),
     )
 
 
@@ -81,21 +92,57 @@ def added_rows(path: Path) -> tuple[SeriesRule, ...]:
     return tuple(row for row in load_rows(path) if row not in PROTOCOLS)
 
 
-def write_manifest(manifest: Manifest, out: Path) -> bool:
+def journal_of(out: Path) -> Path:
+    """Where subjects are kept until their manifest is written."""
+    return out.with_name(f".{out.name}.unfinished")
+
+
+def write_manifest(manifest: Manifest, out: Path, *, further: bool = False) -> bool:
     """Writes a manifest whole; an equal one is left alone, a different one is not replaced.
+
+    Args:
+        manifest: what to write.
+        out: where.
+        further: whether a manifest of fewer subjects gets the new ones, see :func:`with_further`.
 
     Returns:
         Whether it was written.
 
     Raises:
         FileExistsError: another manifest is there.
+        ManifestError: ``further``, and an earlier subject is not as it was.
         WriteError: the disk refused.
     """
+    if further and out.exists():
+        manifest = with_further(Manifest.load(out), manifest, where=out)
     text = manifest.to_json(folder=out.parent)
-    if out.exists():
-        if out.read_text() == text:
-            return False
-        raise FileExistsError(f"{out} exists and differs; remove it or choose another --out")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(out, text)
-    return True
+    same = out.exists() and out.read_text() == text
+    if out.exists() and not same and not further:
+        raise FileExistsError(
+            f"{out} exists and differs; remove it, choose another --out, or give --append where "
+            "subjects were only added"
+        )
+    if not same:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(out, text)
+    shutil.rmtree(journal_of(out), ignore_errors=True)
+    return not same
+
+
+def with_further(earlier: Manifest, now: Manifest, *, where: Path) -> Manifest:
+    """The manifest ``now`` with the subjects of ``earlier`` first, in their order.
+
+    Raises:
+        ManifestError: an earlier subject is gone, or its split, series or numbers are others.
+    """
+    entries = {subject.case: subject for subject in now.subjects}
+    for subject in earlier.subjects:
+        if entries.get(subject.case) != subject:
+            what = "is not as it was" if subject.case in entries else "is gone"
+            raise ManifestError(
+                f"{where}: subject {subject.case} {what}; --append adds subjects and changes none. "
+                "Pair with the same flags, or choose another --out"
+            )
+    known = [subject.case for subject in earlier.subjects]
+    new = [case for case in entries if case not in set(known)]
+    return dataclasses.replace(now, subjects=tuple(entries[case] for case in (*known, *new)))

@@ -3,45 +3,21 @@
 import dataclasses
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from qsr_jax.data.dicom import Series, SeriesFiles
+from qsr_jax.data.dicom import SeriesFiles
 from qsr_jax.data.dicom.series_rules import SeriesRule
-from qsr_jax.data.studies.candidate import Candidate, candidate
-from qsr_jax.data.studies.geometry_match import PairError
-from qsr_jax.data.studies.manifest import (
-    ACCEPTED,
-    Manifest,
-    ManifestError,
-    Subject,
-)
+from qsr_jax.data.studies.candidate import Candidate
+from qsr_jax.data.studies.manifest import Manifest, ManifestError, Subject
 from qsr_jax.data.studies.pair_quality import OVERRULED
-from qsr_jax.data.studies.pair_subject import pair_subject
+from qsr_jax.data.studies.pair_visits import Tree, Visit, candidate_of, pair_visits, plain
 from qsr_jax.data.studies.pseudonyms import hashed
-from qsr_jax.data.studies.scan_sources import SOURCES, Source
 from qsr_jax.data.studies.sessions import SessionChoice, one_patient_each
 from qsr_jax.data.studies.split import fold_subjects, split_subjects
+from qsr_jax.files.journal import Job, Journal, Schedule
 
 PARTICIPANTS = "participants.tsv"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tree:
-    """What is being paired, and how."""
-
-    root: Path
-    kind: str
-    scale: int
-    groups: Mapping[str, str] | None
-    accepted: Mapping[str, frozenset[str]]
-    protocols: tuple[SeriesRule, ...]
-    choice: SessionChoice
-
-    @property
-    def source(self) -> Source:
-        """How trees of this kind are read."""
-        return SOURCES[self.kind]
 
 
 def pair_studies(
@@ -58,8 +34,9 @@ def pair_studies(
     protocols: Sequence[SeriesRule],
     choice: SessionChoice,
     salt: bytes,
-    progress: Callable[[Iterable[str]], Iterable[str]],
-) -> Manifest:
+    journal: Path,
+    schedule: Schedule,
+) -> Manifest | None:
     """Pairs everything under ``root``; what does not fit is listed with its reason.
 
     Args:
@@ -76,15 +53,28 @@ def pair_studies(
         protocols: rows that recognise maps, beyond the built-in table; kept in the manifest.
         choice: which sessions of each subject are paired; all of them share a split.
         salt: secret key of the hash that stands for a subject.
-        progress: wraps the subjects, for a progress bar.
+        journal: folder that keeps the subjects that are done.
+        schedule: who pairs whom; the manifest does not depend on it.
+
+    Returns:
+        The manifest; None where other machines have shards to do.
 
     Raises:
         ManifestError: no subject is left, or an acceptance that nothing needs.
-        ValueError: fractions or folds that cannot be.
+        ValueError: fractions or folds that cannot be, or a schedule that cannot be.
+        IncompleteError: a merge lacks subjects.
     """
-    tree = _Tree(root, kind, scale, groups, _acceptances(accepted), tuple(protocols), choice)
+    tree = Tree(root, kind, scale, groups, tuple(protocols), choice.by_day)
+    rules = _acceptances(accepted)
     found = tree.source.find(root)
-    candidates, refused = _pair_everybody(tree, found.series, progress)
+    refused: list[dict[str, str]] = []
+    jobs = _jobs(tree, _series_by_patient(tree, choice, found.series, refused), choice, rules)
+    results = Journal(journal)
+    if not results.work(pair_visits, list(jobs.values()), schedule, label="pairing"):
+        return None
+    candidates = _gathered(results, jobs, refused, rules)
+    if not candidates:
+        raise ManifestError(_nobody(root, refused))
     subjects = _dealt(
         candidates,
         seed=seed,
@@ -102,8 +92,8 @@ def pair_studies(
         scale=scale,
         seed=seed,
         subjects=subjects,
-        accepted=_listed(tree.accepted),
-        refused=tuple(sorted(refused, key=lambda item: item["what"])),
+        accepted=_listed(rules),
+        refused=_once(refused),
         ignored=tuple(p for p in others if not {p, p.rpartition("/")[0]} & used),
     )
 
@@ -157,104 +147,99 @@ def _acceptances(accepted: Sequence[str]) -> dict[str, frozenset[str]]:
     return {what: frozenset(names) for what, names in rules.items()}
 
 
-def _pair_everybody(
-    tree: _Tree, series: Sequence[SeriesFiles], progress: Callable[[Iterable[str]], Iterable[str]]
-) -> tuple[dict[str, dict[str, Candidate]], list[dict[str, str]]]:
-    """PatientID to sessions to paired maps, and what was refused on the way."""
-    refused: list[dict[str, str]] = []
-    by_patient = _series_by_patient(tree, series, refused)
-    candidates: dict[str, dict[str, Candidate]] = defaultdict(dict)
-    needed: set[tuple[str, str]] = set()
-    for patient in progress(sorted(by_patient)):
-        sessions = tree.choice.sort(by_patient[patient])
-        for session in tree.choice.chosen(sessions):
+def _jobs(
+    tree: Tree,
+    by_patient: Mapping[str, Sequence[tuple[str, SeriesFiles]]],
+    choice: SessionChoice,
+    accepted: Mapping[str, frozenset[str]],
+) -> dict[str, Job]:
+    """PatientID to what is to be done; nothing of other subjects travels to another process."""
+    jobs = {}
+    for patient in sorted(by_patient):
+        sessions = choice.sort(by_patient[patient])
+        visits = []
+        for session in choice.chosen(sessions):
             home = _home(tree.root, sessions[session], session if len(sessions) > 1 else "")
-            made = _pair_session(tree, sessions[session], home, refused, needed)
-            if made is None:
-                continue
-            if any(made.group != other.group for other in candidates[patient].values()):
-                _note(refused, home, "another group than that of the subject's other sessions")
-                continue
-            candidates[patient][session] = made
-    asked = {(what, rule) for what, rules in tree.accepted.items() for rule in rules}
+            rules = accepted.get(home, frozenset())
+            visits.append(Visit(session, home, tuple(sessions[session]), rules))
+        alone = dataclasses.replace(tree, groups=_groups_of(tree, patient, by_patient[patient]))
+        name = ", ".join(visit.home for visit in visits) or "no session that is wanted"
+        jobs[patient] = Job(name, alone.inputs_of(visits), (alone, tuple(visits)))
+    return jobs
+
+
+def _groups_of(
+    tree: Tree, patient: str, owned: Sequence[tuple[str, SeriesFiles]]
+) -> dict[str, str] | None:
+    """What the table of groups may say about one subject."""
+    if tree.groups is None:
+        return None
+    places = (one.place.relative_to(tree.root) for _, one in owned)
+    names = sorted({patient} | {place.parts[0] for place in places if place.parts})
+    return {name: tree.groups[name] for name in names if name in tree.groups}
+
+
+def _gathered(
+    results: Journal,
+    jobs: Mapping[str, Job],
+    refused: list[dict[str, str]],
+    accepted: Mapping[str, frozenset[str]],
+) -> dict[str, dict[str, Candidate]]:
+    """PatientID to sessions to paired maps; adds what was refused on the way."""
+    candidates: dict[str, dict[str, Candidate]] = {}
+    needed: set[tuple[str, str]] = set()
+    for patient, job in jobs.items():
+        result = results.result(job)
+        refused += result["refused"]
+        needed |= {(what, rule) for what, rule in result["needed"]}
+        if result["sessions"]:
+            candidates[patient] = {
+                label: candidate_of(one) for label, one in result["sessions"].items()
+            }
+    asked = {(what, rule) for what, rules in accepted.items() for rule in rules}
     if asked - needed:
         items = ", ".join(sorted(f"{what}:{rule}" for what, rule in asked - needed))
         raise ManifestError(f"--accept {items}: overrules nothing; take it away or mend its name")
-    candidates = {patient: held for patient, held in candidates.items() if held}
-    if not candidates:
-        reasons = "; ".join(f"{item['what']}: {item['reason']}" for item in refused[:3])
-        raise ManifestError(
-            f"{tree.root}: no subject has three whole pairs. {reasons or 'No series'}"
-        )
-    return candidates, refused
+    return candidates
 
 
-def _pair_session(
-    tree: _Tree,
-    places: Sequence[SeriesFiles],
-    home: str,
-    refused: list[dict[str, str]],
-    needed: set[tuple[str, str]],
-) -> Candidate | None:
-    """One session; notes why it is refused, and adds the acceptances that it needed."""
-    series = _read_all(tree, places, refused)
-    try:
-        paired = pair_subject(
-            series,
-            scale=tree.scale,
-            accepted=tree.accepted.get(home, frozenset()),
-            any_study=tree.choice.by_day,
-        )
-        made = candidate(paired, tree.root, kind=tree.kind, groups=tree.groups)
-    except PairError as error:
-        overrule = " ".join(f"--accept {home!r}:{rule}" for rule in error.rules)
-        hint = f"; to use it all the same: {overrule}" if overrule else ""
-        _note(refused, home, _plain(error, tree.root) + hint)
-        return None
-    needed |= {
-        (home, finding.rule)
-        for findings in paired.findings.values()
-        for finding in findings
-        if finding.verdict == ACCEPTED
-    }
-    return made
+def _nobody(root: Path, refused: Sequence[Mapping[str, str]]) -> str:
+    reasons = "; ".join(f"{item['what']}: {item['reason']}" for item in refused[:3])
+    return f"{root}: no subject has three whole pairs. {reasons or 'No series'}"
+
+
+def _once(refused: Sequence[Mapping[str, str]]) -> tuple[dict[str, str], ...]:
+    """What was refused, by place; told once."""
+    told = dict.fromkeys((item["what"], item["reason"]) for item in refused)
+    rows = [{"what": what, "reason": reason} for what, reason in told]
+    return tuple(sorted(rows, key=lambda item: item["what"]))
 
 
 def _series_by_patient(
-    tree: _Tree, series: Sequence[SeriesFiles], refused: list[dict[str, str]]
+    tree: Tree,
+    choice: SessionChoice,
+    series: Sequence[SeriesFiles],
+    refused: list[dict[str, str]],
 ) -> dict[str, list[tuple[str, SeriesFiles]]]:
     """Studies and series by PatientID; a study that two PatientIDs claim is refused."""
     root = tree.root
     places = [PurePosixPath(one.place.relative_to(root)) for one in series]
-    tree.choice.check(places)
+    choice.check(places)
     owned: list[tuple[str, str, SeriesFiles]] = []
     for one, place in zip(series, places, strict=True):
-        if tree.choice.leaves_out(place):
-            _note(refused, place.as_posix(), "left out by --exclude")
+        if choice.leaves_out(place):
+            refused.append({"what": place.as_posix(), "reason": "left out by --exclude"})
             continue
         try:
             owned.append((*tree.source.owner(one), one))
         except tree.source.error as error:
-            _note(refused, place.as_posix(), _plain(error, root))
+            refused.append({"what": place.as_posix(), "reason": plain(error, root)})
     by_patient, disputed = one_patient_each(owned)
     for patient, reason in disputed.items():
         disputing = [one for _, one in by_patient.pop(patient)]
-        _note(refused, _home(root, disputing, ""), reason.replace(f"{root}{os.sep}", ""))
+        why = reason.replace(f"{root}{os.sep}", "")
+        refused.append({"what": _home(root, disputing, ""), "reason": why})
     return by_patient
-
-
-def _read_all(
-    tree: _Tree, places: Sequence[SeriesFiles], refused: list[dict[str, str]]
-) -> list[Series]:
-    """The readable series of one session; the others are noted."""
-    series: list[Series] = []
-    for one in places:
-        try:
-            series += tree.source.read(one, tree.protocols, tree.root)
-        except tree.source.error as error:
-            what = one.place.relative_to(tree.root).as_posix()
-            _note(refused, what, _plain(error, tree.root))
-    return series
 
 
 def _home(root: Path, places: Sequence[SeriesFiles], session: str) -> str:
@@ -268,14 +253,3 @@ def _home(root: Path, places: Sequence[SeriesFiles], session: str) -> str:
         folders, singles = {path.parent for path in singles}, []
     names = sorted({path.relative_to(root).as_posix() for path in (*folders, *singles[:1])})
     return ", ".join(names) + (f", session {session}" if session else "")
-
-
-def _plain(error: Exception, root: Path) -> str:
-    """An error's text with paths relative to the tree."""
-    return str(error).replace(f"{root}{os.sep}", "")
-
-
-def _note(refused: list[dict[str, str]], what: str, reason: str) -> None:
-    item = {"what": what, "reason": reason}
-    if item not in refused:
-        refused.append(item)

@@ -1,5 +1,6 @@
 """Who is who, without names: salted hashes of PatientIDs, and the table of groups."""
 
+import contextlib
 import csv
 import hashlib
 import hmac
@@ -26,10 +27,7 @@ def load_salt(path: Path) -> bytes:
         ManifestError: the file holds no salt.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(SALT_BYTES) + "\n")
+        _make_salt(path)
     try:
         salt = bytes.fromhex(path.read_text().strip())
     except ValueError:
@@ -37,6 +35,18 @@ def load_salt(path: Path) -> bytes:
     if len(salt) < SALT_BYTES:
         raise ManifestError(f"{path}: expected {SALT_BYTES} bytes in hex; remove it for a new salt")
     return salt
+
+
+def _make_salt(path: Path) -> None:
+    """Makes a salt; of several processes that do so at once, the first wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(SALT_BYTES) + "\n")
+    with contextlib.suppress(FileExistsError):
+        os.link(part, path)
+    part.unlink()
 
 
 def group_of(patient_id: str, places: Iterable[Path], groups: Mapping[str, str]) -> str:
