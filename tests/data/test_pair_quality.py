@@ -219,3 +219,19 @@ def test_numbers_of_a_pair_are_in_the_manifest(off_by_a_bit):
         assert entry.qc["t1_above_t2"] > 0.98
         assert json.dumps(dict(entry.qc), allow_nan=False)
     assert fast_geometry().shape == subject.fast_shape
+
+
+def test_a_scan_that_ran_out_of_numbers_is_flagged(tmp_path):
+    """Fluid at 3276.7 ms, 15 bits of a tenth: the pair is used, and told."""
+
+    def clipped(side, name, volume, header):
+        if (side, name) == ("routine", "t1"):
+            volume = dataclasses.replace(volume, maps=np.minimum(volume.maps, 3276.7))
+        return volume, header
+
+    paired = pair_subject(series_of(write_subject(tmp_path / "p", seed=0, change=clipped)), scale=2)
+    (found,) = [f for f in paired.findings["t1"] if f.rule == pair_quality.CUT_OFF]
+    assert found.verdict == "flagged" and found.text.startswith("routine: ")
+    assert "are at 32767, the largest number of 15 bits: cut off there?" in found.text
+    others = [f for name in ("t2", "pd") for f in paired.findings[name]]
+    assert pair_quality.CUT_OFF not in {f.rule for f in others}

@@ -50,6 +50,7 @@ class Series:
         frames: place of each slice in its file, from 0; empty for single-frame files.
         protocol: name of the row that recognised the series.
         padded: voxels that held PixelPaddingValue; they are 0 in ``volume``.
+        cut_off: where values look cut off, in words; empty where they do not.
         notes: what a person should look at, without personal values.
     """
 
@@ -66,6 +67,7 @@ class Series:
     frames: tuple[int, ...] = ()
     protocol: str = ""
     padded: int = 0
+    cut_off: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -218,6 +220,7 @@ def _series(
         frames=tuple(frame.index for frame in frames if frame.index is not None),
         protocol=row.name,
         padded=padded,
+        cut_off=clipped,
         notes=_notes(values, padded, row, clipped, first),
     )
 

@@ -21,6 +21,8 @@ from qsr_jax.types import CORNER
 REFUSED = "refused"
 """Beside the verdicts of a manifest, which holds no refused pair."""
 FRAME, SHIFT, ORDER, RATIO, RANGE = "frame", "shift", "order", "ratio", "range"
+CUT_OFF = "cut off"
+"""Flags alone: the scanner ran out of numbers, in fluid as a rule, and the tissues are whole."""
 OVERRULED = (FRAME, SHIFT, ORDER, RATIO, RANGE)
 """Rules that a person may overrule; the others make pairs that no record could hold."""
 

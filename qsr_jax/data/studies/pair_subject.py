@@ -19,7 +19,7 @@ from qsr_jax.data.studies.geometry_match import (
     disagreement,
     grid_shift,
 )
-from qsr_jax.data.studies.manifest import ACCEPTED, FAST, ROUTINE, SIDES
+from qsr_jax.data.studies.manifest import ACCEPTED, FAST, FLAGGED, ROUTINE, SIDES
 from qsr_jax.data.studies.pair_quality import QualityIssue
 from qsr_jax.maps import MAPS
 from qsr_jax.ops.mask import tissue_mask
@@ -132,6 +132,11 @@ def _judged(
         medians = {side: float(np.median(scans[side][name][masks[side]])) for side in SIDES}
         findings[name] = shared + (swapped if name != "pd" else [])
         findings[name] = findings[name] + pair_quality.judge_medians(name, *medians.values())
+        findings[name] += [
+            QualityIssue(pair_quality.CUT_OFF, FLAGGED, f"{side}: {series.cut_off}")
+            for side, series in zip(SIDES, (fast, routine), strict=True)
+            if series.cut_off
+        ]
         if fast.frame_uid != routine.frame_uid:
             text = f"{named_tag('FrameOfReferenceUID')} differs"
             findings[name].append(QualityIssue(pair_quality.FRAME, pair_quality.REFUSED, text))
