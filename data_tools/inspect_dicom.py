@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("dicom", type=Path, metavar="DIR", help="tree with one folder per series")
+    add("dicom", type=Path, metavar="DIR", help="tree of DICOM files, in folders or in one")
     add("--json", action="store_true", help="one object per series or stray file, for programs")
     add(
         "--protocols",

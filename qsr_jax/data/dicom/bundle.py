@@ -35,7 +35,7 @@ def split(
         maps.setdefault(name, []).append(frame)
     if len(maps) > 1 and not row.bundle:
         stranger = next(f for f, n in zip(frames, names, strict=True) if n != names[0])
-        why = f"another map than {frames[0].label}; one folder holds one map"
+        why = f"another map than {frames[0].label}; expected one map"
         stranger.refuse(IMAGE_TYPE, why)
     counts = {name: len(slices) for name, slices in maps.items()}
     if len(set(counts.values())) > 1:
@@ -56,7 +56,7 @@ def _row_of(frames: Sequence[Frame], protocols: Sequence[SeriesRule]) -> SeriesR
             except NotAMapError as error:
                 frame.refuse(IMAGE_TYPE, str(error))
             if known[image_type] != known[frames[0].image_type]:
-                why = f"another layout than {frames[0].label}; one folder holds one series"
+                why = f"another layout than {frames[0].label}; expected one series"
                 frame.refuse(IMAGE_TYPE, why)
     return known[frames[0].image_type]
 

@@ -45,7 +45,7 @@ def check_one_series(headers: Sequence[Header]) -> None:
             header.refuse("SOPInstanceUID", f"also in {other.label}")
         for keyword in _SHARED_SECRETS:
             if header.value(keyword) != headers[0].value(keyword):
-                why = f"differs from the one in {headers[0].label}; one folder holds one series"
+                why = f"differs from the one in {headers[0].label}; expected one series"
                 header.refuse(keyword, why)
 
 
