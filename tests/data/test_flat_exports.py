@@ -11,7 +11,7 @@ from exports import flattened
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from data_tools import deidentify, inspect_dicom, pair_studies
+from data_tools import convert, deidentify, inspect_dicom, pair_studies
 from qsr_jax.data.dicom import (
     DicomInputError,
     find_series,
@@ -23,6 +23,7 @@ from qsr_jax.data.dicom import (
 )
 from qsr_jax.data.dicom.identity import identity_of
 from qsr_jax.data.dicom.series_rules import PROTOCOLS
+from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.manifest import Manifest
 
@@ -60,6 +61,18 @@ def test_a_flat_export_is_sorted_by_inspection_and_deidentification(trees, tmp_p
     deidentify.main(["--input", str(trees / "flat"), "--output", str(tmp_path / "clean")])
     assert "2 subjects, 12 series" in capsys.readouterr().out
     assert len(paired(tmp_path / "clean", tmp_path / "m.json").subjects) == 2
+
+
+def test_any_file_of_a_flat_export_stands_for_its_series(trees, tmp_path):
+    flat = trees / "flat" / "export"
+    with pytest.raises(SystemExit, match="12 series .*name one of them"):
+        convert.main(["--input", str(flat), "--output", str(tmp_path / "x.nii.gz")])
+    one = find_series(flat).series[0]
+    for number, path in enumerate(one.files):
+        out = tmp_path / f"{number}.nii.gz"
+        convert.main(["--input", str(path), "--output", str(out)])
+        np.testing.assert_array_equal(read_nifti(out)[0], read_nifti(tmp_path / "0.nii.gz")[0])
+    assert read_nifti(out)[0].shape[0] == len(one.files) == 3
 
 
 def test_headers_are_streamed(tmp_path):
