@@ -10,8 +10,7 @@ that leaves the tree is never opened. Exit status 3 when an image or a link was 
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
+from data_tools.schedule_options import add_schedule, schedule_of
 from qsr_jax.cli import program
 from qsr_jax.data.dicom.deidentified_copy import Copied, copy_without_subjects
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, load_rows
@@ -29,6 +28,9 @@ def main(argv: list[str] | None = None) -> None:
         copied = _copy(args)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
+    if copied is None:
+        print(f"{args.output}: a shard is done; when all are, the same command with --merge")
+        return
     for text in copied.left_out:
         print(f"left out  {text}")
     print(f"{args.output}: {copied.subjects} subjects, {copied.series} series")
@@ -69,10 +71,11 @@ def _parser() -> argparse.ArgumentParser:
         help="TOML or JSON with rows that recognise other scanners' maps; their words may stay",
     )
     add("--maps-only", action="store_true", help="copy nothing but accepted series of maps")
+    add_schedule(parser)
     return parser
 
 
-def _copy(args: argparse.Namespace) -> Copied:
+def _copy(args: argparse.Namespace) -> Copied | None:
     root, out = args.input.resolve(), args.output.resolve()
     if not root.is_dir():
         raise ManifestError(f"{root}: no such folder")
@@ -89,9 +92,9 @@ def _copy(args: argparse.Namespace) -> Copied:
         out,
         salt=load_salt(salt),
         groups=None if table is None else read_groups(table),
-        progress=lambda files: tqdm(files, desc="copying", unit="file", mininterval=1),
         rows=() if args.protocols is None else load_rows(args.protocols)[len(PROTOCOLS) :],
         maps_only=args.maps_only,
+        schedule=schedule_of(args),
     )
 
 

@@ -5,6 +5,7 @@ result depends on. It is written whole when the subject is done. A run that was 
 journal lacks; several machines with one journal do a shard each, and the last of them merges.
 """
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -133,10 +134,13 @@ class Journal:
             if schedule.run
             else in_processes(keep, calls, workers=schedule.workers)
         )
-        if todo:
-            bar = {"desc": label, "unit": "subject", "mininterval": 1, "total": len(part)}
-            for _ in tqdm(done, initial=len(part) - len(todo), **bar):
+        bar = {"desc": label, "unit": "subject", "mininterval": 1, "total": len(part)}
+        try:
+            for _ in tqdm(done, initial=len(part) - len(todo), **bar) if todo else ():
                 pass
+        finally:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()  # nobody was done
         return schedule.shard is None
 
     def _path(self, job: Job) -> Path:

@@ -42,7 +42,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
         _remove_orphans(target, host)
         part.mkdir()
         yield part
-        _flush(part)
+        flush(part)
         part.rename(target)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
@@ -116,7 +116,7 @@ def _remove_orphans(target: Path, host: str) -> None:
             shutil.rmtree(orphan, ignore_errors=True)
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     """Waits until every file and folder under ``folder`` is on the disk."""
     for path in (*folder.rglob("*"), folder):
         descriptor = os.open(path, os.O_RDONLY)

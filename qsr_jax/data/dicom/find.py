@@ -32,12 +32,15 @@ class SeriesFiles(NamedTuple):
         owner: who was scanned and in which session (PatientID and StudyInstanceUID); empty texts
             where the files do not say.
         when: sorts the sessions of one subject; empty where nothing is known.
+        strangers: files that name another PatientID than the first, and that PatientID; such a
+            series is refused when it is read.
     """
 
     place: Path
     files: tuple[Path, ...]
     owner: tuple[str, str] = ("", "")
     when: str = ""
+    strangers: tuple[tuple[Path, str], ...] = ()
 
 
 class Found(NamedTuple):
@@ -122,6 +125,7 @@ class _Part:
     when: str
     files: list[Path] = dataclasses.field(default_factory=list)
     images: set[int] = dataclasses.field(default_factory=set)
+    strangers: list[tuple[Path, str]] = dataclasses.field(default_factory=list)
 
 
 class _Walk:
@@ -153,7 +157,8 @@ class _Walk:
             for path, one in told.items()
             if one is not None and one.series_uid and not one.is_directory
         }
-        unknown = [path for path in paths if not {path} & {*known, *directories, *closed}]
+        sorted_out = {*known, *directories, *closed}
+        unknown = [path for path in paths if path not in sorted_out]
         self.ignored += [*closed, *directories]
         held = self._parts(known)
         if len(held) == 1:
@@ -178,6 +183,8 @@ class _Walk:
                 held[one.series_uid] = part
                 key = one.series_uid, one.patient_id
                 self.parts.setdefault(key, {})[path.parent] = part
+            if one.patient_id != held[one.series_uid].owner[0]:
+                held[one.series_uid].strangers.append((path, one.patient_id))
             held[one.series_uid].files.append(path)
             held[one.series_uid].images.add(hash(one.image_uid))
         return list(held.values())
@@ -191,8 +198,11 @@ class _Walk:
                 (first, *more) = together
                 whole = not more and first in self.lonely
                 place = first if whole else files[0]
+                strangers = tuple(one for folder in together for one in parts[folder].strangers)
                 series.append(
-                    SeriesFiles(place, tuple(files), parts[first].owner, parts[first].when)
+                    SeriesFiles(
+                        place, tuple(files), parts[first].owner, parts[first].when, strangers
+                    )
                 )
         return Found(tuple(sorted(series)), tuple(sorted(self.ignored)))
 
