@@ -1,6 +1,7 @@
 """Simulates one subject and writes what the scanner and the truth say."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from qsr_jax.maps import MAPS
 from qsr_jax.phantom.phantom import BONE, Phantom, draw_phantom
 from qsr_jax.physics.mdme_protocol import Protocol, geometries
 from qsr_jax.simulate.motion import POSE
+from qsr_jax.simulate.moved_truth import moved_truth
 from qsr_jax.simulate.simulate import SimulatedScans, scan
 from qsr_jax.types import Geometry, Volume
 
@@ -65,13 +67,21 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
         "regions_from": cohort.labeller()[1],
         "traits": phantom.traits,
         "pose_axes": POSE,
-        "poses": {name: pose.round(4).tolist() for name, pose in scans.poses.items()},
+        "poses": rounded_poses(scans),
     }
     with staged_folder(out) as folder:
         for protocol, geometry in grids.items():
             maps = scans.scans[protocol.name]
             write_scan(folder, maps, geometry, protocol, cohort.patient_id(number), uid_seed)
         _write_truth(folder / "truth", scans, phantom, about)
+        for protocol in grids:
+            if protocol != routine:
+                write_moved_truth(folder / "truth", protocol.name, scans, phantom)
+
+
+def rounded_poses(scans: SimulatedScans) -> dict[str, list[list[float]]]:
+    """Scan to the poses of its delays, as truth.json has them."""
+    return {name: pose.round(4).tolist() for name, pose in scans.poses.items()}
 
 
 def number_of(participant: str) -> int:
@@ -155,23 +165,13 @@ def _write_truth(
     """Maps and labels on the routine grid, and what the labels mean."""
     folder.mkdir()
     geometry = phantom.planes.geometry
-    written = [(MAP_FILES, scans.truth)]
+    _write_maps(folder, MAP_FILES, scans.truth, geometry)
     if scans.noise_free is not None:
-        written.append((NOISE_FREE_FILES, scans.noise_free))
-    for files, maps in written:
-        for index, name in enumerate(MAPS):
-            array = np.ascontiguousarray(maps[..., index], np.float32)
-            write_nifti(array, geometry, folder / files[name])
+        _write_maps(folder, NOISE_FREE_FILES, scans.noise_free, geometry)
     for name, factor in scans.g_factor.items():
         grid = _over_field(geometry, factor.shape)
         write_nifti(factor.astype(np.float32), grid, folder / f"g_factor_{name}.nii.gz")
-    labels = {
-        "tissue": phantom.tissue,
-        "regions": phantom.regions,
-        "lesions": phantom.lesion_labels,
-    }
-    for name, array in labels.items():
-        write_nifti(array, geometry, folder / f"{name}.nii.gz")
+    _write_labels(folder, phantom.tissue, phantom.regions, phantom.lesion_labels, geometry)
     text = about | {
         "units": {spec.name: spec.unit for spec in MAPS.values()},
         "tissue_names": TISSUE_NAMES,
@@ -188,3 +188,38 @@ def _write_truth(
         },
     }
     (folder / TRUTH_JSON).write_text(json.dumps(text, indent=1) + "\n")
+
+
+def write_moved_truth(folder: Path, name: str, scans: SimulatedScans, phantom: Phantom) -> None:
+    """Writes ``folder/<name>``, the truth as a scan met it; nothing where the head lay still.
+
+    Args:
+        folder: of the subject's truth.
+        name: of the scan.
+        scans: whose poses.
+        phantom: the subject.
+    """
+    pose = scans.poses[name].mean(axis=0)
+    if not pose.any():
+        return
+    found, geometry = moved_truth(phantom, pose), phantom.planes.geometry
+    with staged_folder(folder / name) as place:
+        _write_maps(place, MAP_FILES, found.maps, geometry)
+        _write_labels(place, found.tissue, found.regions, found.lesions, geometry)
+
+
+def _write_maps(
+    folder: Path, files: Mapping[str, str], maps: np.ndarray, geometry: Geometry
+) -> None:
+    """T1, T2 and PD (z, y, x, 3), a file each."""
+    for index, name in enumerate(MAPS):
+        array = np.ascontiguousarray(maps[..., index], np.float32)
+        write_nifti(array, geometry, folder / files[name])
+
+
+def _write_labels(
+    folder: Path, tissue: np.ndarray, regions: np.ndarray, lesions: np.ndarray, geometry: Geometry
+) -> None:
+    labels = {"tissue": tissue, "regions": regions, "lesions": lesions}
+    for name, array in labels.items():
+        write_nifti(array, geometry, folder / f"{name}.nii.gz")

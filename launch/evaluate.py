@@ -16,6 +16,7 @@ from qsr_jax.data.studies.manifest import SPLITS
 from qsr_jax.evaluation.evaluate import evaluate
 from qsr_jax.evaluation.label_plan import GEOMETRY, REGIONS, LabelOptions
 from qsr_jax.evaluation.values import BICUBIC
+from qsr_jax.evaluation.views import KNOWN, REGISTER
 from qsr_jax.predictors.baselines import BASELINES
 
 
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             baselines=[*filter(None, map(str.strip, arguments.baselines.split(",")))],
             niqe_model=arguments.niqe,
             labels=labels,
+            register=arguments.register,
             cache=arguments.cache,
             workers=arguments.workers,
         )
@@ -71,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
         "fitted on routine maps of training subjects is used",
     )
     _add_labels(parser)
+    parser.add_argument(
+        "--register",
+        choices=REGISTER,
+        default=KNOWN,
+        help="what is done where a head moved between its scans: known brings together simulated "
+        "scans by the poses the simulator wrote down and takes scanned subjects as they lie; rigid "
+        'finds the pose of everybody in T1 (pip install "qsr_jax[register]"); none takes all as '
+        "they lie (default: %(default)s)",
+    )
     parser.add_argument(
         "--cache",
         type=Path,

@@ -21,6 +21,7 @@ from qsr_jax.evaluation.sections import (
     lesion_visibility,
     lesions,
     lesions_kept,
+    movement,
     niqe,
     noise_and_resolution,
     regions,
@@ -55,6 +56,7 @@ SECTIONS: tuple[Section, ...] = (
     niqe.SECTION,
     worst_slices.SECTION,
     label_agreement.SECTION,
+    movement.SECTION,
     folds_and_seeds.SECTION,
 )
 """The report from top to bottom; a new table is one line here."""

@@ -9,13 +9,15 @@ from qsr_jax.checkpoint import LATEST
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import Tables
 from qsr_jax.evaluation.label_plan import LabelOptions, make_plan
-from qsr_jax.evaluation.measure_cohort import MeasureOptions, measure_subjects, tested_subjects
+from qsr_jax.evaluation.measure_cohort import measure_subjects
+from qsr_jax.evaluation.measure_views import MeasureOptions, tested_subjects
 from qsr_jax.evaluation.report.about import describe
 from qsr_jax.evaluation.report.page import PAGE, check_target, write_report
 from qsr_jax.evaluation.report.terminal import summary
 from qsr_jax.evaluation.trainings import checked_runs, load_runs, paths_of
 from qsr_jax.evaluation.value_cache import ValueCache
 from qsr_jax.evaluation.values import BICUBIC
+from qsr_jax.evaluation.views import KNOWN, REGISTER
 from qsr_jax.metrics.niqe import load_model
 from qsr_jax.predictors.baselines import BASELINES
 
@@ -54,6 +56,7 @@ def evaluate(
     baselines: Sequence[str] = BASELINES,
     niqe_model: Path | str | None = None,
     labels: LabelOptions | None = None,
+    register: str = KNOWN,
     cache: Path | str | None = None,
     workers: int | None = None,
 ) -> Evaluation:
@@ -74,6 +77,9 @@ def evaluate(
             fits one on routine maps of training subjects.
         labels: where tissues, regions and lesions come from; None for the truth of simulated
             subjects.
+        register: what is done where a head moved between its scans: "known" takes the poses that
+            the simulator wrote down and scanned subjects as they lie, "rigid" finds them in T1
+            (SimpleITK), "none" takes everybody as they lie.
         cache: folder that keeps finished subjects for the next time.
         workers: subjects measured at a time, about 2 GB each; None for 2 where there are 2 cores.
 
@@ -88,6 +94,8 @@ def evaluate(
     given = checked_runs(runs)
     check_target(folder)
     names = wanted_baselines(baselines)
+    if register not in REGISTER:
+        raise ValueError(f"register: {register!r}; expected one of {', '.join(REGISTER)}")
     workers = min(2, os.cpu_count() or 1) if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers: {workers}; expected a whole number from 1 on")
@@ -100,11 +108,19 @@ def evaluate(
     )
     subjects = [one.subject for one in tested_subjects(loaded)]
     plan = make_plan(labels or LabelOptions(), subjects)
-    options = MeasureOptions(split=split, baselines=names, natural=natural, labels=plan)
+    options = MeasureOptions(
+        split=split, baselines=names, natural=natural, labels=plan, register=register
+    )
     kept = ValueCache(None if cache is None else Path(cache))
     values, shown = measure_subjects(loaded, options, kept, workers=workers)
     measured = {v.subject for v in values}
-    about = describe(loaded, subjects=measured, split=split, labels=plan.said(subjects))
+    about = describe(
+        loaded,
+        subjects=measured,
+        split=split,
+        labels=plan.said(subjects),
+        movement=REGISTER[register],
+    )
     cohort = Cohort(values, folds={run.name: run.where for run in loaded})
     tables = write_report(folder, cohort=cohort, shown=shown, about=about)
     return Evaluation(folder, cohort, tables)

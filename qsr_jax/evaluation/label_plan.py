@@ -18,7 +18,13 @@ from qsr_jax.anatomy.registration import AtlasTemplate, make_atlas_template
 from qsr_jax.data.nifti.atlas_files import atlas_labeller, read_template
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import ROUTINE, Subject
-from qsr_jax.evaluation.measure.labels import Labels, found_labels, no_labels, true_labels
+from qsr_jax.evaluation.measure.labels import (
+    Labels,
+    found_labels,
+    moved_labels,
+    no_labels,
+    true_labels,
+)
 from qsr_jax.evaluation.measure.rois import read_rois
 from qsr_jax.files.digest import file_sha256, json_sha256
 
@@ -116,6 +122,25 @@ class LabelPlan:
                 labels, lesions=lesions, lesion_kinds=kinds, lesions_said=said
             )
         return labels, whole
+
+    def at_pose(self, subject: Subject, labels: Labels, there: Case, pose: np.ndarray) -> Labels:
+        """Labels as another scan of the subject met the head.
+
+        Args:
+            subject: whose.
+            labels: from :meth:`of`, for the tables.
+            there: the subject in that scan's view, the truth among it where there is one.
+            pose: (6,) of the head there.
+        """
+        moved = moved_labels(labels, there.routine.geometry, pose)
+        if there.truth is None:
+            return moved
+        true = true_labels(there.truth, erode_pixels=self.erode_pixels)
+        if self.regions == TRUTH:
+            moved = dataclasses.replace(moved, tissue=true.tissue, regions=true.regions)
+        if labels.lesion_kinds and self._drawing(subject) is None:
+            moved = dataclasses.replace(moved, lesions=true.lesions)
+        return moved
 
     def _anatomy(self, case: Case) -> SubjectLabels | None:
         if self.atlas is None:

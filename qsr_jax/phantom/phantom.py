@@ -138,7 +138,12 @@ def _assembled(
         fractions=fractions,
         tissue=np.where(void_inside, np.uint8(BONE), tissue),
         regions=regions_on(planes, body, tissue, labeller),
-        lesion_labels=_lesion_labels(planes, fractions[:, CLASSES.index("lesion")], pathology),
+        lesion_labels=lesion_labels(
+            planes,
+            fractions[:, CLASSES.index("lesion")],
+            pathology.boxes,
+            count=len(pathology.lesions),
+        ),
         lesion_boxes=pathology.boxes,
         lesions=pathology.lesions,
         values=values,
@@ -187,11 +192,20 @@ def regions_on(planes: Planes, body: Body, tissue: np.ndarray, labeller: Labelle
     return labels.astype(np.uint8)
 
 
-def _lesion_labels(planes: Planes, fraction: np.ndarray, pathology: Pathology) -> np.ndarray:
-    """Labels (z, y, x): where a lesion fills half a voxel, or half its own fullest one."""
-    owner = planes.nearest(pathology.boxes)
+def lesion_labels(
+    planes: Planes, fraction: np.ndarray, boxes: np.ndarray, *, count: int
+) -> np.ndarray:
+    """Labels (z, y, x): where a lesion fills half a voxel, or half its own fullest one.
+
+    Args:
+        planes: the grids.
+        fraction: (z, y, x) volume fraction of lesions on the truth grid.
+        boxes: (z, m, m), see :class:`Phantom`.
+        count: number of lesions.
+    """
+    owner = planes.nearest(boxes)
     labels = np.zeros(fraction.shape, np.uint8)
-    for number in range(1, len(pathology.lesions) + 1):
+    for number in range(1, count + 1):
         mine = np.where(owner == number, fraction, 0.0)
         labels[mine >= max(min(0.5, 0.5 * mine.max()), 1e-3)] = number
     return labels

@@ -18,6 +18,9 @@ from qsr_jax.simulate.acquisition import receiver_noise
 from qsr_jax.simulate.scan import Generators, HeadScan, check_scans
 from qsr_jax.types import Geometry
 
+LEAST_PD = 1.0
+"""Percent; less water than that is air: the times of what is not there would be specks."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SimulatedScans:
@@ -54,9 +57,8 @@ def mixed_truth(fraction: jax.Array, values: jax.Array) -> jax.Array:
     protons = fraction * values[:, 2]
     total = protons.sum(axis=0)
     rates = [(protons / values[:, i]).sum(axis=0) for i in range(2)]
-    # Less than 1 % of water is air: the times of what is not there would be specks.
     maps = jnp.stack([*(total / rate for rate in rates), total], axis=-1)
-    return jnp.where(total[..., None] < 1.0, 0.0, maps)
+    return jnp.where(total[..., None] < LEAST_PD, 0.0, maps)
 
 
 def true_maps(phantom: Phantom) -> np.ndarray:

@@ -1,52 +1,18 @@
 """A planted pose is found, undone, written down; pairs that are not registered stay as they lie."""
 
+import dataclasses
 import sys
 
 import numpy as np
 import pytest
+from moving_heads import grid, head
 
 from qsr_jax.data.records.build import build_records
 from qsr_jax.data.records.card import registration_notes
 from qsr_jax.data.records.open import DatasetError, open_records
 from qsr_jax.data.studies import registration as room
-from qsr_jax.types import Geometry
 
 PLANTED = np.array([0.5, -0.4, 0.6, 0.5, -0.7, 0.4])
-
-
-def grid(matrix, fov_mm=200.0, slices=16):
-    pixel = fov_mm / matrix
-    first = -fov_mm / 2 + pixel / 2
-    return Geometry(
-        origin_mm=(first, first, -(slices - 1) / 2 * 5.0),
-        row_dir=(1.0, 0.0, 0.0),
-        col_dir=(0.0, 1.0, 0.0),
-        spacing_mm=(5.0, pixel, pixel),
-        shape=(slices, matrix, matrix),
-    )
-
-
-def head(geometry, pose):
-    """T1 of a smooth head that took a pose: points h at R h + t; slices averaged over 5 mm."""
-    affine, (z, y, x) = geometry.affine_lps(), np.indices(geometry.shape)
-    total = 0.0
-    for above in (-0.4, -0.2, 0.0, 0.2, 0.4):
-        place = np.stack([z + above, y, x, np.ones(z.shape)], -1) @ affine.T
-        v = place[..., :3] - pose[:3]
-        ax, ay, az = np.deg2rad(pose[3:])
-        h = v - np.stack(
-            [ay * v[..., 2] - az * v[..., 1], az * v[..., 0] - ax * v[..., 2],
-             ax * v[..., 1] - ay * v[..., 0]], -1
-        )  # fmt: skip
-        waves = sum(
-            np.sin(h @ k)
-            for k in np.array(
-                [[0.20, 0.05, 0.08], [-0.06, 0.22, 0.1], [0.1, -0.15, 0.15], [0.03, 0.04, -0.2]]
-            )
-        )
-        inside = 1 / (1 + np.exp((np.linalg.norm(h / (70, 85, 60), axis=-1) - 1) * 30))
-        total = total + (0.4 + 0.9 * inside + 0.12 * waves * inside) / 5
-    return (1000 / total).astype(np.float32)
 
 
 def test_a_planted_pose_is_found_and_undone():
@@ -74,6 +40,35 @@ def test_a_head_that_lay_still_stays_where_it_is():
     np.testing.assert_allclose(found, 0.0, atol=0.05)
     same = room.on_fast_head(still[..., None], routine, np.zeros(6))
     np.testing.assert_allclose(same[..., 0], still, rtol=1e-5)
+
+
+def test_relaxation_times_are_moved_by_their_logarithm():
+    """A step from tissue to fluid: no value between the two is far off the geometric mean, and
+    times stay as they are where nothing moves; a mask or PD is interpolated as it is."""
+    geometry = grid(32, slices=4)
+    step = np.where(np.arange(32) < 16, np.float32(80.0), np.float32(2000.0))
+    t2_ms = np.broadcast_to(step, geometry.shape)[..., None]
+    still = room.on_fast_head(t2_ms, geometry, np.zeros(6), names=("t2",))
+    np.testing.assert_allclose(still, t2_ms, rtol=1e-5)
+    half = np.array([geometry.spacing_mm[2] / 2, 0, 0, 0, 0, 0])
+    moved, plain = (
+        room.on_fast_head(t2_ms, geometry, half, names=names, order=1)[1, 8, 16, 0]
+        for names in (("t2",), ())
+    )
+    assert moved == pytest.approx(np.sqrt(85.0 * 2005.0) - 5.0, rel=1e-4)  # 5 ms is the floor
+    assert plain == pytest.approx(1040.0, rel=1e-4)
+
+
+def test_what_no_head_does_is_refused():
+    fast, routine = grid(64), grid(128)
+    still = head(routine, np.zeros(6))
+    with pytest.raises(room.RegistrationError, match=r"at most 10 mm and 5 degrees.*none"):
+        room.check_believable(np.array([11.0, 0, 0, 0, 0, 0]))
+    with pytest.raises(room.RegistrationError, match="no tissue to register"):
+        room.rigid_pose(still, still, np.zeros(still.shape, bool), fast, routine)
+    far = dataclasses.replace(fast, origin_mm=(5000.0, 0.0, 0.0))
+    with pytest.raises(room.RegistrationError, match="expected two scans of one head"):
+        room.rigid_pose(head(fast, np.zeros(6)), still, still < 1400.0, far, routine)
 
 
 def test_simpleitk_is_asked_for(monkeypatch):

@@ -68,7 +68,7 @@ def test_scanned_subjects_are_not_called_simulated(house):
     manifest = house.manifests["manifest.json"]
     scanned = tuple(dataclasses.replace(p, truth=None) for p in manifest.subjects_of(split="test"))
     run = runs.Run("1", Path("m"), manifest, scanned, (), FoldSeed("1", None))
-    about = describe([run], subjects=set(), split="test", labels="none")
+    about = describe([run], subjects=set(), split="test", labels="none", movement="none")
     assert about.data == "scanned subjects"
 
 
@@ -81,7 +81,7 @@ def test_a_follow_up_does_not_count_its_subject_twice(house):
     house.fingerprints["runs"] = manifest.fingerprint
     (run,) = runs.load_runs(given, split="test", trained_on=None, which="latest")
     assert run.subjects == whole.subjects[:4]
-    about = describe([run], subjects=set(), split="test", labels="none")
+    about = describe([run], subjects=set(), split="test", labels="none", movement="none")
     assert about.data.endswith("the first session of each (1 further ones not measured)")
     assert about.subjects["test"] == {"healthy": 3, "patient": 1}
 

@@ -9,6 +9,7 @@ from qsr_jax.phantom.slices import slice_fractions
 from qsr_jax.physics.mdme_protocol import PROTOCOLS
 from qsr_jax.physics.scanner import SCANNER
 from qsr_jax.simulate.motion import in_plane, tilt_of
+from qsr_jax.simulate.moved_truth import moved_truth
 from qsr_jax.simulate.simulate import scan
 
 TINY_ROUTINE, TINY_FAST = PROTOCOLS["tiny"]
@@ -67,3 +68,32 @@ def test_the_reference_scan_lies_where_the_truth_does(scans):
     assert posed.poses["fast"].any(axis=0).all()
     np.testing.assert_array_equal(posed.truth, still.truth)
     assert np.abs(posed.scans["fast"] - still.scans["fast"]).mean() > 1.0
+
+
+def test_the_truth_is_cut_where_the_head_lay(scans, toy_subjects, tiny_grids):
+    """Read against it, a moved scan errs as a still one does; a pose of 0 gives the truth itself.
+
+    The grids differ by 2 in the plane; sampling every second pixel is enough to tell 2 mm.
+    """
+    phantom = toy_subjects["healthy"]
+    same = moved_truth(phantom, np.zeros(6))
+    np.testing.assert_allclose(same.maps, scans["still"].truth, rtol=1e-4, atol=1e-2)
+    np.testing.assert_array_equal(same.tissue, phantom.tissue)
+    np.testing.assert_array_equal(same.regions, phantom.regions)
+    posed = moved_truth(phantom, scans["posed"].poses["fast"].mean(0))
+
+    def error(scanned, truth, tissue):
+        off = scanned[..., 0] - truth[:, ::2, ::2, 0]
+        return np.sqrt(np.mean(off[np.isin(tissue[:, ::2, ::2], (2, 3))] ** 2))
+
+    still = error(scans["still"].scans["fast"], same.maps, same.tissue)
+    moved = scans["posed"].scans["fast"]
+    assert error(moved, posed.maps, posed.tissue) < 1.2 * still
+    assert error(moved, same.maps, same.tissue) > 1.3 * still
+
+
+def test_moved_lesions_keep_their_numbers(toy_subjects):
+    phantom = toy_subjects["patient"]
+    found = moved_truth(phantom, np.array([1.0, -1.0, 0.5, 1.0, 0.0, 1.0]))
+    assert set(np.unique(found.lesions)) == set(np.unique(phantom.lesion_labels))
+    assert (found.lesions != phantom.lesion_labels).any()

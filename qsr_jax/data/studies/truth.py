@@ -1,4 +1,9 @@
-"""What a simulated subject really is like: maps and labels beside the studies, for evaluation."""
+"""What a simulated subject really is like: maps and labels beside the studies, for evaluation.
+
+The truth is told where the head lay in the routine scan. Where it lay elsewhere in another scan,
+a folder of that scan's name holds the same truth as that scan met it, on the same grid: slices of
+5 mm cannot be moved by half a millimetre afterwards, they have to be cut there.
+"""
 
 import dataclasses
 import json
@@ -37,6 +42,10 @@ class Truth:
         noise_free: (z, y, x, 3) float32, what the routine scan would measure without noise; None
             where it was not simulated.
         regions_from: what told the regions, or "" where nobody wrote it down.
+        poses: scan to where the head lay in it, (6,): displacement in mm along the patient's left,
+            back and head, then turns about these axes in degrees, as in
+            :mod:`qsr_jax.simulate.motion`; the mean over the scan's delays. Empty where nobody
+            wrote it down.
     """
 
     maps: np.ndarray
@@ -47,6 +56,7 @@ class Truth:
     lesion_kinds: Mapping[int, str]
     noise_free: np.ndarray | None = None
     regions_from: str = ""
+    poses: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def check_study(folder: Path, study_uid: str) -> None:
@@ -55,28 +65,30 @@ def check_study(folder: Path, study_uid: str) -> None:
         raise TruthError(f"{folder / TRUTH_JSON}: study_uid is another study's")
 
 
-def read_truth(folder: Path, geometry: Geometry) -> Truth:
+def read_truth(folder: Path, geometry: Geometry, *, scan: str = "") -> Truth:
     """Reads the truth of one subject.
 
     Args:
         folder: written by ``data_tools.simulate_cohort``.
         geometry: the routine grid that all files must lie on.
+        scan: whose view of it, such as "fast"; "" for the routine scan's.
 
     Raises:
         TruthError: a file is missing, damaged, or lies on another grid.
     """
-    noise_free = None
-    if any((folder / file).exists() for file in NOISE_FREE_FILES.values()):
-        noise_free = _read_maps(folder, NOISE_FREE_FILES, geometry)
+    place, noise_free = folder / scan, None
+    if any((place / file).exists() for file in NOISE_FREE_FILES.values()):
+        noise_free = _read_maps(place, NOISE_FREE_FILES, geometry)
     return Truth(
-        maps=_read_maps(folder, MAP_FILES, geometry),
-        tissue=_read(folder / "tissue.nii.gz", geometry),
-        regions=_read(folder / "regions.nii.gz", geometry),
+        maps=_read_maps(place, MAP_FILES, geometry),
+        tissue=_read(place / "tissue.nii.gz", geometry),
+        regions=_read(place / "regions.nii.gz", geometry),
         region_names=_labels(folder, "region_names"),
-        lesions=_read(folder / "lesions.nii.gz", geometry),
+        lesions=_read(place / "lesions.nii.gz", geometry),
         lesion_kinds=_labels(folder, "lesion_kinds"),
         noise_free=noise_free,
-        regions_from=_optional(folder, "regions_from"),
+        regions_from=str(_optional(folder, "regions_from", "")),
+        poses=_poses(folder),
     )
 
 
@@ -117,10 +129,18 @@ def _read_json(folder: Path, key: str) -> Any:
         raise TruthError(f"{path}: {key} cannot be read ({type(error).__name__})") from None
 
 
-def _optional(folder: Path, key: str) -> str:
-    """A text of truth.json that older folders lack."""
+def _optional(folder: Path, key: str, otherwise: Any) -> Any:
+    """What truth.json says, or something else where older folders lack it."""
     content = json.loads((folder / TRUTH_JSON).read_text())
-    return str(content[key]) if key in content else ""
+    return content.get(key, otherwise)
+
+
+def _poses(folder: Path) -> dict[str, np.ndarray]:
+    content = _optional(folder, "poses", {})
+    try:
+        return {scan: np.mean(np.reshape(of, (-1, 6)), axis=0) for scan, of in content.items()}
+    except (AttributeError, ValueError, TypeError):
+        raise TruthError(f"{folder / TRUTH_JSON}: poses is no table of poses") from None
 
 
 def _labels(folder: Path, key: str) -> dict[int, str]:

@@ -13,9 +13,11 @@ from qsr_jax.anatomy.label_means import label_means
 from qsr_jax.anatomy.label_subject import SubjectLabels
 from qsr_jax.anatomy.regions import GREY, WHITE
 from qsr_jax.anatomy.segmentation import eroded
+from qsr_jax.data.studies.registration import on_fast_head
 from qsr_jax.data.studies.truth import Truth
 from qsr_jax.evaluation.values import Fields
 from qsr_jax.maps import spec_of
+from qsr_jax.types import Geometry
 
 TISSUES = {GREY: "GM", WHITE: "WM"}
 """Codes of tissue labels that the paper measures."""
@@ -104,6 +106,25 @@ def no_labels(shape: tuple[int, int, int]) -> Labels:
     """Nothing is labelled."""
     empty = np.zeros(shape, np.uint8)
     return Labels(empty, empty, {}, empty, {}, said="", lesions_said="")
+
+
+def moved_labels(labels: Labels, geometry: Geometry, pose: np.ndarray) -> Labels:
+    """Labels where the head lay in another scan, every voxel from its nearest; no lesion is lost.
+
+    Args:
+        labels: where the routine scan saw the head.
+        geometry: their grid.
+        pose: (6,), see :func:`qsr_jax.data.studies.registration.rigid_pose`.
+    """
+    tissue, regions = (
+        on_fast_head(part, geometry, pose, order=0).astype(np.uint8)
+        for part in (labels.tissue, labels.regions)
+    )
+    lesions = np.zeros_like(labels.lesions)
+    for code in np.unique(labels.lesions[labels.lesions > 0]).tolist():
+        part = on_fast_head((labels.lesions == code).astype(np.float32), geometry, pose, order=1)
+        lesions[part >= max(min(0.5, 0.5 * part.max()), 1e-3)] = code
+    return dataclasses.replace(labels, tissue=tissue, regions=regions, lesions=lesions)
 
 
 def _thinned(labels: Labels, pixels: int) -> Labels:

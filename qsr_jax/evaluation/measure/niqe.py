@@ -5,7 +5,7 @@ and shows other detail, so its number would not be comparable; bicubic stands fo
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -56,6 +56,7 @@ def niqe_values(
     *,
     split: str,
     run: str,
+    measures: Callable[[str], bool] = lambda _: True,
 ) -> Iterator[Value]:
     """NIQE of bicubic, trained and routine.
 
@@ -66,6 +67,7 @@ def niqe_values(
         fitted: map to a model of routine maps for the brain; used if there is no other.
         split: the split the subject belongs to.
         run: which training made the predictions.
+        measures: which of these methods.
     """
     chosen = {m: predictions[m] for m in (BICUBIC, TRAINED) if m in predictions}
     scans = {ROUTINE: case.routine} if BICUBIC in predictions else {}
@@ -84,6 +86,8 @@ def niqe_values(
         )  # fmt: skip
         volumes: dict[str, Volume | Prediction] = {**scans, **chosen}
         for method, volume in volumes.items():
+            if not measures(method):
+                continue
             value = _niqe(_grey(volume, spec), mask, model, whole=natural is not None)
             if np.isfinite(value):
                 yield dataclasses.replace(base, method=method, value=value)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -47,6 +47,7 @@ def measure(
     run: str = "1",
     scans: bool = True,
     labels: Labels | None = None,
+    measures: Callable[[str], bool] = lambda _: True,
 ) -> list[Value]:
     """All values of one subject.
 
@@ -57,6 +58,7 @@ def measure(
         run: which training made the predictions.
         scans: whether fast, routine and truth are measured too; once per subject is enough.
         labels: where tissues, regions and lesions lie; None for the truth's, where there is one.
+        measures: which methods are measured; the others are there to be compared with.
 
     Raises:
         ValueError: no common map, a prediction off the routine grid, or no usable mask.
@@ -69,16 +71,16 @@ def measure(
             )
     who: Fields = {"subject": case.subject, "group": case.group, "split": split, "run": run}
     sources = _sources(case, predictions)
-    shown = sources if scans else {m: sources[m] for m in (*predictions, ROUTINE)}
+    own = [m for m in sources if (scans or m in predictions) and measures(m)]
     if labels is None and case.truth is not None:
         labels = true_labels(case.truth)
     names = covered_maps(predictions)
     rows = itertools.chain(
-        _rows(case, names, shown, labels, scans),
-        error_fields(case, names, sources, labels, wanted=sources if scans else predictions),
-        resolution_fields(case, names, sources, wanted=sources if scans else predictions),
+        _rows(case, names, sources, labels, own, sizes=scans),
+        error_fields(case, names, sources, labels, wanted=own),
+        resolution_fields(case, names, sources, wanted=own),
     )
-    return [Value(**who, **row) for row in rows]
+    return [Value(**who, **row) for row in rows if measures(row["method"])]
 
 
 def compare_labels(case: Case, found: Labels, *, split: str, run: str = "1") -> list[Value]:
@@ -111,14 +113,17 @@ def _rows(
     names: tuple[str, ...],
     sources: Mapping[str, np.ndarray],
     labels: Labels | None,
-    scans: bool,
+    own: Collection[str],
+    *,
+    sizes: bool,
 ) -> Iterator[Fields]:
-    """Every measurement of the house; ``sources`` always hold the routine map."""
+    """Every measurement of the house of ``own`` methods, and what routine is compared with."""
+    shown = {m: s for m, s in sources.items() if m in own or m == ROUTINE}
     mask, spacing_mm = brain_mask(case), case.routine.geometry.spacing_mm
-    yield from image_fields(case, names, sources)
-    curved = {m: s for m, s in sources.items() if m in CURVED}
+    yield from image_fields(case, names, shown)
+    curved = {m: s for m, s in shown.items() if m in CURVED}
     yield from calibration_fields(curved, names, mask, reference=ROUTINE)
-    pictured = {m: s for m, s in sources.items() if m in (FAST, *NEEDS_BOTH, ROUTINE)}
+    pictured = {m: s for m, s in shown.items() if m in (FAST, *NEEDS_BOTH, ROUTINE)}
     yield from synthetic_contrast.contrast_fields(
         pictured, names, mask, reference=ROUTINE, box=brain_box(mask)
     )
@@ -128,11 +133,11 @@ def _rows(
             {**curved, TRUTH: known}, names, mask & (case.truth.tissue > 0), reference=TRUTH
         )
     if labels is not None:
-        measured = sources if scans else {m: s for m, s in sources.items() if m != ROUTINE}
+        measured = {m: s for m, s in sources.items() if m in own}
         yield from label_fields(measured, names, labels)
         yield from lesion_contrast.contrast_fields(measured, names, labels, spacing_mm)
         read = {m: s for m, s in measured.items() if m in CURVED}
-        yield from visibility_fields(read, names, labels, spacing_mm, sizes=scans)
+        yield from visibility_fields(read, names, labels, spacing_mm, sizes=sizes)
 
 
 def references(case: Case) -> dict[str, Volume]:

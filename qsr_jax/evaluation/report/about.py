@@ -63,6 +63,7 @@ class About:
         refused: series and studies that were left out when pairing, for a reason.
         measured: number of subjects measured, each once.
         labels: where tissues, regions and lesions come from.
+        movement: what was done where a head moved between its scans.
         trainings: one per run.
         versions: package to version.
         hardware: one line.
@@ -77,6 +78,7 @@ class About:
     refused: int
     measured: int
     labels: str
+    movement: str
     trainings: Sequence[Training]
     versions: Mapping[str, str]
     hardware: str
@@ -91,7 +93,9 @@ class About:
         return [f"{', '.join(dict.fromkeys(labels))}: {note}" for note, labels in maps.items()]
 
 
-def describe(runs: Sequence[Run], *, subjects: set[str], split: str, labels: str) -> About:
+def describe(
+    runs: Sequence[Run], *, subjects: set[str], split: str, labels: str, movement: str
+) -> About:
     """What the report's header says.
 
     Args:
@@ -99,6 +103,7 @@ def describe(runs: Sequence[Run], *, subjects: set[str], split: str, labels: str
         subjects: pseudonyms of everybody measured.
         split: whom.
         labels: where tissues, regions and lesions come from, in words.
+        movement: what was done where a head moved, in words.
     """
     first = runs[0].manifest
     measured = [subject for run in runs for subject in run.subjects]
@@ -120,6 +125,7 @@ def describe(runs: Sequence[Run], *, subjects: set[str], split: str, labels: str
         slices={s: sum(p.fast_shape[0] for p in group) for s, group in everybody.items()},
         measured=len(subjects),
         labels=labels,
+        movement=movement,
         trainings=[_training(run) for run in runs],
         versions={"qsr_jax": __version__}
         | {package: importlib.metadata.version(package) for package in PACKAGES},

@@ -116,7 +116,8 @@ def _of_data(about: About, cohort: Cohort) -> dict[str, str]:
         "excluded": f"{about.refused} series or studies refused when pairing, each with its "
         "reason in the manifest; clinical criteria are not known",
         "preparation": "series read in ms and percent, fast and routine paired by headers and "
-        "image quality, brain mask from the routine maps",
+        "image quality, brain mask from the routine maps; heads that moved between the scans: "
+        f"{about.movement}",
         "slices": "; ".join(f"{split} {n} slices" for split, n in about.slices.items() if n),
         "privacy": f"subjects are salted hashes; {UNKNOWN} what was done before",
         "acquisition": "simulated multi-delay multi-echo scan; settings in cohort.json"
