@@ -60,8 +60,9 @@ def measurement_consistency(
             f"an MDME signal needs t1, t2 and pd; the maps are {', '.join(names)}: set the weight "
             "of loss 'measurement' to 0, or map to t1+t2+pd"
         )
+    shape = coarse.shape[1], coarse.shape[2]
     seen = through_fast_scan(
-        signals(fine, names, protocol), coarse.shape[1:3], alignment=alignment, protocol=protocol
+        signals(fine, names, protocol), shape, alignment=alignment, protocol=protocol
     )
     apart = jnp.abs(seen - signals(coarse, names, protocol))
     return weighted_mean(jnp.moveaxis(apart, 0, -1), weights)

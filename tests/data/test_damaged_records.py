@@ -77,7 +77,7 @@ DAMAGE = [
      "00009: does not belong here"),
     ("bit flipped", lambda f: flip(f / SHARD), f"{SHARD}: was changed"),
     ("card lost", lambda f: (f / "card.json").unlink(), "card.json: missing"),
-    ("old version", lambda f: f.rename(f.with_name("1.0.0")), "version 3.0.0, found 1.0.0"),
+    ("old version", lambda f: f.rename(f.with_name("1.0.0")), "version 4.0.0, found 1.0.0"),
 ]  # fmt: skip
 
 

@@ -80,6 +80,6 @@ def test_a_fold_goes_from_the_manifest_to_its_records(tree, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2 folds; pair with --folds 5"):
         build_dataset.main(["--manifest", str(out), "--data_dir", str(data_dir), "--fold", "3/5"])
     assert "t1_fold2of2" in capsys.readouterr().out
-    card = json.loads((data_dir / "qmri_pairs/t1_fold2of2/3.0.0/card.json").read_text())
+    card = json.loads((data_dir / "qmri_pairs/t1_fold2of2/4.0.0/card.json").read_text())
     assert card["metadata"]["fold"] == "2/2"
     assert card["subjects"]["test"]["patient"] == 1

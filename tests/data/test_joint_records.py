@@ -71,3 +71,27 @@ def test_slices_that_are_not_the_same_are_refused(changes, maps):
     assert joint[0]["lr"].shape == (2, 2, 2)
     with pytest.raises(DatasetError, match="record 1 of t1, t2 shows different slices or masks"):
         joint[1]
+
+
+def test_the_target_may_be_the_truth_or_any_of_two_scans(maps):
+    for offset, one in zip((0, 100), maps, strict=True):
+        for row in one.source:
+            row |= {"truth": row["hr"] + 1000 + offset, "repeat": row["hr"] + 2000 + offset}
+    truth = JointRecords(maps, ("t1", "t2"), target="truth")
+    assert truth[1]["hr"][0, 0].tolist() == [1001, 1201]
+    twice = JointRecords(maps, ("t1", "t2"), target="repeat")
+    assert twice[1]["hr"][0, 0].tolist() == [1, 101, 2001, 2201], "all maps of a scan together"
+
+
+@pytest.mark.parametrize(("target", "way"), [("truth", "only simulated"), ("repeat", "qsr repeat")])
+def test_records_that_lack_the_target_are_refused(target, way, maps):
+    for one in maps:
+        for row in one.source:
+            row[target] = row["hr"]
+    maps[1].source[3][target] = np.zeros((0, 0, 1), np.uint16)
+    joint = JointRecords(maps, ("t1", "t2"), target=target)
+    assert joint[2]["hr"].shape[-1] == (2 if target == "truth" else 4)
+    with pytest.raises(
+        DatasetError, match=rf"'{target}', and subject b \(record 3\) has none: .*{way}"
+    ):
+        joint[3]

@@ -1,4 +1,4 @@
-"""Three maps by one network, through the doors of every other page; and four tries.
+"""Three maps by one network, through the doors of every other page; and five tries.
 
 Train, resume, predict, evaluate. Then somebody has an idea: each takes one file and one line.
 """
@@ -99,7 +99,7 @@ def test_one_call_predicts_dicom_of_all_maps_and_the_report_takes_it(
     assert {row["map"] for row in tables["tables"]["quality"]} == set(MAPS)
 
 
-# --- four tries -----------------------------------------------------------------------------------
+# --- five tries -----------------------------------------------------------------------------------
 
 
 class Wide(UNet):
@@ -144,7 +144,25 @@ TRIES = {
         '    config.map, config.task.name = "pd", "super_resolution"\n'
         "    config.task.log_maps = ()",
     ),
-    "three maps jointly": ("residual", None, "config.task.context = 1"),
+    "windows that tell their spread, of values at random, towards the truth": (
+        "swinir",
+        None,
+        'config.model = ConfigDict({"name": "swinir", "features": 8, "blocks": 1, "layers": 2})\n'
+        "    config.model.update(heads=2, window=4, spread=True)\n"
+        '    config.task.context, config.task.target = 1, "truth"\n'
+        "    config.task.remap_scale, config.task.remap_power = 0.25, 0.35\n"
+        '    config.loss.terms = ConfigDict({"laplace": srgan.term(1.0, region="head")})\n'
+        '    config.loss.terms.measurement = srgan.term(1.0, region="head")',
+    ),
+    "dense blocks against a discriminator that compares": (
+        "rrdb",
+        None,
+        'config.model = ConfigDict({"name": "rrdb", "features": 4, "growth": 2, "blocks": 1})\n'
+        "    config.discriminator = ConfigDict({'features': (4, 4)})\n"
+        '    config.objective.name, config.objective.relativistic = "srgan", True\n'
+        '    config.vgg = ConfigDict({"weights": "random", "layer": "conv1_1"})\n'
+        "    config.loss.terms.gan = srgan.term(1e-3)",
+    ),
     "a page of its own": (
         "srgan",
         None,
@@ -190,6 +208,7 @@ def test_an_idea_takes_one_file_and_one_line(what, tiny_data, tmp_path, monkeypa
     assert load_document(workdir)[1]["model"]["name"] == name
     predictor = load_predictor(workdir)
     assert predictor.description.split()[0] == name
+    assert (predictor.calibration is not None) == (name == "swinir"), "it tells its spread"
     lines = read_metrics(workdir, "train")
     assert all(np.isfinite(line["total"]) for line in lines)
     if network is Wide:

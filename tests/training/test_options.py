@@ -19,6 +19,7 @@ from qsr_jax.training.assemble import describe_features, frozen_parameters, stag
 from qsr_jax.training.experiment import Experiment, LossOptions
 from qsr_jax.training.options import OptionError, Options
 from qsr_jax.training.run import train
+from qsr_jax.training.task_options import TaskOptions
 
 ROOT = Path(__file__).parents[2]
 
@@ -209,10 +210,12 @@ def test_an_experiment_made_by_hand_takes_sections_of_their_own_kind(message):
 
 
 WRONG_OPTIONS = {
-    "task.name is 'nope'; known: super_resolution": lambda: options.TaskOptions(name="nope"),
-    "task.context is 2; expected one of": lambda: options.TaskOptions(context=2),
-    "task.log_maps is 't2'; expected some of": lambda: options.TaskOptions(log_maps="t2"),
-    "task.log_maps is ('t9',)": lambda: options.TaskOptions(log_maps=("t9",)),
+    "task.name is 'nope'; known: super_resolution": lambda: TaskOptions(name="nope"),
+    "task.context is 2; expected one of": lambda: TaskOptions(context=2),
+    "task.log_maps is 't2'; expected some of": lambda: TaskOptions(log_maps="t2"),
+    "task.log_maps is ('t9',)": lambda: TaskOptions(log_maps=("t9",)),
+    "task.target is 'best'; known: routine, truth, repeat": lambda: TaskOptions(target="best"),
+    "task.remap_power is 3.0; expected 0 to 2": lambda: TaskOptions(remap_power=3.0),
     "discriminator.features is 4;": lambda: options.DiscriminatorOptions(features=4),
     "discriminator.features is (4.5,)": lambda: options.DiscriminatorOptions(features=(4.5,)),
     "loss weight is '1'": lambda: TermOptions(weight="1"),

@@ -1,0 +1,129 @@
+"""A discriminator that compares, and a network that says how sure it is, through the same step."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from any_network import QUICK
+from small_networks import optimizers, restarted, small_srgan, small_task
+
+from qsr_jax import losses
+from qsr_jax.models import build_model
+from qsr_jax.objectives import Denoising, Regression, TermOptions
+from qsr_jax.tasks import JointMaps
+from qsr_jax.training.step import make_step
+
+SGD = optax.sgd(1.0)
+
+
+def example_of(rng, task, n=2, side=12):
+    tops = {"t1": 9000, "t2": 900, "pd": 750}
+    hr = rng.uniform(0.8, 1.2, (n, 2 * side, 2 * side, len(task.names)))
+    hr = (hr * [tops[name] for name in task.names]).astype(np.uint16)
+    lr = hr.reshape(n, side, 2, side, 2, -1).mean((2, 4)).astype(np.uint16)
+    mask = np.ones((n, 2 * side, 2 * side, 1), np.uint8)
+    return task.whole({"lr": lr, "hr": hr, "mask": mask, "sample_id": np.arange(n)})
+
+
+# --- relativistic ---------------------------------------------------------------------------------
+
+
+def test_both_players_learn_from_the_comparison(small_state, vgg_parameters, random_batch):
+    """One step of plain descent of each is the gradient of ESRGAN's equations 1 and 2."""
+    task, table = small_task(), {"gan": TermOptions(1.0)}
+    objective = dataclasses.replace(small_srgan(None, table=table), relativistic=True)
+    step = make_step(
+        task, objective, optimizers(SGD), batch_size=8, average_decay=0.0, axis_name=None
+    )
+    state = restarted(small_state, optimizers(SGD))
+    new, metrics = jax.jit(step, **QUICK)(state, vgg_parameters, random_batch)
+    example = task.example(random_batch, step=jnp.int32(0))
+    variables = state.players["generator"].variables
+
+    def compared(judge, params, mine):
+        sr, _ = objective.forward({**variables, "params": params}, example)
+        fake, real = (objective.discriminator.apply(judge, x) for x in (sr, example.target))
+        pair = (fake, real) if mine == "generator" else (real, fake)
+        return losses.relativistic(*pair).mean()
+
+    before, after = (s.players["discriminator"].variables for s in (state, new))
+    expected = {
+        "discriminator": jax.jit(
+            jax.grad(lambda j: compared(j, variables["params"], "d")), **QUICK
+        )(before)["params"],
+        "generator": jax.jit(jax.grad(lambda p: compared(after, p, "generator")), **QUICK)(
+            variables["params"]
+        ),
+    }
+    for role, gradient in expected.items():
+        size = float(optax.tree.norm(gradient))
+        assert size > 1e-5
+        assert float(metrics[f"{role}_gradient_norm"]) == pytest.approx(size, rel=2e-3)
+    assert float(metrics["p_real"] + metrics["p_fake"]) == pytest.approx(1.0, abs=1e-5)
+
+
+# --- spread ---------------------------------------------------------------------------------------
+
+MAPS = JointMaps(("t1", "t2", "pd"), 2, log_maps=("t2",))
+TABLE = {
+    "laplace": TermOptions(1.0, region="brain"),
+    "mae": TermOptions(0.5),
+    "measurement": TermOptions(0.1),
+    "t1w": TermOptions(0.1),
+}
+
+
+def network_of(task, **fields):
+    model = {"features": 4, "blocks": 1} | fields
+    return build_model("residual", scale=2, channels=len(task.names), **model)
+
+
+def test_only_the_likelihood_sees_the_spread(rng):
+    """Every other term has no gradient there, and is what it is without a spread."""
+    objective = Regression(MAPS, network_of(MAPS, spread=True), TABLE)
+    example = example_of(rng, MAPS)
+    variables = jax.jit(lambda: objective.init(jax.random.key(0), example), **QUICK)()["network"]
+    output, _ = objective.forward(variables, example)
+    assert output.shape[-1] == 6
+    assert objective.probe(variables, example).shape[-1] == 3
+    plain = Regression(MAPS, network_of(MAPS), {k: v for k, v in TABLE.items() if k != "laplace"})
+    same = plain.terms({}, {}, example)
+    for name, term in objective.terms({}, {}, example).items():
+        slope = jax.jit(jax.grad(lambda o, t=term: t.values(o).sum()), **QUICK)(output)
+        assert float(jnp.abs(slope[..., :3]).max()) > 0
+        assert (float(jnp.abs(slope[..., 3:]).max()) > 0) == (name == "laplace")
+        if name != "laplace":
+            expected = same[name].values(output[..., :3])
+            np.testing.assert_allclose(term.values(output), expected, rtol=1e-6)
+
+
+def test_consistency_with_the_fast_scan_is_in_its_own_units(rng):
+    """With a margin: the middle slice of three, and only the inner part of the crop."""
+    task = dataclasses.replace(MAPS, margin=2)
+    example = example_of(rng, task)
+    objective = Regression(task, network_of(task), {"measurement": TermOptions(1.0)})
+    (term,) = objective.terms({}, {}, example).values()
+    fine, coarse = (task.in_units(x) for x in (example.target, example.inputs["lr"]))
+    weights = jnp.pad(jnp.ones((2, 12, 12, 1)), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    given = {"names": task.names, "alignment": "corner"}
+    expected = losses.measurement_consistency(fine, coarse, weights, **given)
+    np.testing.assert_allclose(term.values(example.target), expected, rtol=1e-5)
+
+
+def test_a_spread_without_likelihood_and_the_reverse_are_refused():
+    task, pixels = small_task(), {"mae": TermOptions()}
+    both = pixels | {"gaussian": TermOptions()}
+    with pytest.raises(ValueError, match="loss.terms.gaussian needs a network that tells its spr"):
+        Regression(task, network_of(task), both)
+    with pytest.raises(
+        ValueError, match="no loss teaches a spread: weigh one of laplace, gaussian"
+    ):
+        Regression(task, network_of(task, spread=True), pixels)
+    with pytest.raises(ValueError, match="loss.terms.gaussian is a loss of likelihood, which this"):
+        small_srgan(None, table=both)
+    unet = build_model("unet", scale=1, channels=1, features=4, depth=1, blocks=1, spread=True)
+    with pytest.raises(ValueError, match="objective 'denoising' makes maps alone"):
+        Denoising(task, unet, both)
