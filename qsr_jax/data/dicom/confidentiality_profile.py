@@ -4,6 +4,8 @@ The table is the one that the package dicom-anonymizer carries (edition 2026c); 
 package is used.
 """
 
+import functools
+
 from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as table
 from pydicom.tag import BaseTag
 
@@ -21,6 +23,7 @@ ACTIONS = {tag: action for action, tags in _LISTS for tag in tags if len(tag) ==
 _MASKED = [(action, tag) for action, tags in _LISTS for tag in tags if len(tag) == 4]
 
 
+@functools.cache
 def action_on(tag: BaseTag, vr: str) -> str | None:
     """What is done with an attribute; None keeps it.
 

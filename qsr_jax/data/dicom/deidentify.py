@@ -99,7 +99,7 @@ class Cleaner:
             DicomInputError: no grey MR image or map of 16 bits or floats, a picture of a screen or
                 text burned into its pixels, more bytes than its pixels need, or not readable.
         """
-        header = Header(path)
+        header = Header(path, hashed=False)
         header.check_image()
         if any(token in SCREENS for token in header.texts("ImageType")):
             header.refuse("ImageType", "a picture of a screen; text in it may name the subject")

@@ -40,15 +40,15 @@ class Header(Attributes):
         label: its name.
         dataset: the pydicom dataset, pixels not yet decoded.
         syntax: TransferSyntaxUID.
-        sha256: hex digest of the file's bytes.
+        sha256: hex digest of the file's bytes; empty where nobody asks for it.
     """
 
     dataset: Dataset
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, hashed: bool = True) -> None:
         self.path, self.label = path, path.name
         content = read_bytes(path)
-        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.sha256 = hashlib.sha256(content).hexdigest() if hashed else ""
         self.syntax, self.dataset = parse(path, content)
         self._known: dict[str, Any] = {}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qsr_jax import __version__
+from qsr_jax.data.dicom.attributes import unquoted
 from qsr_jax.data.dicom.decoder_process import DecodeWorker
 from qsr_jax.data.dicom.deidentify import METHOD, Cleaner
 from qsr_jax.data.dicom.errors import DicomInputError
@@ -80,7 +81,8 @@ def copy_subject(source: Source, patient: str, files: Sequence[Path]) -> dict[st
     left_out: list[str] = []
     for path in files:
         try:
-            image = cleaner.anonymous(path)
+            with unquoted("ignore"):
+                image = cleaner.anonymous(path)
         except DicomInputError as error:
             left_out.append(source.left_out(path, str(error).removeprefix(f"{path}: ")))
             continue
