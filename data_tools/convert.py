@@ -1,37 +1,34 @@
-"""Writes one accepted map series as a float32 NIfTI file, so that any tool can check our values.
+"""Writes accepted map series as float32 NIfTI files, so that any tool can check our values.
 
-The series is read as strictly as for training. Values are written unscaled; the position is written
-as qform and sform, in millimetres. A JSON file beside the image says the unit, so that a BIDS tree
-of such files can be paired (--bids).
+One series becomes one file; of a tree, every map series becomes DIR/<its place>/<map>.nii.gz. Each
+is read as strictly as for training. Values are written unscaled; the position is written as qform
+and sform, in millimetres. A JSON file beside the image says the unit, so that a BIDS tree of such
+files can be paired (--bids). Exit status 3 when a series of a tree was left out.
 """
 
 import argparse
-import json
-import os
 from pathlib import Path
 
-import numpy as np
-
+from data_tools.schedule_options import SHARD_DONE, add_schedule, schedule_of
 from qsr_jax.cli import program
 from qsr_jax.data.dicom import DicomInputError, one_series, read_series
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, ProtocolError, load_rows
 from qsr_jax.data.nifti.bids import side_car_of
-from qsr_jax.data.nifti.files import write_nifti
-from qsr_jax.files.staged import WriteError
-from qsr_jax.maps import MAPS, spec_of
-from qsr_jax.types import Geometry
+from qsr_jax.data.nifti.convert import SUFFIX, convert_series, convert_tree, refuse_existing
+from qsr_jax.maps import MAPS
 
-MS_PER_S = 1000.0
-SUFFIX = ".nii.gz"
+LEFT_OUT = 3
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the door; errors of the user's end in one line and exit status 1."""
     args = _parser().parse_args(argv)
     try:
-        print(_convert(args))
+        left_out = _tree(args) if args.tree else _one(args)
     except (DicomInputError, ProtocolError, ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
+    if left_out:
+        raise SystemExit(LEFT_OUT)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,9 +43,16 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="SERIES",
-        help="folder, or a file of the series",
+        help="folder, or a file of the series; with --tree a folder of any series",
     )
-    add("--output", type=Path, required=True, metavar=f"FILE{SUFFIX}", help="file to write")
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        metavar=f"FILE{SUFFIX}",
+        help="file to write; with --tree a folder to make",
+    )
+    add("--tree", action="store_true", help="write every map series below --input")
     add("--map", choices=list(MAPS), help="which map, where the series is a bundle of several")
     add("--unit", choices=["ms", "s"], help="of T1 and T2; ms when not said. PD is in percent")
     add(
@@ -57,64 +61,47 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="TOML or JSON with rows that recognise other scanners' maps",
     )
+    add_schedule(parser)
     return parser
 
 
-def _convert(args: argparse.Namespace) -> str:
-    """Reads and writes; returns a sentence about what was written."""
+def _one(args: argparse.Namespace) -> bool:
+    """Reads and writes one series; never says that something was left out."""
+    schedule = schedule_of(args)
+    if schedule.shard or schedule.merge or schedule.workers > 1:
+        raise ValueError("--workers, --shard and --merge belong to --tree; one series is one job")
     if not args.output.name.endswith(SUFFIX):
         raise ValueError(f"{args.output}: expected a name that ends in {SUFFIX}")
     for path in (args.output, side_car_of(args.output)):
-        _refuse_existing(path)
+        refuse_existing(path)
     protocols = PROTOCOLS if args.protocols is None else load_rows(args.protocols)
     series = read_series(one_series(args.input), map_name=args.map, protocols=protocols)
-    spec = spec_of(series.map_name)
-    unit = spec.unit if args.unit is None else args.unit
-    if spec.unit != "ms" and args.unit is not None:
-        raise ValueError(f"--unit {args.unit}: {spec.label} is in {spec.unit}; leave --unit out")
-    values = series.volume.maps[..., 0]
-    if unit == "s":
-        values = (values / np.float64(MS_PER_S)).astype(np.float32)
-    _write(values, series.volume.geometry, args.output, unit)
-    said = f"{args.output}: {spec.label}, {values.min():g}..{values.max():g} {unit}"
-    return "; ".join([said, *series.notes])
+    said = convert_series(series, args.output, unit=args.unit)
+    print(f"{args.output.parent / said}")
+    return False
 
 
-def _refuse_existing(out: Path) -> None:
-    if out.exists() or out.is_symlink():
-        raise FileExistsError(f"{out}: exists already; remove it or choose another path")
-
-
-def _write(values: np.ndarray, geometry: Geometry, out: Path, unit: str) -> None:
-    """Writes image and side-car whole or not at all; never over others.
-
-    The side-car comes first: without it the image would be refused, not misread.
-    """
-    side_car = side_car_of(out)
-    parts = {side_car: out.with_name(f".{os.getpid()}.{side_car.name}"),
-             out: out.with_name(f".{os.getpid()}.{out.name}")}  # fmt: skip
-    made: list[Path] = []
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_nifti(values, geometry, parts[out])
-        parts[side_car].write_text(json.dumps({"Units": unit}) + "\n")
-        for path, part in parts.items():
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            _refuse_existing(path)
-            part.rename(path)
-            made.append(path)
-    except FileExistsError:
-        for path in made:
-            path.unlink()
-        raise
-    except OSError as error:
-        for path in made:
-            path.unlink()
-        raise WriteError(f"{out}: could not be written ({error.strerror or error})") from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+def _tree(args: argparse.Namespace) -> bool:
+    """Reads and writes a tree; whether a series was left out."""
+    if args.map is not None:
+        raise ValueError("--map chooses one map of one series; with --tree all are written")
+    done = convert_tree(
+        args.input.resolve(),
+        args.output.resolve(),
+        unit=args.unit,
+        protocols=PROTOCOLS if args.protocols is None else load_rows(args.protocols),
+        schedule=schedule_of(args),
+    )
+    if done is None:
+        print(f"{args.output}: {SHARD_DONE}")
+        return False
+    written, left_out = done
+    for said in written:
+        print(said)
+    for said in left_out:
+        print(f"left out  {said}")
+    print(f"{args.output}: {len(written)} series written, {len(left_out)} left out")
+    return bool(left_out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ that leaves the tree is never opened. Exit status 3 when an image or a link was 
 import argparse
 from pathlib import Path
 
-from data_tools.schedule_options import add_schedule, schedule_of
+from data_tools.schedule_options import SHARD_DONE, add_schedule, schedule_of
 from qsr_jax.cli import program
 from qsr_jax.data.dicom.deidentified_copy import Copied, copy_without_subjects
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, load_rows
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     if copied is None:
-        print(f"{args.output}: a shard is done; when all are, the same command with --merge")
+        print(f"{args.output}: {SHARD_DONE}")
         return
     for text in copied.left_out:
         print(f"left out  {text}")

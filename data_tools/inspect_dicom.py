@@ -10,11 +10,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
+from data_tools.schedule_options import SHARD_DONE, add_schedule, schedule_of
 from qsr_jax.cli import program
-from qsr_jax.data.dicom import DicomInputError, Finding, survey
-from qsr_jax.data.dicom.series_rules import PROTOCOLS, ProtocolError, load_rows
+from qsr_jax.data.dicom import Finding, survey
+from qsr_jax.data.dicom.series_rules import PROTOCOLS, load_rows
+from qsr_jax.files.journal import Schedule
 
 SOMETHING_REFUSED = 3
 PARTICIPANTS, TRUTH_FOLDER, COHORT = "participants.tsv", "truth", "cohort.json"
@@ -24,15 +24,18 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the door; errors of the user's end in one line and exit status 1."""
     args = _parser().parse_args(argv)
     try:
-        root = args.dicom.resolve()
         findings = survey(
-            root,
+            args.dicom.resolve(),
             protocols=PROTOCOLS if args.protocols is None else load_rows(args.protocols),
             known=_known,
-            progress=lambda series: tqdm(series, desc="reading", unit="series", delay=5),
+            journal=args.journal,
+            schedule=_schedule(args),
         )
-    except (DicomInputError, ProtocolError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
+    if findings is None:
+        print(f"{args.journal}: {SHARD_DONE}")
+        return
     if args.json:
         objects = (json.dumps(finding.to_json()) for finding in findings)
         print("[\n" + ",\n".join(objects) + "\n]")
@@ -52,12 +55,26 @@ def _parser() -> argparse.ArgumentParser:
     add("dicom", type=Path, metavar="DIR", help="tree of DICOM files, in folders or in one")
     add("--json", action="store_true", help="one object per series or stray file, for programs")
     add(
+        "--journal",
+        type=Path,
+        metavar="DIR",
+        help="keep what was found of each subject here, so that a killed inspection goes on",
+    )
+    add(
         "--protocols",
         type=Path,
         metavar="FILE",
         help="TOML or JSON with rows that recognise other scanners' maps",
     )
+    add_schedule(parser)
     return parser
+
+
+def _schedule(args: argparse.Namespace) -> Schedule:
+    schedule = schedule_of(args)
+    if args.journal is None and (schedule.shard or schedule.merge):
+        raise ValueError("--shard and --merge need --journal, a folder that all machines see")
+    return schedule
 
 
 def _known(path: Path) -> str:

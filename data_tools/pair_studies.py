@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from data_tools.schedule_options import add_schedule, schedule_of
+from data_tools.schedule_options import SHARD_DONE, add_schedule, schedule_of
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifest
 from qsr_jax.data.studies.pair_folder import pair_folder, write_manifest
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         manifest = _pair(args)
         if manifest is None:
-            print(f"{args.out}: a shard is done; when all are, the same command with --merge")
+            print(f"{args.out}: {SHARD_DONE}")
             return
         if not write_manifest(manifest, args.out, further=args.append):
             print(f"{args.out} exists and is the same")

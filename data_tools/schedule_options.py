@@ -4,6 +4,8 @@ import argparse
 
 from qsr_jax.files.journal import Schedule, parse_shard
 
+SHARD_DONE = "a shard is done; when all are, the same command with --merge"
+
 
 def add_schedule(parser: argparse.ArgumentParser) -> None:
     """Adds --workers, --shard and --merge."""

@@ -5,6 +5,7 @@ result depends on. It is written whole when the subject is done. A run that was 
 journal lacks; several machines with one journal do a shard each, and the last of them merges.
 """
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -134,10 +135,18 @@ class Journal:
             if schedule.run
             else in_processes(keep, calls, workers=schedule.workers)
         )
-        bar = {"desc": label, "unit": "subject", "mininterval": 1, "total": len(part)}
+        bar = tqdm(
+            done,
+            desc=label,
+            unit="subject",
+            mininterval=1,
+            delay=1,
+            total=len(part),
+            initial=len(part) - len(todo),
+            disable=not todo,
+        )
         try:
-            for _ in tqdm(done, initial=len(part) - len(todo), **bar) if todo else ():
-                pass
+            collections.deque(bar, maxlen=0)
         finally:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()  # nobody was done

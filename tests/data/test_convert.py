@@ -8,6 +8,7 @@ from multiframe_factory import PARAMETRIC, T2_CODE, groups, make_frames, real_wo
 
 from data_tools import convert
 from qsr_jax.data.dicom import read_series
+from qsr_jax.data.nifti import convert as library
 from qsr_jax.data.nifti.bids import read_map
 
 T1 = (np.stack([stored_slice(index) for index in range(SLICES)]) * SLOPE).astype(np.float32)
@@ -83,7 +84,7 @@ def test_what_is_refused_leaves_nothing(tmp_path, monkeypatch):
         args[-1].write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(convert, "write_nifti", full)
+    monkeypatch.setattr(library, "write_nifti", full)
     with pytest.raises(SystemExit, match="x.nii.gz: could not be written .No space left"):
         run("--input", good, "--output", out / "x.nii.gz")
     assert list(out.iterdir()) == []
@@ -96,13 +97,13 @@ def test_an_existing_file_is_refused_and_kept(tmp_path, monkeypatch):
         run("--input", folder, "--output", out)
     assert out.read_bytes() == b"mine"
     late = tmp_path / "late.nii.gz"
-    really = convert.write_nifti
+    really = library.write_nifti
 
     def slow(*args):
         really(*args)
         late.write_bytes(b"mine")
 
-    monkeypatch.setattr(convert, "write_nifti", slow)
+    monkeypatch.setattr(library, "write_nifti", slow)
     with pytest.raises(SystemExit, match="late.nii.gz: exists already"):
         run("--input", folder, "--output", late)
     assert late.read_bytes() == b"mine"

@@ -87,7 +87,7 @@ def test_headers_are_streamed(tmp_path):
             save(ds, root / f"{series:02d}{number}")
     size = sum(path.stat().st_size for path in root.iterdir())
     tracemalloc.start()
-    found = survey(root, protocols=PROTOCOLS, known=lambda path: "", progress=iter)
+    found = survey(root, protocols=PROTOCOLS, known=lambda path: "")
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(found) == 40

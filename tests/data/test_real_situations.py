@@ -190,7 +190,7 @@ def said(finding):
 def test_what_happens(tmp_path, situation, make, expected):
     make(tmp_path)
     root = tmp_path / "tree" if (tmp_path / "tree").is_dir() else tmp_path
-    found = survey(root, protocols=PROTOCOLS, known=lambda path: "", progress=iter)
+    found = survey(root, protocols=PROTOCOLS, known=lambda path: "")
     got = sorted((finding.status, said(finding)) for finding in found)
     assert [status for status, _ in got] == sorted(status for status, _ in expected)
     for status, words in expected:
@@ -203,7 +203,7 @@ def test_what_happens(tmp_path, situation, make, expected):
 def test_a_row_declares_slope_and_unit_of_another_scanner(tmp_path):
     write_series(tmp_path / "tree" / "s", relaxometry)
     table = rows(tmp_path, 'slope = 0.1\nunit = "ms"')
-    (found,) = survey(tmp_path / "tree", protocols=table, known=lambda path: "", progress=iter)
+    (found,) = survey(tmp_path / "tree", protocols=table, known=lambda path: "")
     assert found.status == READ
 
 

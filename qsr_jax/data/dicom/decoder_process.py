@@ -3,6 +3,8 @@
 Decoders are native code that meets hostile bytes; what kills them must not kill the reader.
 """
 
+import atexit
+import functools
 import json
 import os
 import signal
@@ -119,6 +121,14 @@ class DecodeWorker:
             stderr=subprocess.DEVNULL,
             env={**os.environ, **_SINGLE_THREAD},
         )
+
+
+@functools.cache
+def process_decoder() -> DecodeWorker:
+    """One worker for everything that this process reads; it ends with the process."""
+    worker = DecodeWorker()
+    atexit.register(worker.close)
+    return worker
 
 
 def _exchanged(

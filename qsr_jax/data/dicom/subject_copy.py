@@ -1,8 +1,6 @@
 """One subject copied without its name: a folder that appears whole, by whichever process."""
 
-import atexit
 import dataclasses
-import functools
 import os
 import shutil
 import socket
@@ -13,7 +11,7 @@ from typing import Any
 
 from qsr_jax import __version__
 from qsr_jax.data.dicom.attributes import unquoted
-from qsr_jax.data.dicom.decoder_process import DecodeWorker
+from qsr_jax.data.dicom.decoder_process import process_decoder
 from qsr_jax.data.dicom.deidentify import METHOD, Cleaner
 from qsr_jax.data.dicom.errors import DicomInputError
 from qsr_jax.data.dicom.read import read_folder
@@ -73,7 +71,7 @@ def copy_subject(source: Source, patient: str, files: Sequence[Path]) -> dict[st
     Raises:
         OSError: the system refused the write.
     """
-    cleaner = Cleaner(source.salt, _decoder(), source.rows)
+    cleaner = Cleaner(source.salt, process_decoder(), source.rows)
     part = source.aside / f"{patient}.{socket.gethostname()}.{os.getpid()}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -140,11 +138,3 @@ def _without_others(source: Source, folder: Path, written: dict[str, list[Path]]
             shutil.rmtree(folder / place)
             del written[place]
     return left_out
-
-
-@functools.cache
-def _decoder() -> DecodeWorker:
-    """Decodes for all subjects of this process."""
-    worker = DecodeWorker()
-    atexit.register(worker.close)
-    return worker

@@ -1,15 +1,19 @@
 """What a tree holds, series by series: what would be used, and why the rest would not."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.data.dicom.decoder_process import DecodeWorker
+from qsr_jax import __version__
+from qsr_jax.data.dicom.decoder_process import process_decoder
 from qsr_jax.data.dicom.errors import DicomInputError
 from qsr_jax.data.dicom.find import SeriesFiles, find_series, is_directory, is_litter
 from qsr_jax.data.dicom.read import Series, read_folder
 from qsr_jax.data.dicom.series_rules import SeriesRule
+from qsr_jax.files.digest import json_sha256
+from qsr_jax.files.journal import Job, Journal, Schedule, files_sha256
 from qsr_jax.files.tree import why_folder_closed
 from qsr_jax.maps import spec_of
 
@@ -41,32 +45,61 @@ def survey(
     *,
     protocols: Sequence[SeriesRule],
     known: Callable[[Path], str],
-    progress: Callable[[Iterable[SeriesFiles]], Iterable[SeriesFiles]],
-) -> list[Finding]:
-    """Reads every series under ``root`` as strictly as training would; nothing is changed.
+    journal: Path | None = None,
+    schedule: Schedule | None = None,
+) -> list[Finding] | None:
+    """Reads every series under ``root`` as strictly as training would; nothing there is changed.
 
     Args:
         root: the tree.
         protocols: the table that recognises maps.
         known: what a file outside all series is good for (relative path), empty if unknown.
-        progress: wraps the series, for a progress bar.
+        journal: folder that keeps what was found of each subject; without it nothing is kept.
+        schedule: who reads whom; the findings do not depend on it.
+
+    Returns:
+        The findings by path; None where other machines have shards to do.
 
     Raises:
         DicomInputError: no such folder.
+        IncompleteError: a merge lacks subjects.
     """
     if not root.is_dir():
         raise DicomInputError(root, "file", "no such folder")
     found = find_series(root)
+    owned: dict[str, list[SeriesFiles]] = {}
+    for one in found.series:
+        owned.setdefault(one.owner[0], []).append(one)
+    rows = [row.to_json() for row in protocols]
+    jobs = []
+    for series in owned.values():
+        seen = [[_within(one.place, root), files_sha256(one.files, root)] for one in series]
+        inputs = json_sha256([__version__, rows, seen])
+        arguments = (root, tuple(series), tuple(protocols))
+        jobs.append(Job(_within(series[0].place, root), inputs, arguments))
     findings = [_stray(path, root, known) for path in found.ignored]
-    with DecodeWorker() as worker:
-        for one in progress(found.series):
-            try:
-                held = read_folder(one, protocols=protocols, worker=worker, root=root)
-            except DicomInputError as error:
-                findings.append(_refused(one.place, error, root))
-            else:
-                findings += [_accepted(one.place, series, root) for series in held]
+    with tempfile.TemporaryDirectory() as nowhere:
+        results = Journal(journal or Path(nowhere) / "journal")
+        if not results.work(survey_subject, jobs, schedule or Schedule(), label="reading"):
+            return None
+        for job in jobs:
+            findings += [Finding(**row) for row in results.result(job)]
     return sorted(findings, key=lambda finding: finding.path)
+
+
+def survey_subject(
+    root: Path, series: Sequence[SeriesFiles], protocols: Sequence[SeriesRule]
+) -> list[dict[str, Any]]:
+    """The findings about one subject's series, as JSON."""
+    findings: list[Finding] = []
+    for one in series:
+        try:
+            held = read_folder(one, protocols=protocols, worker=process_decoder(), root=root)
+        except DicomInputError as error:
+            findings.append(_refused(one.place, error, root))
+        else:
+            findings += [_accepted(one.place, each, root) for each in held]
+    return [vars(finding) for finding in findings]
 
 
 def _accepted(folder: Path, series: Series, root: Path) -> Finding:
