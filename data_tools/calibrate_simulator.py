@@ -10,7 +10,8 @@ lines are easy. Nothing is adjusted here, and what the physics does not reach st
 
 Means are taken over the true tissue labels without their outermost pixels, where the paper has the
 masks of a segmentation (SPM): its borders follow each scan's own contrast and cannot be known here.
-The fast maps are read at the nearest pixel, so that both scans are measured in the same places.
+The fast maps are read at the nearest pixel, and the labels of each scan are cut where the head lay
+in it, as masks of its own would be: both scans are measured in the same places of the head.
 """
 
 import argparse
@@ -114,9 +115,10 @@ def measure_subject(folder: Path, *, erode_px: int) -> np.ndarray:
         raise ValueError(f"--erode-px must be at least 0; got {erode_px}")
     volumes = {scan: _read_scan(folder, scan) for scan in SCANS}
     geometry = volumes["routine"].geometry
-    labels = _eroded(read_truth(folder / "truth", geometry).tissue, erode_px)
     means = []
-    for volume in volumes.values():
+    for scan, volume in volumes.items():
+        seen = read_truth(folder / "truth", geometry, scan=scan)
+        labels = _eroded(seen.tissue, erode_px)
         maps = volume.maps if volume.geometry == geometry else nearest_on(volume, geometry)
         found = label_means(maps, labels, TISSUES)
         missing = set(TISSUES.values()) - set(found)
