@@ -47,8 +47,9 @@ def _parser() -> argparse.ArgumentParser:
         "--register",
         choices=METHODS,
         default=NONE,
-        help="rigid: bring the routine scan to where the head lay in the fast scan (SimpleITK); "
-        "the numbers go to the dataset's card, its seal and the models' notes",
+        help="rigid: bring the routine scan to where the head lay in the fast scan, as found in T1 "
+        "(SimpleITK); known: by the poses the simulator wrote down, scanned subjects as they lie; "
+        "the numbers go to the manifest, the dataset's card, its seal and the models' notes",
     )
     add(
         "--append",

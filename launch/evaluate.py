@@ -13,10 +13,11 @@ from pathlib import Path
 from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import SPLITS
+from qsr_jax.data.studies.registration import KNOWN
 from qsr_jax.evaluation.evaluate import evaluate
 from qsr_jax.evaluation.label_plan import GEOMETRY, REGIONS, LabelOptions
 from qsr_jax.evaluation.values import BICUBIC
-from qsr_jax.evaluation.views import KNOWN, REGISTER
+from qsr_jax.evaluation.views import REGISTER
 from qsr_jax.predictors.baselines import BASELINES
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qsr_jax.checkpoint import LATEST
+from qsr_jax.data.studies.registration import KNOWN
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import Tables
 from qsr_jax.evaluation.label_plan import LabelOptions, make_plan
@@ -17,7 +18,7 @@ from qsr_jax.evaluation.report.terminal import summary
 from qsr_jax.evaluation.trainings import checked_runs, load_runs, paths_of
 from qsr_jax.evaluation.value_cache import ValueCache
 from qsr_jax.evaluation.values import BICUBIC
-from qsr_jax.evaluation.views import KNOWN, REGISTER
+from qsr_jax.evaluation.views import REGISTER
 from qsr_jax.metrics.niqe import load_model
 from qsr_jax.predictors.baselines import BASELINES
 

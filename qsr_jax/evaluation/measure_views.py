@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import Subject
+from qsr_jax.data.studies.registration import KNOWN
 from qsr_jax.evaluation.label_plan import LabelPlan
 from qsr_jax.evaluation.measure.labels import Labels
 from qsr_jax.evaluation.measure.lesion_twin import read_twin, twin_fields, twin_folder
@@ -14,7 +15,7 @@ from qsr_jax.evaluation.measure.repeated_scan import REPEAT, as_prediction
 from qsr_jax.evaluation.measure.subject import covered_maps, measure
 from qsr_jax.evaluation.trainings import Run, identity
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, Fields, Value
-from qsr_jax.evaluation.views import KNOWN, Poses, View, case_at
+from qsr_jax.evaluation.views import Poses, View, case_at
 from qsr_jax.metrics.niqe import NiqeModel
 from qsr_jax.types import Prediction, Predictor
 

@@ -17,6 +17,7 @@ import numpy as np
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.data.studies.registration import (
+    KNOWN,
     NONE,
     RIGID,
     RegistrationError,
@@ -33,7 +34,6 @@ from qsr_jax.types import Volume
 
 VolumeT = TypeVar("VolumeT", Volume, Volume | None)
 
-KNOWN = "known"
 REGISTER = {
     KNOWN: "simulated scans are brought together by the poses that the simulator wrote down, "
     "scanned subjects are compared as they lie",
@@ -177,13 +177,7 @@ def case_at(case: Case, poses: Poses, scan: str, *, truth: Path | None) -> Case:
     if pose is None:
         return case
     known, routine = case.truth, _brought(case.routine, pose)
-    if known is not None and truth is not None and poses.known.get(scan, pose).any():
-        if not (truth / scan).is_dir():
-            raise TruthError(
-                f"{truth / scan}: missing, though the head had moved in the {scan} scan: it was "
-                "simulated by another version of this software. Simulate it anew, or compare the "
-                "scans as they lie (--register none)"
-            )
+    if known is not None and truth is not None:
         known = read_truth(truth, case.routine.geometry, scan=scan)
     return dataclasses.replace(case, routine=routine, truth=known)
 

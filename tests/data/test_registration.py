@@ -11,6 +11,10 @@ from qsr_jax.data.records.build import build_records
 from qsr_jax.data.records.card import registration_notes
 from qsr_jax.data.records.open import DatasetError, open_records
 from qsr_jax.data.studies import registration as room
+from qsr_jax.data.studies.manifest import Manifest
+from qsr_jax.data.studies.movement_numbers import movement_in
+from qsr_jax.data.studies.pair_folder import write_manifest
+from qsr_jax.data.studies.truth import poses_in
 
 PLANTED = np.array([0.5, -0.4, 0.6, 0.5, -0.7, 0.4])
 
@@ -78,8 +82,10 @@ def test_simpleitk_is_asked_for(monkeypatch):
 
 
 def test_records_say_how_they_were_registered(tiny_cohort, tmp_path):
-    manifest = tiny_cohort / "manifest.json"
-    with pytest.raises(ValueError, match="register must be one of none, rigid; got 'affine'"):
+    manifest = tmp_path / "manifest.json"
+    as_paired = Manifest.load(tiny_cohort / "manifest.json")
+    write_manifest(as_paired, manifest)
+    with pytest.raises(ValueError, match="one of none, rigid, known; got 'affine'"):
         build_records(manifest, tmp_path, register="affine")
     build_records(manifest, tmp_path, register="rigid")
     plain = open_records(tiny_cohort / "records", "t1", "train")
@@ -89,8 +95,21 @@ def test_records_say_how_they_were_registered(tiny_cohort, tmp_path):
     assert len(moved["t1"].registration["subjects"]) == 7
     mm = [np.linalg.norm(one["mm"]) for one in moved["t1"].registration["subjects"].values()]
     assert 0.05 < np.median(mm) < 2.0  # 0.4 mm along each axis
+    told = movement_in(Manifest.load(manifest))
+    for case, one in moved["t1"].registration["subjects"].items():
+        assert told[case] == [*one["mm"], *one["deg"]]
+    assert Manifest.load(manifest).fingerprint == as_paired.fingerprint
+    assert not write_manifest(as_paired, manifest)  # who pairs again finds an equal manifest
+    assert movement_in(Manifest.load(manifest)) == told
     np.testing.assert_array_equal(plain[0]["lr"], moved["t1"][0]["lr"])
     assert (plain[0]["hr"] != moved["t1"][0]["hr"]).any()
+    (tmp_path / "told").mkdir()
+    build_records(manifest, tmp_path / "told", register="known")
+    known = open_records(tmp_path / "told", "t1", "train").registration
+    assert known["method"] == "known"
+    truths = {one.case: as_paired.root / one.truth for one in as_paired.subjects}
+    for case, one in known["subjects"].items():
+        assert [*one["mm"], *one["deg"]] == poses_in(truths[case])["fast"].tolist()
     note = registration_notes(moved["t1"].registration)[0]
     assert note in (moved["t1"].folder / "README.md").read_text()
     with pytest.raises(DatasetError, match="built with --register rigid, asked for none"):

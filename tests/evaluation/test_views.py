@@ -1,6 +1,7 @@
 """A head that moved between its scans is measured as if it had not, as far as slices allow."""
 
 import dataclasses
+import json
 import sys
 
 import numpy as np
@@ -9,12 +10,12 @@ from evaluation_subjects import make_case
 from moving_heads import grid, head
 
 from qsr_jax.data.studies.case import Case
-from qsr_jax.data.studies.registration import RegistrationError
-from qsr_jax.data.studies.truth import Truth, TruthError
+from qsr_jax.data.studies.registration import KNOWN, RegistrationError
+from qsr_jax.data.studies.truth import Truth, TruthError, place_of
 from qsr_jax.evaluation.label_plan import LabelPlan
 from qsr_jax.evaluation.measure.labels import moved_labels, true_labels
 from qsr_jax.evaluation.measure.movement import IN_BRAIN, OFF_KNOWN, moved_mm, movement_fields
-from qsr_jax.evaluation.views import AT_HOME, KNOWN, case_at, find_poses, views_of
+from qsr_jax.evaluation.views import AT_HOME, case_at, find_poses, views_of
 from qsr_jax.predictors.interpolation import interpolator
 from qsr_jax.types import CORNER, Volume
 
@@ -126,10 +127,15 @@ def test_no_lesion_is_lost_however_small(rng):
 
 def test_what_was_not_written_down_is_refused(tmp_path):
     case = moved_case(POSES["both"])
+    told = {"poses": {"fast": [POSES["both"].tolist()] * 4}}
+    (tmp_path / "truth.json").write_text(json.dumps(told))
     with pytest.raises(TruthError, match=r"fast: missing.*--register none"):
         case_at(case, find_poses(KNOWN, case, None), "fast", truth=tmp_path)
     with pytest.raises(TruthError, match=r"where the head lay in routine2.*scan again"):
         find_poses(KNOWN, case, case.routine)
+    (tmp_path / "truth.json").write_text('{"poses": {"fast": [[1, 2]]}}')
+    with pytest.raises(TruthError, match="no table of poses"):
+        place_of(tmp_path, "fast")
     assert not find_poses("none", case, case.routine).used
     (row, *_) = movement_fields(case, find_poses("none", case, None))
     assert row["convention"] == "none"

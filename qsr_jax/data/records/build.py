@@ -24,6 +24,7 @@ from qsr_jax.data.records.open import (
 )
 from qsr_jax.data.records.subject_shards import SubjectShards
 from qsr_jax.data.studies.manifest import Manifest
+from qsr_jax.data.studies.movement_numbers import write_movement
 from qsr_jax.data.studies.registration import METHODS, NONE
 from qsr_jax.files.journal import Schedule
 from qsr_jax.maps import MAPS
@@ -54,6 +55,9 @@ def build_records(
         further: whether a dataset of fewer subjects gets the shards of the new ones.
         tell: takes one line about every map.
 
+    Where heads were registered, how far they had moved is added to the manifest (its fingerprint
+    stays), too.
+
     Returns:
         Whether the records are there; False where other machines have shards to do.
 
@@ -79,6 +83,7 @@ def build_records(
     aside = unfinished(data_dir, fold)
     if not todo:
         shutil.rmtree(aside, ignore_errors=True)
+        _tell_manifest(manifest, data_dir, fold)
         return True
     known = set.intersection(*todo.values())
     new = tuple(subject for subject in listed.subjects if subject.case not in known)
@@ -92,7 +97,15 @@ def build_records(
     for name in todo:
         _build_map(manifest, data_dir, name, shards, fold=fold, register=register, tell=tell)
     shutil.rmtree(aside)
+    _tell_manifest(manifest, data_dir, fold)
     return True
+
+
+def _tell_manifest(manifest: Path, data_dir: Path, fold: str | None) -> None:
+    """Writes how far heads had moved where it was found."""
+    moved = registration_of(dataset_folder(data_dir, next(iter(MAPS)), fold))["subjects"]
+    if moved:
+        write_movement(manifest, {name: [*one["mm"], *one["deg"]] for name, one in moved.items()})
 
 
 def _remove_half_written(folder: Path, tell: Callable[[str], None]) -> None:

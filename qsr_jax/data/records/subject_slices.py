@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qsr_jax.data.dicom import Series
+from qsr_jax.data.studies import target_scans
 from qsr_jax.data.studies.case import read_listed
 from qsr_jax.data.studies.manifest import FAST, ROUTINE, Manifest, Subject
-from qsr_jax.data.studies.registration import RIGID, on_fast_head, rigid_pose
+from qsr_jax.data.studies.registration import KNOWN, RIGID, on_fast_head, rigid_pose
 from qsr_jax.data.studies.target_scans import read_repeated, read_simulated
+from qsr_jax.data.studies.truth import poses_in
 from qsr_jax.maps import MAPS, spec_of, to_stored
 from qsr_jax.ops.mask import tissue_mask
 from qsr_jax.types import REPEAT, TRUTH
@@ -46,8 +48,8 @@ def subject_slices(
         manifest: lists the series.
         subject: whose records.
         maps: which.
-        register: one of :data:`qsr_jax.data.studies.registration.METHODS`; "rigid" brings the
-            routine scan to where the head lay in the fast scan.
+        register: one of :data:`qsr_jax.data.studies.registration.METHODS`; "rigid" and "known"
+            bring the routine scan to where the head lay in the fast scan.
 
     Raises:
         ManifestError, DicomInputError, BidsError: a series cannot be used.
@@ -57,29 +59,40 @@ def subject_slices(
     read = functools.cache(functools.partial(read_listed, manifest, subject))
     routine = [read(name, ROUTINE).volume.maps[..., 0] for name in MAPS]
     mask, pose = tissue_mask(*routine), None
-    if register == RIGID:
-        mask, pose = _moved(read, mask)
+    told: Mapping[str, np.ndarray] = {}
+    if register == KNOWN and subject.truth is not None:
+        told = poses_in(manifest.root / subject.truth)
+    if register == RIGID or FAST in told:
+        mask, pose = _moved(read, mask, told)
     again = functools.cache(
         lambda name: read_repeated(manifest, subject, name, read(name, ROUTINE).volume)
     )
     for name in maps:
         slices = _of_map(read, subject, name, mask[..., None].view(np.uint8), pose)
         truth = read_simulated(manifest, subject, name, read(name, ROUTINE))
-        targets = {TRUTH: _true(truth, read, pose), REPEAT: _repeated(again, read, name, pose)}
+        targets = {
+            TRUTH: _true(truth, read, name, pose),
+            REPEAT: _repeated(again, read, name, pose, told),
+        }
         yield slices._replace(records=_with_targets(slices.records, targets, subject, name))
 
 
-def _moved(read: Read, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mask where the head lay in the fast scan, and how it had moved."""
+def _moved(
+    read: Read, mask: np.ndarray, told: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mask where the head lay in the fast scan, and how it had moved, told or found."""
     fast, routine = (read("t1", side).volume for side in (FAST, ROUTINE))
-    times = fast.maps[..., 0], routine.maps[..., 0]
-    pose = rigid_pose(*times, mask, fast.geometry, routine.geometry)
+    if FAST in told:
+        pose = told[FAST] - told.get(ROUTINE, 0.0)
+    else:
+        times = fast.maps[..., 0], routine.maps[..., 0]
+        pose = rigid_pose(*times, mask, fast.geometry, routine.geometry)
     moved = on_fast_head(mask.astype(np.float32), routine.geometry, pose, order=1)
     return moved > 0.5, pose
 
 
 def _true(
-    truth: tuple[np.ndarray, bool] | None, read: Read, pose: np.ndarray | None
+    truth: tuple[np.ndarray, bool] | None, read: Read, name: str, pose: np.ndarray | None
 ) -> np.ndarray | None:
     """The true map where the head lay in the fast scan; the routine scan's view has to be moved."""
     if truth is None:
@@ -87,11 +100,15 @@ def _true(
     maps, own_view = truth
     if own_view or pose is None:
         return maps
-    return on_fast_head(maps, read("t1", ROUTINE).volume.geometry, pose)
+    return on_fast_head(maps, read("t1", ROUTINE).volume.geometry, pose, names=(name,))
 
 
 def _repeated(
-    again: Callable[[str], Series | None], read: Read, name: str, pose: np.ndarray | None
+    again: Callable[[str], Series | None],
+    read: Read,
+    name: str,
+    pose: np.ndarray | None,
+    told: Mapping[str, np.ndarray],
 ) -> np.ndarray | None:
     """A map of the repeated scan, which has a pose of its own."""
     series, t1 = again(name), again("t1")
@@ -99,8 +116,11 @@ def _repeated(
         return None if series is None else series.volume.maps
     fast, maps = read("t1", FAST).volume, t1.volume.maps[..., 0]
     geometry = t1.volume.geometry
-    own = rigid_pose(fast.maps[..., 0], maps, maps > 0, fast.geometry, geometry)
-    return on_fast_head(series.volume.maps, geometry, own)
+    if told:
+        own = told[FAST] - told.get(target_scans.REPEAT, 0.0)
+    else:
+        own = rigid_pose(fast.maps[..., 0], maps, maps > 0, fast.geometry, geometry)
+    return on_fast_head(series.volume.maps, geometry, own, names=(name,))
 
 
 def _with_targets(
@@ -128,7 +148,7 @@ def _of_map(
     scans = [read(name, side) for side in (FAST, ROUTINE)]
     fast, routine = (series.volume for series in scans)
     if pose is not None:
-        moved = on_fast_head(routine.maps, routine.geometry, pose)
+        moved = on_fast_head(routine.maps, routine.geometry, pose, names=(name,))
         routine = dataclasses.replace(routine, maps=moved)
     spec = spec_of(name)
     lr, hr = (to_stored(v.maps, spec, where=subject.subject) for v in (fast, routine))

@@ -1,5 +1,6 @@
 """From a folder of scans to a manifest on disk: what the door and a notebook both call."""
 
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule, load_rows
 from qsr_jax.data.studies.manifest import Manifest, ManifestError
+from qsr_jax.data.studies.movement_numbers import movement_in, with_movement
 from qsr_jax.data.studies.pair_tree import PARTICIPANTS, pair_studies
 from qsr_jax.data.studies.pseudonyms import load_salt, read_groups
 from qsr_jax.data.studies.sessions import SessionChoice
@@ -113,6 +115,9 @@ def write_manifest(manifest: Manifest, out: Path, *, further: bool = False) -> b
         ManifestError: ``further``, and an earlier subject is not as it was.
         WriteError: the disk refused.
     """
+    if out.exists():  # what a build found out about the pairs since is kept
+        with contextlib.suppress(ManifestError):
+            manifest = with_movement(manifest, movement_in(Manifest.load(out)))
     if further and out.exists():
         manifest = with_further(Manifest.load(out), manifest, where=out)
     text = manifest.to_json(folder=out.parent)

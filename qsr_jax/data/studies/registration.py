@@ -15,8 +15,10 @@ from scipy import ndimage
 from qsr_jax.maps import spec_of
 from qsr_jax.types import Geometry
 
-NONE, RIGID = "none", "rigid"
-METHODS = (NONE, RIGID)
+NONE, RIGID, KNOWN = "none", "rigid", "known"
+METHODS = (NONE, RIGID, KNOWN)
+"""Scans are taken as they lie, brought together by what is found in T1, or by the poses that the
+simulator wrote down (scanned subjects are then taken as they lie)."""
 
 SAMPLE_MM = 1.7
 """Spacing in the plane of the voxels that are compared."""

@@ -65,6 +65,24 @@ def check_study(folder: Path, study_uid: str) -> None:
         raise TruthError(f"{folder / TRUTH_JSON}: study_uid is another study's")
 
 
+def place_of(folder: Path, scan: str) -> Path:
+    """Folder of the truth as a scan met it: the truth's own where the head lay still.
+
+    Raises:
+        TruthError: the head had moved, and there is no truth of that scan.
+    """
+    if (folder / scan).is_dir():
+        return folder / scan
+    pose = poses_in(folder).get(scan)
+    if pose is not None and pose.any():
+        raise TruthError(
+            f"{folder / scan}: missing, though the head had moved in the {scan} scan: it was "
+            "simulated by another version of this software. Simulate it anew, or take the scans "
+            "as they lie (--register none)"
+        )
+    return folder
+
+
 def read_truth(folder: Path, geometry: Geometry, *, scan: str = "") -> Truth:
     """Reads the truth of one subject.
 
@@ -76,7 +94,7 @@ def read_truth(folder: Path, geometry: Geometry, *, scan: str = "") -> Truth:
     Raises:
         TruthError: a file is missing, damaged, or lies on another grid.
     """
-    place, noise_free = folder / scan, None
+    place, noise_free = place_of(folder, scan), None
     if any((place / file).exists() for file in NOISE_FREE_FILES.values()):
         noise_free = _read_maps(place, NOISE_FREE_FILES, geometry)
     return Truth(
@@ -88,7 +106,7 @@ def read_truth(folder: Path, geometry: Geometry, *, scan: str = "") -> Truth:
         lesion_kinds=_labels(folder, "lesion_kinds"),
         noise_free=noise_free,
         regions_from=str(_optional(folder, "regions_from", "")),
-        poses=_poses(folder),
+        poses=poses_in(folder),
     )
 
 
@@ -135,7 +153,8 @@ def _optional(folder: Path, key: str, otherwise: Any) -> Any:
     return content.get(key, otherwise)
 
 
-def _poses(folder: Path) -> dict[str, np.ndarray]:
+def poses_in(folder: Path) -> dict[str, np.ndarray]:
+    """Where the head lay in every scan, see :class:`Truth`; raises TruthError where damaged."""
     content = _optional(folder, "poses", {})
     try:
         return {scan: np.mean(np.reshape(of, (-1, 6)), axis=0) for scan, of in content.items()}

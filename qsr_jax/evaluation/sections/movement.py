@@ -4,13 +4,12 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from qsr_jax.data.studies.registration import NONE, RIGID
+from qsr_jax.data.studies.registration import KNOWN, NONE, RIGID
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.measure.movement import AXES, IN_BRAIN, KIND, OFF_KNOWN
 from qsr_jax.evaluation.names import name_of
 from qsr_jax.evaluation.sections.common import Section, TableRow
-from qsr_jax.evaluation.views import KNOWN
-from qsr_jax.formats.table import Column, Group, Line, Num, Table
+from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Table
 
 SAID = {
     KNOWN: "undone, as simulated",
@@ -81,10 +80,11 @@ def movement_table(cohort: Cohort) -> Iterator[Table]:
 
 
 def _line(row: MovementRow, *, compared: bool) -> Line:
-    numbers = [Num(row.pose[axis], 2, signed=True) for axis in AXES]
-    off = [Num(row.off_known_mm, 2)] if compared else []
-    ends = [Num(row.in_brain_mm, 2), *off, SAID[row.how]]
-    return Line([row.subject[:8], name_of(row.scan), *numbers, *ends])
+    cells: list[Cell] = [row.subject[:8], name_of(row.scan)]
+    cells += [Num(row.pose[axis], 2, signed=True) for axis in AXES]
+    cells.append(Num(row.in_brain_mm, 2))
+    cells += [Num(row.off_known_mm, 2)] if compared else []
+    return Line([*cells, SAID[row.how]])
 
 
 SECTION = Section(
