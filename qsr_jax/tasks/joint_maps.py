@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from qsr_jax.losses.likelihood import LEAST_LOG_SPREAD
 from qsr_jax.ops.resample import upsample
 from qsr_jax.tasks.crops import crop_and_flip, sample_keys, with_margin
 from qsr_jax.tasks.example import Example
@@ -146,9 +147,9 @@ class JointMaps:
             network: (n, h, w, c), margins and all.
             log_spread: the same shape.
         """
+        least = jnp.maximum(log_spread, LEAST_LOG_SPREAD)
         inner, spread = (
-            inner_part(images, self.margin * self.scale)
-            for images in (network, jnp.exp(log_spread))
+            inner_part(images, self.margin * self.scale) for images in (network, jnp.exp(least))
         )
         slopes = [s.slope(inner[..., i]) for i, s in enumerate(self.scales)]
         return jnp.stack(slopes, -1) * spread

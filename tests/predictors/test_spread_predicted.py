@@ -1,0 +1,73 @@
+"""A trained network that tells its spread: in ms and %, calibrated, kept, and in an ensemble."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from small_predictors import MODELS, scan, small_predictor
+from test_load import save
+
+from qsr_jax.checkpoint import CheckpointError
+from qsr_jax.maps import spec_of
+from qsr_jax.predictors import load_predictor
+from qsr_jax.predictors.ensemble import Ensemble
+from qsr_jax.predictors.load import UNCALIBRATED
+from qsr_jax.tasks.spread import FILE, SpreadCalibration, write_calibrations
+
+ALL = ("t1", "t2", "pd")
+OPTIONS = {"names": ALL, "margin": 2, "log_maps": ("t2",)}
+
+
+@pytest.fixture(autouse=True)
+def telling(monkeypatch):
+    monkeypatch.setitem(MODELS, "residual", MODELS["residual"] | {"spread": True})
+
+
+def factors(value, names=ALL):
+    bins = {name: len(spec_of(name).value_bins) - 1 for name in names}
+    return SpreadCalibration({name: (value,) * count for name, count in bins.items()})
+
+
+def test_the_standard_deviation_is_in_the_units_of_the_maps(rng):
+    """That of the task, from the network's own output of the same slices."""
+    predictor, volume = small_predictor("residual", **OPTIONS), scan(rng, ALL)
+    made, task = predictor(volume), predictor.task
+    seen = task.inputs(volume.maps)["lr"]
+    output = jax.jit(lambda x: predictor.network.apply(predictor.variables, x, train=False))(seen)
+    expected = task.physical_spread(output[..., :3], output[..., 3:])
+    np.testing.assert_allclose(made.std, expected, rtol=1e-3)
+    assert made.std.shape == made.mean.shape
+    doubled = dataclasses.replace(predictor, calibration=factors(2.0))(volume)
+    np.testing.assert_allclose(doubled.std, 2.0 * made.std, rtol=1e-6)
+    np.testing.assert_array_equal(doubled.mean, made.mean)
+    assert doubled.std.dtype == np.float32
+
+
+def test_an_ensemble_adds_what_its_members_say_and_how_they_differ(rng):
+    """Law of total variance: mean of variances plus variance of means, voxel by voxel."""
+    members = tuple(
+        dataclasses.replace(small_predictor("residual", seed=s, **OPTIONS), calibration=factors(f))
+        for s, f in ((0, 0.5), (1, 1.5))
+    )
+    volume = scan(rng, ALL)
+    made = [member(volume) for member in members]
+    within = np.mean([np.square(one.std, dtype=np.float64) for one in made], 0)
+    apart = np.var([one.mean.astype(np.float64) for one in made], 0)
+    both = Ensemble(members)(volume)
+    np.testing.assert_allclose(both.std, np.sqrt(within + apart), rtol=1e-4)
+    assert (both.std**2 >= 0.999 * within).all() and (apart > 0).any()
+
+
+def test_factors_are_loaded_with_the_network_of_their_step(tmp_path):
+    workdir = save(tmp_path, small_predictor("residual", **OPTIONS), "residual")
+    without = load_predictor(workdir)
+    assert without.calibration is None
+    assert without.notes == ("drawn weights", UNCALIBRATED)
+    write_calibrations(workdir, {9: factors(3.0), 10: factors(2.0)})
+    found = load_predictor(workdir)
+    assert found.calibration == factors(2.0)
+    assert found.notes == ("drawn weights",)
+    (workdir / FILE).write_text("{")
+    with pytest.raises(CheckpointError, match=r"spread.json: no calibration of spreads"):
+        load_predictor(workdir)
