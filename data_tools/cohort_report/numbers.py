@@ -35,6 +35,7 @@ class SimulatedSubject:
         group: "healthy" or "patient".
         scans: "routine" and "fast".
         truth: maps and labels on the routine grid.
+        fast_truth: likewise where the head lay in the fast scan; older cohorts have the one alone.
         g_factors: scan to (z, y, x), empty where nobody wrote them.
         about: truth.json.
     """
@@ -43,8 +44,13 @@ class SimulatedSubject:
     group: str
     scans: Mapping[str, Volume]
     truth: Truth
+    fast_truth: Truth
     g_factors: Mapping[str, np.ndarray]
     about: Mapping[str, Any]
+
+    def met_by(self, method: str) -> Truth:
+        """The truth as the scan of a method met it."""
+        return self.fast_truth if method == FAST else self.truth
 
 
 def read_subject(folder: Path) -> SimulatedSubject:
@@ -55,12 +61,17 @@ def read_subject(folder: Path) -> SimulatedSubject:
         maps = np.concatenate([one.volume.maps for one in series], axis=-1)
         scans[scan] = Volume(maps, tuple(MAPS), series[0].volume.geometry)
     about = json.loads((folder / "truth" / TRUTH_JSON).read_text())
+    geometry = scans[ROUTINE].geometry
+    truth = fast_truth = read_truth(folder / "truth", geometry)
+    if (folder / "truth" / FAST).is_dir():
+        fast_truth = read_truth(folder / "truth", geometry, scan=FAST)
     files = {scan: folder / "truth" / f"g_factor_{scan}.nii.gz" for scan in SCANS}
     return SimulatedSubject(
         name=folder.name,
         group=about["group"],
         scans=scans,
-        truth=read_truth(folder / "truth", scans[ROUTINE].geometry),
+        truth=truth,
+        fast_truth=fast_truth,
         g_factors={scan: read_nifti(path)[0] for scan, path in files.items() if path.is_file()},
         about=about,
     )
@@ -112,15 +123,16 @@ class Sums:
 
     def add(self, subject: SimulatedSubject) -> None:
         """Adds one subject."""
-        tissue = subject.truth.tissue
-        brain = np.isin(tissue, BRAIN_CODES)
+        brain = np.isin(subject.truth.tissue, BRAIN_CODES)
         mask = tissue_mask(*np.moveaxis(subject.scans[ROUTINE].maps, -1, 0))
         self.dice.append(2 * (mask & brain).sum() / (mask.sum() + brain.sum()))
         methods = methods_of(subject) | {FAST: fast_on_routine(subject)}
         for index, name in enumerate(MAPS):
             edges = edges_of(name)
             for method, maps in methods.items():
-                counts, _ = np.histogram(maps[..., index][brain], edges)
+                tissue = subject.met_by(method).tissue
+                inside = np.isin(tissue, BRAIN_CODES)
+                counts, _ = np.histogram(maps[..., index][inside], edges)
                 mine = self.counts.setdefault(name, {})
                 mine[method] = mine[method] + counts if method in mine else counts
                 if subject.group == "healthy":
@@ -130,7 +142,7 @@ class Sums:
             if subject.truth.noise_free is not None:
                 rest = methods[ROUTINE][..., index] - subject.truth.noise_free[..., index]
                 for code, label in TISSUES.items():
-                    here = rest[tissue == code]
+                    here = rest[subject.truth.tissue == code]
                     spread = np.percentile(here, [15.87, 84.13])
                     self.noise.setdefault((label, name), []).append(float(np.ptp(spread) / 2))
         self.lesions += list(_lesion_rows(subject, methods))
@@ -147,12 +159,13 @@ def _lesion_rows(
     """How every lesion looks to every method: its ROI's mean T1 (ms) against its surroundings."""
     rows = []
     for number, kind in subject.truth.lesion_kinds.items():
-        roi = subject.truth.lesions == number
-        around = ndimage.binary_dilation(roi, np.ones((1, 3, 3)), iterations=6)
-        around &= subject.truth.tissue == 3
-        row = {"subject": subject.name, "kind": kind, "voxels": int(roi.sum())}
+        voxels = int((subject.truth.lesions == number).sum())
+        row = {"subject": subject.name, "kind": kind, "voxels": voxels}
         for method, maps in methods.items():
-            t1_ms = maps[..., 0]
+            t1_ms, met = maps[..., 0], subject.met_by(method)
+            roi = met.lesions == number
+            around = ndimage.binary_dilation(roi, np.ones((1, 3, 3)), iterations=6)
+            around &= met.tissue == 3
             row[method] = float(t1_ms[roi].mean() - t1_ms[around].mean()) if around.any() else None
         rows.append(row)
     return rows

@@ -12,6 +12,8 @@ from markupsafe import Markup
 from data_tools.cohort_report import figures
 from data_tools.cohort_report.numbers import (
     FAST,
+    NOISE_FREE,
+    ROUTINE,
     SimulatedSubject,
     Sums,
     edges_of,
@@ -67,6 +69,7 @@ def context_of(
         calibration: calibration.json, or None.
     """
     methods = list(sums.counts["t1"])
+    exact = NOISE_FREE in methods
     return {
         "name": name,
         "healthy": settings["subjects"],
@@ -88,7 +91,8 @@ def context_of(
         "resolution": resolution_rows(protocols, settings["drawn"]["snr"]),
         "lesions": [lesion_row(row, methods) for row in sums.lesions],
         "lesion_methods": methods,
-        "bias": bias_rows(sums),
+        "bias": bias_rows(sums, NOISE_FREE if exact else ROUTINE),
+        "bias_of": "noise-free routine scan" if exact else "routine scan",
         "drawn": drawn_rows(settings),
         "parameters": list(
             flat({k: v for k, v in settings.items() if k not in ("drawn", "laws")}).items()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.cohort_report.numbers import FAST, NOISE_FREE, ROUTINE, TISSUES, TRUE, Sums
+from data_tools.cohort_report.numbers import FAST, ROUTINE, TISSUES, TRUE, Sums
 from qsr_jax.evaluation.sections.published import TABLE_1
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.tissue_values import TISSUES as TISSUE_VALUES
@@ -113,14 +113,14 @@ def noise_rows(sums: Sums) -> list[dict[str, Any]]:
     ]
 
 
-def bias_rows(sums: Sums) -> list[dict[str, Any]]:
-    """What the routine scan reads without noise against the truth, percent, in every tissue."""
+def bias_rows(sums: Sums, method: str) -> list[dict[str, Any]]:
+    """What a routine scan reads against the truth, percent, in every tissue."""
     rows = []
     for tissue in TISSUES.values():
         pairs = [
-            [np.mean(sums.means[tissue, name, method]) for method in (NOISE_FREE, TRUE)]
+            [np.mean(sums.means[tissue, name, m]) for m in (method, TRUE)]
             for name in MAPS
-            if (tissue, name, NOISE_FREE) in sums.means
+            if (tissue, name, method) in sums.means
         ]
         if pairs:
             bias = [f"{100 * (found / true - 1):+.1f} %" for found, true in pairs]
@@ -129,7 +129,7 @@ def bias_rows(sums: Sums) -> list[dict[str, Any]]:
 
 
 def drawn_rows(settings: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What is drawn for a cohort or its subjects: value, law, meaning and source."""
+    """What is drawn for a cohort, its subjects or their scans: value, law, meaning and source."""
     rows = []
     for name, law in settings["laws"].items():
         value = settings["drawn"].get(name, "differs between subjects")
@@ -137,7 +137,22 @@ def drawn_rows(settings: Mapping[str, Any]) -> list[dict[str, str]]:
         value = settings["fixed"].get(name, value)
         said = DRAWS[name].said if name in DRAWS else "–"
         rows.append({"name": name, "value": f"{value}{mark}", "law": law, "said": said})
-    return rows
+    return rows + _moving_rows(settings["scanner"])
+
+
+def _moving_rows(scanner: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What differs from scan to scan: the head's pose, its motion, the pulse of its fluid."""
+    rows = []
+    for name, per, what in (
+        ("pose", "scan but the routine one", "how the head lies in the scan; our choice"),
+        ("motion", "delay", "how the head lies in the delay, beside its pose; our choice"),
+    ):
+        mm, deg = scanner[f"{name}_mm"], scanner[f"{name}_deg"]
+        law = f"per {per}, normal 0 ± {mm:g} mm along and ± {deg:g}° about each axis"
+        rows.append({"name": name, "law": law, "said": what})
+    law = f"per slice and delay, uniform within ± {100 * scanner['csf_pulsation']:g} %"
+    rows.append({"name": "csf_pulsation", "law": law, "said": "of CSF's signal; our choice"})
+    return [row | {"value": "differs between scans"} for row in rows]
 
 
 def resolution_rows(protocols: tuple[Protocol, Protocol], snr: float) -> list[dict[str, str]]:

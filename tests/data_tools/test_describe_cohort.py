@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from data_tools.cohort_report.numbers import flat, read_subject
+from data_tools.cohort_report.numbers import Sums, flat, read_subject
+from data_tools.cohort_report.tables import bias_rows
 from data_tools.describe_cohort import main
 
 
@@ -73,6 +74,7 @@ def test_the_page_stands_alone(tiny_cohort, tmp_path):
         "fast_td_offset_ms",
         "per cohort, uniform",
         "phase × frequency",
+        "normal 0 ± 0.4 mm along and ± 0.4° about each axis",
     ):
         assert said in text
     assert "sub-007" in text  # the patient is among the three
@@ -83,6 +85,16 @@ def test_a_subject_is_read_whole(tiny_cohort):
     assert set(subject.g_factors) == {"routine", "fast"}
     assert all(np.all(factor >= 0.99) for factor in subject.g_factors.values())
     assert subject.truth.noise_free is not None
+    assert subject.met_by("routine") is subject.truth
+    assert (subject.met_by("fast").maps != subject.truth.maps).any()  # the head had moved
+
+
+def test_the_bias_is_told_without_a_noise_free_scan_too():
+    """PD of white matter 1.5 % below the truth, as the routine scan reads it."""
+    means = {("WM", name, "truth"): [100.0, 60.0] for name in ("t1", "t2", "pd")}
+    means |= {("WM", name, "routine"): [98.5, 59.1] for name in ("t1", "t2", "pd")}
+    (row,) = bias_rows(Sums(means=means), "routine")
+    assert row == {"tissue": "WM", "bias": ["-1.5 %"] * 3}
 
 
 def test_flat_names_every_setting():
