@@ -121,6 +121,16 @@ def test_halves_right_below_the_tree_are_found_again(tmp_path):
     assert placed(text, root).files == one.files
 
 
+def test_a_split_series_is_paired_and_read_again(tmp_path):
+    scan = write_subject(tmp_path / "tree" / "sub", seed=1)
+    (scan / "more").mkdir()
+    (scan / "fast_t1" / "003.dcm").rename(scan / "more" / "003.dcm")
+    manifest = paired(tmp_path / "tree", tmp_path / "m.json")
+    (subject,) = manifest.subjects
+    assert subject.maps["t1"].folders["fast"] == "sub/./fast_t1/001.dcm"
+    assert load_case(manifest, subject).fast.maps.shape[0] == 3
+
+
 def test_a_copy_is_a_series_of_its_own(tmp_path):
     write_series(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")

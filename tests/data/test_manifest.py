@@ -40,7 +40,7 @@ def cut(*place):
 SUBJECT = ("subjects", 0)
 BAD = [
     (put("format", value="other"), r"manifest\.format: 'other'; expected qsr_jax-manifest"),
-    (put("version", value=2), r"manifest\.version: 2; expected 3: make the file again"),
+    (put("version", value=2), r"manifest\.version: 2; expected 4: make the file again"),
     (put("kind", value="nifti"), r"manifest\.kind: 'nifti'; expected one of dicom, bids"),
     (put("protocols", value=[{}]), r"protocols\[0\]: key name is missing"),
     (put("accepted", value=[{"what": "x"}]), r"accepted\[0\]\.rule: missing"),

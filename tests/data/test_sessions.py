@@ -83,7 +83,7 @@ def test_a_manifest_with_a_subject_in_two_splits_is_refused(tree, tmp_path):
     manifest = paired(tree, tmp_path / "m.json")
     first, second = [s for s in manifest.subjects if s.subject == ann(manifest)]
     other = "train" if second.split == "test" else "test"
-    with pytest.raises(ManifestError, match="sessions of subject .* two splits or groups"):
+    with pytest.raises(ManifestError, match="is in subjects.* and in .* two splits or groups"):
         check_leakage([first, dataclasses.replace(second, split=other)], where=tmp_path)
     with pytest.raises(ManifestError, match="subject .* is in subjects"):
         check_leakage([first, first], where=tmp_path)

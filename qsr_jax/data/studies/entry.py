@@ -96,14 +96,14 @@ def check_leakage(subjects: Sequence[Subject], *, where: Path) -> None:
         ManifestError: naming both entries.
     """
     owner: dict[str, str] = {}
-    dealt: dict[str, tuple[str, str, tuple[str, ...]]] = {}
+    dealt: dict[str, tuple[str, Subject]] = {}
     for index, subject in enumerate(subjects):
         entry = f"subjects[{index}] ({subject.split})"
-        first = dealt.setdefault(subject.subject, (subject.group, subject.split, subject.folds))
-        if first != (subject.group, subject.split, subject.folds):
+        earlier, first = dealt.setdefault(subject.subject, (entry, subject))
+        if any(getattr(first, key) != getattr(subject, key) for key in ("group", "split", "folds")):
             raise ManifestError(
-                f"{where}: sessions of subject {subject.subject} are in two splits or groups; "
-                "a person may be in one only: pair the studies again"
+                f"{where}: subject {subject.subject} is in {earlier} and in {entry}, in two splits "
+                "or groups; a person may be in one only: pair the studies again"
             )
         marks = [f"subject {subject.case}"]
         for pair in subject.maps.values():
