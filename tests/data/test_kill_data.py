@@ -30,15 +30,6 @@ def test_damage_to_any_shard_is_refused_by_its_name(damage, data_dir, rng):
         check_refused(damage, data_dir, rng)
 
 
-def test_bytes_do_not_depend_on_the_number_of_workers(data_dir, manifest_path, tmp_path):
-    """Eight processes for five subjects: some finish early, some have nothing to do."""
-    from data_tools import build_dataset
-
-    flags = ["--manifest", str(manifest_path), "--data_dir", str(tmp_path / "d")]
-    build_dataset.main([*flags, "--workers", "8"])
-    assert digests(tmp_path / "d") == digests(data_dir)
-
-
 def test_errors_of_workers_reach_the_user_in_one_line(manifest_path, tmp_path):
     from data_tools import build_dataset
 
