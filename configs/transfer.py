@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config.model.blocks = 4
     config.optimizer.learning_rate = 2e-3
     config.average.decay = 0.998
-    config.schedule.steps = 2000
+    config.schedule.steps = 3000
     config.cadence.log_every = 100
     config.cadence.validate_every = 1000
     config.cadence.save_every = 500

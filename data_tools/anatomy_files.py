@@ -1,4 +1,4 @@
-"""Reads what subjects can be made from: label maps, measured maps, lesion masks and atlases."""
+"""Reads what subjects can be made from: label maps, images, measured maps, masks, atlases."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,15 @@ from qsr_jax.maps import MAPS
 from qsr_jax.phantom.label_maps import TABLES, LabelMap, label_map
 from qsr_jax.phantom.lesions import LesionMask
 from qsr_jax.phantom.measured_maps import MeasuredMaps, measured_maps
+from qsr_jax.phantom.weighted_images import WeightedImage, weighted_image
 
 NIFTI = (".nii", ".nii.gz", ".nii.xz")
 UNITS = {"s": 1000.0, "ms": 1.0}
 SIDECAR = "units.json"
 PERCENT = ("%", "au")
+T2_WEIGHTED = "t2w"
+ANATOMIES = (*TABLES, T2_WEIGHTED)
+"""What a volume in --anatomy can be: a label map in codes of TABLES, or a T2-weighted image."""
 SCALING_ERROR = 1e-3
 """Of labels that a file stores scaled, as MINC does."""
 
@@ -34,24 +38,24 @@ def volume_files(folder: Path) -> list[Path]:
 
 
 def label_files(folder: Path, labels: str | None) -> dict[Path, str]:
-    """Label maps of a folder, each with the key of TABLES that tells its codes.
+    """Anatomies of a folder, each with what it is, one of ANATOMIES.
 
     Args:
-        folder: holds the maps, or subfolders that are named after their codes.
-        labels: the codes of all maps in ``folder``; None looks for the subfolders.
+        folder: holds the volumes, or subfolders that are named after what their volumes are.
+        labels: what all volumes in ``folder`` are; None looks for the subfolders.
 
     Raises:
-        ValueError: there is no such folder, or no map where one is expected.
+        ValueError: there is no such folder, or no volume where one is expected.
     """
     if labels is not None:
         return dict.fromkeys(volume_files(folder), labels)
     if not folder.is_dir():
         raise ValueError(f"{folder}: not a folder")
-    named = [name for name in TABLES if (folder / name).is_dir()]
+    named = [name for name in ANATOMIES if (folder / name).is_dir()]
     if not named:
         raise ValueError(
-            f"{folder}: declare the codes of its label maps with --labels, or sort them into "
-            f"subfolders named {' and '.join(TABLES)}"
+            f"{folder}: declare what its volumes are with --labels, or sort them into "
+            f"subfolders named {', '.join(TABLES)} (codes of label maps) and {T2_WEIGHTED}"
         )
     return {path: name for name in named for path in volume_files(folder / name)}
 
@@ -63,6 +67,18 @@ def read_label_map(path: Path, labels: str) -> LabelMap:
     if np.abs(codes - whole).max() > SCALING_ERROR:
         raise ValueError(f"{path}: labels must be whole numbers")
     return label_map(whole.astype(np.int32), affine, TABLES[labels], where=str(path))
+
+
+def read_weighted_image(path: Path) -> WeightedImage:
+    """A head's T2-weighted image, on axes near those of the body; raises ValueError."""
+    image, affine = read_volume(path)
+    axial = int(np.abs(affine[2, :3]).argmax())
+    if axial != 2 or np.linalg.matrix_rank(affine[:3, :3]) < 3:
+        raise ValueError(
+            f"{path}: expected axial slices, the third index rising along the body; got an affine "
+            f"whose axis {axial} does"
+        )
+    return weighted_image(np.asarray(image, np.float32), affine, where=str(path))
 
 
 def read_lesion_mask(path: Path) -> LesionMask:

@@ -16,6 +16,8 @@ from qsr_jax.phantom.anatomy import Anatomy
 from qsr_jax.phantom.lesions import FREQUENCY, LesionPlan
 from qsr_jax.phantom.measured_maps import MeasuredMaps, scaled_protocols
 from qsr_jax.phantom.phantom import Labeller
+from qsr_jax.phantom.tissue_values import WIDE
+from qsr_jax.phantom.weighted_images import WeightedImage
 from qsr_jax.physics.installation import (
     COHORT,
     DRAWS,
@@ -36,6 +38,9 @@ ID_DIGITS = 8
 """Hexadecimal digits of a subject's digest in its PatientID."""
 
 HEALTHY, PATIENT = "healthy", "patient"
+RESOLUTION_TOLERANCE_MM = 0.02
+"""Of an image's resolution: pixels of scaled protocols are rounded."""
+
 GEOMETRIC = "our geometric definitions in MNI space"
 
 
@@ -56,7 +61,7 @@ class CohortSettings:
         anatomy: folder of label maps, or None for the MNI152 templates.
         anatomy_share: part of the subjects that are made from ``anatomy``, 0 to 1; the others are
             made from the templates.
-        labels: key of :data:`qsr_jax.phantom.label_maps.TABLES`, or None where subfolders of
+        labels: one of :data:`data_tools.anatomy_files.ANATOMIES`, or None where subfolders of
             ``anatomy`` are named after these keys.
         measured: folder of measured maps, or None.
         values: whose tissue values subjects have, of
@@ -112,10 +117,15 @@ class CohortSettings:
         for wrong, rule in self._rules():
             if wrong:
                 raise ValueError(rule)
+        if self._weighted() and (self.patients or self.values != WIDE):
+            raise ValueError(
+                "T2-weighted images make healthy subjects with values that are drawn wide: "
+                "--patients must be 0, and --values wide"
+            )
         numbers = range(1, len(self.groups()) + 1)
         for number in {self.head_of(number): number for number in numbers}.values():
             check_scans(self.protocols(number), self.scanner_of(number))
-            self.anatomy_of(number)
+            self._check_resolution(number)
         self.plan()
         self.labeller()
 
@@ -142,6 +152,22 @@ class CohortSettings:
                 "--atlas-aal and --atlas-jhu go together",
             ),
         )
+
+    def _weighted(self) -> bool:
+        found = anatomy_files.label_files(self.anatomy, self.labels) if self.anatomy else {}
+        return anatomy_files.T2_WEIGHTED in found.values()
+
+    def _check_resolution(self, number: int) -> None:
+        """Reads a subject's anatomy; refuses images that know less than a scan would see."""
+        anatomy = self.anatomy_of(number)
+        if not isinstance(anatomy, WeightedImage):
+            return
+        pixel_mm = min(p.fov_mm / max(p.matrix) for p in self.protocols(number))
+        if pixel_mm < anatomy.finest_mm - RESOLUTION_TOLERANCE_MM:
+            raise ValueError(
+                f"{self.head_of(number)}: the scans acquire pixels of {pixel_mm:.2f} mm, but the "
+                f"image tells {anatomy.finest_mm:.2f} mm at best; give a coarser --protocol"
+            )
 
     def head_of(self, number: int) -> Path | None:
         """The file or folder that one subject is made from, None for the templates.

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data_tools.anatomy_files import ANATOMIES
 from data_tools.cohort_settings import CohortSettings
 from data_tools.write_simulated_subject import simulate_subject
 from qsr_jax.cli import program
 from qsr_jax.files.processes import in_processes
-from qsr_jax.phantom.label_maps import TABLES
 from qsr_jax.phantom.lesions import FREQUENCY, RADIUS_MM, SPECKS
 from qsr_jax.phantom.tissue_values import POPULATION, VALUES
 from qsr_jax.physics.effective_angles import SLICE_ORDERS
@@ -149,17 +149,18 @@ def _add_draws(group: argparse._ArgumentGroup) -> None:
 
 def _add_heads(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--anatomy", type=Path, metavar="DIR", help="NIfTI or MINC label maps, used in turn")
+    add("--anatomy", type=Path, metavar="DIR", help="label maps, T2-weighted images; in turn")
     add(
         "--anatomy-share",
         type=float,
         default=1.0,
-        help="part of the subjects that are made from label maps; the others from the templates",
+        help="part of the subjects that are made from --anatomy; the others from the templates",
     )
     add(
         "--labels",
-        choices=list(TABLES),
-        help="codes of the label maps; not needed where subfolders have these names",
+        choices=list(ANATOMIES),
+        help="codes of the label maps, or t2w for T2-weighted images of whole heads (for healthy "
+        "subjects of --values wide); not needed where subfolders have these names",
     )
     add(
         "--measured",

@@ -31,7 +31,7 @@ def deal(seed: int, number: int, *, share: float) -> int | None:
 
 @functools.lru_cache(maxsize=8)
 def anatomy_from(head: Path | None, labels: str | None) -> Anatomy:
-    """The templates (None), a label map in the codes of ``labels``, or a measured head.
+    """The templates (None), what ``labels`` says of a volume, or a measured head (None).
 
     Raises:
         ValueError: the file or folder cannot be used.
@@ -40,6 +40,8 @@ def anatomy_from(head: Path | None, labels: str | None) -> Anatomy:
         return load_template()
     if labels is None:
         return anatomy_files.read_measured(head)
+    if labels == anatomy_files.T2_WEIGHTED:
+        return anatomy_files.read_weighted_image(head)
     return anatomy_files.read_label_map(head, labels)
 
 

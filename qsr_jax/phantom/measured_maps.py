@@ -49,6 +49,7 @@ class MeasuredMaps:
         brain: (i, j, k) bool, told from the maps; the rest of the head is scalp and skull.
         centre_mm: RAS point that goes to the isocentre.
         density: how PD became percent.
+        borders_ms: T1 that parts white from grey, and grey from CSF.
     """
 
     maps: np.ndarray
@@ -56,6 +57,7 @@ class MeasuredMaps:
     brain: np.ndarray
     centre_mm: np.ndarray
     density: DensityScale
+    borders_ms: tuple[float, float] = (WHITE_BELOW_MS, GREY_BELOW_MS)
 
     def body(self, rng: np.random.Generator, planes: Planes) -> Body:
         """This head as it is; ``rng`` is left alone."""
@@ -75,7 +77,7 @@ class MeasuredMaps:
         middle = planes.middles
         nuclei = np.moveaxis(nuclei_membership(mni_mm[middle]), 0, 1)
         return Body(
-            log_odds=_log_odds(maps[..., 0], fraction, self._brain_at(index)),
+            log_odds=self._log_odds(maps[..., 0], fraction, self._brain_at(index)),
             inside=fraction > 0.5,
             mni_mm=mni_mm,
             nuclei=nuclei,
@@ -86,21 +88,21 @@ class MeasuredMaps:
     def _brain_at(self, index: np.ndarray) -> np.ndarray:
         return sample_linear(self.brain[..., None].astype(np.float32), index)[..., 0] > 0.5
 
-
-def _log_odds(t1_ms: np.ndarray, fraction: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Log-odds (6, ...) of BODY_CLASSES: one is certain; how much of the voxel is head, too."""
-    head = np.log(np.clip(fraction, 1e-5, 1.0)) - np.log(np.clip(1.0 - fraction, 1e-5, 1.0))
-    kinds = {
-        "white": brain & (t1_ms < WHITE_BELOW_MS),
-        "cortex": brain & (t1_ms >= WHITE_BELOW_MS) & (t1_ms < GREY_BELOW_MS),
-        "csf": brain & (t1_ms >= GREY_BELOW_MS),
-        "fat": ~brain & (t1_ms < LEAST_T1_MS),
-        "muscle": ~brain & (t1_ms >= LEAST_T1_MS),
-    }
-    odds = np.full((len(BODY_CLASSES), *fraction.shape), -2 * CERTAIN, np.float32)
-    for name, here in kinds.items():
-        odds[BODY_CLASSES.index(name)] = np.where(here, head, head - CERTAIN)
-    return odds
+    def _log_odds(self, t1_ms: np.ndarray, fraction: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """Log-odds (6, ...) of BODY_CLASSES: one is certain; how much of the voxel is head, too."""
+        white_below, grey_below = self.borders_ms
+        head = np.log(np.clip(fraction, 1e-5, 1.0)) - np.log(np.clip(1.0 - fraction, 1e-5, 1.0))
+        kinds = {
+            "white": brain & (t1_ms < white_below),
+            "cortex": brain & (t1_ms >= white_below) & (t1_ms < grey_below),
+            "csf": brain & (t1_ms >= grey_below),
+            "fat": ~brain & (t1_ms < LEAST_T1_MS),
+            "muscle": ~brain & (t1_ms >= LEAST_T1_MS),
+        }
+        odds = np.full((len(BODY_CLASSES), *fraction.shape), -2 * CERTAIN, np.float32)
+        for name, here in kinds.items():
+            odds[BODY_CLASSES.index(name)] = np.where(here, head, head - CERTAIN)
+        return odds
 
 
 def measured_maps(
@@ -133,12 +135,21 @@ def measured_maps(
     stack = np.stack([np.where(known, maps[name], 0.0) for name in MAPS], axis=-1)
     centre = (places.min(axis=0) + places.max(axis=0)) / 2
     stack = stack.astype(np.float32)
-    t1_ms, t2_ms, pd = np.moveaxis(stack, (3, 2), (0, 1))
-    brain = np.moveaxis(tissue_mask(t1_ms, T2_SCALE * t2_ms, pd), 0, 2)
-    brain = _without_scalp(brain, np.linalg.norm(affine[:3, :3], axis=0))
+    brain = brain_of(stack, affine)
     in_percent = checked if pd_in_percent else density_percent
     stack[..., 2], density = in_percent(stack[..., 2], stack[..., 0], brain, where=where)
     return MeasuredMaps(stack, affine, brain, centre, density)
+
+
+def brain_of(maps: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The brain (i, j, k) in maps (i, j, k, 3) of T1 ms, T2 ms and PD of another method than MDME.
+
+    Raises:
+        ValueError: nothing in them looks like tissue.
+    """
+    t1_ms, t2_ms, pd = np.moveaxis(maps, (3, 2), (0, 1))
+    brain = np.moveaxis(tissue_mask(t1_ms, T2_SCALE * t2_ms, pd), 0, 2)
+    return _without_scalp(brain, np.linalg.norm(affine[:3, :3], axis=0))
 
 
 def _without_scalp(brain: np.ndarray, spacing: np.ndarray) -> np.ndarray:

@@ -161,7 +161,7 @@ def test_impossible_numbers_are_refused(tmp_path, subjects, more, said):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--anatomy", "."], "declare the codes of its label maps with --labels, or sort them"),
+        (["--anatomy", "."], "declare what its volumes are with --labels, or sort them"),
         (["--anatomy", "nowhere"], "nowhere: not a folder"),
         (["--labels", "brainweb"], "--labels and --anatomy-share need --anatomy"),
         (["--anatomy-share", "0.5"], "--labels and --anatomy-share need --anatomy"),
