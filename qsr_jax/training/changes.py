@@ -4,6 +4,7 @@
 written into ``changes.jsonl`` of the workdir, with both values and the step from which it holds.
 """
 
+import dataclasses
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from qsr_jax.checkpoint import CheckpointError
 from qsr_jax.files.atomic import append_line
 from qsr_jax.training.experiment import Experiment
-from qsr_jax.training.options import OptionError
+from qsr_jax.training.options import OptionError, Options
 
 DATA, VERSION = "data", "version"
 NEVER = {"map": "the weights of one map mean nothing for another"}
@@ -39,9 +40,24 @@ class Claim(NamedTuple):
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Changes:
-    """Every key whose value differs."""
+    """Every key whose value differs.
+
+    A key that a run lacks because it is older than the key had what is the default now.
+    """
     keys = sorted(then.keys() | now.keys())
-    return {k: (then.get(k), now.get(k)) for k in keys if then.get(k) != now.get(k)}
+    pairs = {k: (then.get(k, default_of(k)), now.get(k)) for k in keys}
+    return {key: (old, new) for key, (old, new) in pairs.items() if old != new}
+
+
+def default_of(key: str) -> Any:
+    """The default of a key of the option classes, as JSON has it; None for others."""
+    section, _, name = key.partition(".")
+    for kind in Options.__subclasses__():
+        for field in dataclasses.fields(kind):
+            if (kind.SECTION, field.name) == (section, name):
+                default = None if field.default is dataclasses.MISSING else field.default
+                return list(default) if isinstance(default, tuple) else default
+    return None
 
 
 def check_keys(allowed: Collection[str], known: Collection[str]) -> None:

@@ -37,6 +37,16 @@ def test_differences_are_keys_with_both_values():
     }  # fmt: skip
 
 
+def test_a_run_that_is_older_than_a_key_had_its_default():
+    now = Experiment().leaves()
+    old = {k: v for k, v in now.items() if not k.startswith(("task.remap", "task.target"))}
+    assert differences(old, now) == {}
+    assert differences({}, {"discriminator.features": [64] * 8})  # not the default, so a change
+    changed = differences(old, now | {"task.target": "truth"})
+    assert changed == {"task.target": ("routine", "truth")}
+    assert differences(now, old)["task.target"] == ("routine", None)
+
+
 @pytest.mark.parametrize(
     ("changes", "allowed", "text"),
     [
