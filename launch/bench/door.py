@@ -9,6 +9,8 @@ input:   records read in batches: from --data_dir, or from a small data set made
 predict: one 256 x 256 slice through the config's network; then one whole brain (24 slices, all
          maps) from DICOM to DICOM, in a fresh folder.
 ingest:  DICOM studies read by the strict reader, beside a loop that checks nothing.
+cohort:  processor time of inspect, deidentify, pair, build and convert for one subject, beside a
+         plain loop; and of more and more series.
 simulate: one subject drawn and scanned with both protocols.
 metrics: the image metrics of a whole test cohort (--subjects, --side, --workers).
 agreement: the agreement of tables of 80,000 and a million rows, from csv file to tables and page.
@@ -30,7 +32,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from launch.bench import agreement, data, material, metrics, prediction, training
+from launch.bench import agreement, cohort, data, material, metrics, prediction, training
 from launch.config.build import experiment_of
 from launch.config.page import add_config_argument, parse_with_config
 from qsr_jax.cli import program
@@ -124,6 +126,12 @@ def bench_ingest(_: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
         yield from data.ingest(Path(folder), asked.repeats)
 
 
+def bench_cohort(_: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
+    """The data path of a cohort, subject by subject."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from cohort.bench(Path(folder), asked.repeats)
+
+
 def bench_simulate(experiment: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """One simulated subject, both scans."""
     yield from data.simulate(experiment, asked.repeats, _timed)
@@ -151,6 +159,7 @@ BENCHES = {
     "input": bench_input,
     "predict": bench_predict,
     "ingest": bench_ingest,
+    "cohort": bench_cohort,
     "simulate": bench_simulate,
     "metrics": bench_metrics,
     "agreement": bench_agreement,

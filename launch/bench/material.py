@@ -31,7 +31,16 @@ def batch(size: int, *, maps: int = 1, context: int = 1) -> dict[str, np.ndarray
 
 def write_scan(out: Path, name: str, side: str, subject: str = "bench") -> None:
     """Writes one map of one scan as a DICOM series."""
-    acquisition = Acquisition(
+    matrix = (192, 128) if side == FAST else (320, 256)
+    acquisition = _acquisition(subject, f"{side} {name}", matrix=matrix)
+    volume = _volume(name, side)
+    write_acquired(volume, out, acquisition=acquisition, uid_seed=f"{subject} {side} {name}")
+
+
+def _acquisition(
+    subject: str, description: str, *, matrix: tuple[int, int] = (192, 128)
+) -> Acquisition:
+    return Acquisition(
         patient_id=subject,
         patient_name=subject,
         study_uid=make_uid(f"{subject} study"),
@@ -39,15 +48,13 @@ def write_scan(out: Path, name: str, side: str, subject: str = "bench") -> None:
         study_date="20260101",
         study_time="120000",
         series_number=1,
-        series_description=f"{side} {name}",
+        series_description=description,
         tr_ms=4000.0,
         te_ms=18.3,
         echo_train_length=16,
-        matrix=(192, 128) if side == FAST else (320, 256),
+        matrix=matrix,
         field_strength_t=3.0,
     )
-    volume = _volume(name, side)
-    write_acquired(volume, out, acquisition=acquisition, uid_seed=f"{subject} {side} {name}")
 
 
 def write_subjects(folder: Path) -> None:
@@ -56,6 +63,20 @@ def write_subjects(folder: Path) -> None:
         for side in (FAST, ROUTINE):
             for name in MAPS:
                 write_scan(folder / subject / f"{side}_{name}", name, side, subject)
+
+
+def write_tiny(folder: Path, series: int) -> None:
+    """Writes so many series of two slices of 16 x 16, six for each subject."""
+    side, geometry = 16, _fast_geometry(2, 16)
+    values = np.linspace(300.0, 3000.0, 2 * side * side, dtype=np.float32)
+    volume = Volume(values.reshape(2, side, side, 1), ("t1",), geometry)
+    for number in range(series):
+        subject = f"tiny{number // 6}"
+        name = f"{subject} {number}"
+        write_acquired(
+            volume, folder / subject / str(number), acquisition=_acquisition(subject, name),
+            uid_seed=name,
+        )  # fmt: skip
 
 
 def records(folder: Path) -> Path:
@@ -70,13 +91,7 @@ def records(folder: Path) -> Path:
 
 
 def _volume(name: str, side: str) -> Volume:
-    geometry = Geometry(
-        origin_mm=(-109.5703125, -109.5703125, -60.0),
-        row_dir=(1.0, 0.0, 0.0),
-        col_dir=(0.0, 1.0, 0.0),
-        spacing_mm=(5.0, 220 / SIDE, 220 / SIDE),
-        shape=(SLICES, SIDE, SIDE),
-    )
+    geometry = _fast_geometry(SLICES, SIDE)
     geometry = geometry.refined(SCALE, CORNER) if side == ROUTINE else geometry
     rows, columns = (np.linspace(-1, 1, n) for n in geometry.shape[1:])
     disc = np.hypot(rows[:, None], columns) < 0.7
@@ -84,3 +99,13 @@ def _volume(name: str, side: str) -> Volume:
     level = spec_of(name).tissue_levels[0]  # what it is does not matter to a clock
     values = np.where(disc, level, 0.1 * level) * noise
     return Volume(values[..., None].astype(np.float32), (name,), geometry)
+
+
+def _fast_geometry(slices: int, side: int) -> Geometry:
+    return Geometry(
+        origin_mm=(-109.5703125, -109.5703125, -60.0),
+        row_dir=(1.0, 0.0, 0.0),
+        col_dir=(0.0, 1.0, 0.0),
+        spacing_mm=(5.0, 220 / side, 220 / side),
+        shape=(slices, side, side),
+    )
