@@ -14,6 +14,7 @@ from qsr_jax.data.studies.manifest import BIDS, DICOM, SPLITS, VERDICTS, Manifes
 from qsr_jax.data.studies.pair_folder import pair_folder, write_manifest
 from qsr_jax.data.studies.pair_tree import PARTICIPANTS
 from qsr_jax.data.studies.sessions import ALL, FIRST, LAST, SessionChoice
+from qsr_jax.data.studies.split import TEST, VALIDATION
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -35,6 +36,8 @@ def _report(manifest: Manifest, out: Path) -> None:
     """Prints what was refused, what a person should look at, and the counts."""
     for item in manifest.refused:
         print(f"refused  {item['what']}: {item['reason']}")
+    for item in manifest.flagged:
+        print(f"flagged  {item['what']}: {item['reason']}")
     pairs = [pair for subject in manifest.subjects for pair in subject.maps.values()]
     for pair in pairs:
         for finding in pair.findings:
@@ -86,8 +89,27 @@ def _add_split(add: Callable[..., argparse.Action]) -> None:
         help="keep what was found of each subject here, so that the next --append reads new ones "
         "alone; without it, it is kept beside --out until the manifest is written",
     )
-    add("--test-fraction", type=float, default=0.24, help="fraction of all subjects that test")
-    add("--validation-fraction", type=float, default=0.0, help="fraction set aside for validation")
+    add(
+        "--test-fraction",
+        type=float,
+        default=0.2,
+        help="fraction of the healthy subjects that test beside the patients, on average: each is "
+        "dealt by the hash of its PatientID, so that adding subjects moves nobody",
+    )
+    add(
+        "--validation-fraction",
+        type=float,
+        default=0.0,
+        help="fraction of the healthy subjects set aside for validation, likewise",
+    )
+    for split in (TEST, VALIDATION):
+        add(
+            f"--{split}",
+            action="append",
+            default=[],
+            metavar="SUBJECT",
+            help=f"put this subject (PatientID or top folder) into {split}; may be repeated",
+        )
     add(
         "--folds", type=int, default=0, help="also deal the healthy subjects to N folds; 0 for none"
     )
@@ -155,6 +177,7 @@ def _pair(args: argparse.Namespace) -> Manifest | None:
         test_fraction=args.test_fraction,
         validation_fraction=args.validation_fraction,
         folds=args.folds,
+        named={TEST: args.test, VALIDATION: args.validation},
         participants=args.participants,
         salt_file=args.salt_file,
         rules=args.protocols,

@@ -36,8 +36,6 @@ from qsr_jax.types import Predictor
 
 PAGE = "transfer"
 TRAIN_SEED, TEST_SEED = 1, 2
-VALIDATION = 1
-"""Subjects set aside by the trainer; nothing is chosen by them."""
 RESULT, PROTOCOL = "transfer.json", "protocol.json"
 
 SAME = ("--installation", MEAN, "--pose-mm", "0", "--pose-deg", "0")
@@ -146,11 +144,12 @@ def _trained(
     out: Path, scaled: tuple[Protocol, Protocol], size: Size, simulated: list[str]
 ) -> Predictor:
     """The network, trained on healthy subjects of their own seed."""
-    count = size.subjects + VALIDATION
+    count = size.subjects + 1
     cohort = _cohort(out / "train", scaled, count, TRAIN_SEED, simulated)
     manifest = out / "train.json"
-    fraction = ["--test-fraction", "0", "--validation-fraction", str(VALIDATION / count)]
-    pair_studies.main(["--dicom", str(cohort), "--out", str(manifest), *fraction])
+    # The trainer wants somebody to look at; nothing is chosen by them.
+    split = ["--test-fraction", "0", "--validation", f"sub-{count:03d}"]
+    pair_studies.main(["--dicom", str(cohort), "--out", str(manifest), *split])
     records = out / "records"
     build_dataset.main(["--manifest", str(manifest), "--data_dir", str(records)])
     qsr_jax.train(PAGE, data_dir=records, workdir=out / "network", overrides=size.overrides)

@@ -37,7 +37,8 @@ def qsr(*words: str | Path) -> None:
 if not (data / "records").exists():
     subjects = ("--subjects", "6", "--patients", "1", "--protocol", "tiny")
     qsr("simulate", "--out", data / "cohort", *subjects)
-    split = ("--test-fraction", "0.5", "--validation-fraction", "0.16")
+    tests = ("--test", "sub-001", "--test", "sub-002", "--test", "sub-003")  # and the patient
+    split = ("--test-fraction", 0, *tests, "--validation", "sub-004")
     qsr("pair", "--dicom", data / "cohort", "--out", data / "manifest.json", *split)
     qsr("build", "--manifest", data / "manifest.json", "--data_dir", data / "records")
 

@@ -156,8 +156,9 @@ def _add_trainings(parser: argparse.ArgumentParser) -> None:
         "--trained-on",
         type=Path,
         metavar="MANIFEST",
-        help="the manifest the models were trained with, if --manifest holds new subjects; nobody "
-        "they learned from may be among them",
+        help="the manifest the models were trained with, if --manifest holds new subjects and the "
+        "models are of a version that did not write down whom they learned from; nobody of those "
+        "may be among them, in another session either",
     )
     several = parser.add_argument_group("several trainings")
     several.add_argument(

@@ -30,7 +30,7 @@ if [ -f "$out/manifest.json" ]; then # repeated scans, which do not pair, may li
   echo "$out/manifest.json: found, kept"
 else
   python -m data_tools.pair_studies --dicom "$out/cohort" --out "$out/manifest.json" \
-    --test-fraction 0.4 --validation-fraction 0.12 --seed $seed
+    --test-fraction 0 --test sub-001 --test sub-002 --test sub-003 --validation sub-004
 fi
 python -m data_tools.repeat_scan --cohort "$out/cohort" --manifest "$out/manifest.json" \
   --workers "$workers" # of who tests, the routine scan again: the floor of every method

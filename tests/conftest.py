@@ -83,7 +83,8 @@ def tiny_cohort(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("tiny")
     subjects = ["--subjects", "6", "--patients", "1", "--seed", "0", "--protocol", "tiny"]
     simulate_cohort.main(["--out", str(root / "cohort"), *subjects])
-    split = ["--test-fraction", "0.5", "--validation-fraction", "0.16"]
+    split = ["--test-fraction", "0", "--validation", "sub-004"]
+    split += [word for name in ("001", "002", "003") for word in ("--test", f"sub-{name}")]
     manifest = str(root / "manifest.json")
     pair_studies.main(["--dicom", str(root / "cohort"), "--out", manifest, *split])
     build_dataset.main(["--manifest", manifest, "--data_dir", str(root / "records")])

@@ -38,7 +38,7 @@ class QmriPairsTest(tfds.testing.DatasetBuilderTestCase):
             for name in MAPS:
                 for side in ("fast", "routine"):
                     write_scan(folder / "dicom" / subject / f"{side}_{name}", name, side, subject)
-        flags = ["--dicom", str(folder / "dicom"), "--test-fraction", "0.5"]
+        flags = ["--dicom", str(folder / "dicom"), "--test-fraction", "0", "--test", "one"]
         with contextlib.redirect_stdout(io.StringIO()):
             pair_studies.main([*flags, "--out", str(folder / "manifest.json")])
         cls.EXAMPLE_DIR = cls.dummy_data = folder

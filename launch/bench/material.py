@@ -15,6 +15,9 @@ SCALE, SIDE, SLICES = 2, 256, 24
 """The paper's fast scan: 24 slices of 256 x 256, doubled."""
 
 FAST, ROUTINE = "fast", "routine"
+SUBJECTS = ("bench1", "bench2")
+FOLD_PX = 12
+"""Period of what takes the place of grey and white matter."""
 
 
 def batch(size: int, *, maps: int = 1, context: int = 1) -> dict[str, np.ndarray]:
@@ -33,7 +36,7 @@ def write_scan(out: Path, name: str, side: str, subject: str = "bench") -> None:
     """Writes one map of one scan as a DICOM series."""
     matrix = (192, 128) if side == FAST else (320, 256)
     acquisition = _acquisition(subject, f"{side} {name}", matrix=matrix)
-    volume = _volume(name, side)
+    volume = _volume(name, side, sum(subject.encode()))
     write_acquired(volume, out, acquisition=acquisition, uid_seed=f"{subject} {side} {name}")
 
 
@@ -59,7 +62,7 @@ def _acquisition(
 
 def write_subjects(folder: Path) -> None:
     """Writes the studies of two subjects."""
-    for subject in ("bench1", "bench2"):
+    for subject in SUBJECTS:
         for side in (FAST, ROUTINE):
             for name in MAPS:
                 write_scan(folder / subject / f"{side}_{name}", name, side, subject)
@@ -83,21 +86,26 @@ def records(folder: Path) -> Path:
     """Builds records of two subjects, one of each split, in ``folder``; returns the data_dir."""
     write_subjects(folder / "dicom")
     out, data_dir = folder / "manifest.json", folder / "records"
-    manifest = pair_folder(folder / "dicom", out, kind=DICOM, seed=0, test_fraction=0.5)
+    named = {"test": SUBJECTS[:1]}
+    manifest = pair_folder(
+        folder / "dicom", out, kind=DICOM, seed=0, test_fraction=0.0, named=named
+    )
     assert manifest is not None  # all of it is done here
     write_manifest(manifest, out)
     build_records(out, data_dir)
     return data_dir
 
 
-def _volume(name: str, side: str) -> Volume:
+def _volume(name: str, side: str, seed: int) -> Volume:
     geometry = _fast_geometry(SLICES, SIDE)
     geometry = geometry.refined(SCALE, CORNER) if side == ROUTINE else geometry
-    rows, columns = (np.linspace(-1, 1, n) for n in geometry.shape[1:])
+    rows, columns = ((np.arange(n) + 0.5) * 2 / n - 1 for n in geometry.shape[1:])
     disc = np.hypot(rows[:, None], columns) < 0.7
-    noise = np.random.default_rng(0).uniform(0.8, 1.2, geometry.shape)
+    waves = np.pi * SIDE / FOLD_PX
+    folds = 1 + 0.2 * np.sin(waves * rows[:, None] + seed) * np.sin(waves * columns)
+    noise = np.random.default_rng(seed).uniform(0.95, 1.05, geometry.shape)
     level = spec_of(name).tissue_levels[0]  # what it is does not matter to a clock
-    values = np.where(disc, level, 0.1 * level) * noise
+    values = np.where(disc, level, 0.1 * level) * folds * noise
     return Volume(values[..., None].astype(np.float32), (name,), geometry)
 
 

@@ -31,11 +31,13 @@ class Evaluation:
         folder: the report.
         cohort: every value of every subject.
         tables: name to rows, as in ``tables.csv``.
+        doubts: what could not be checked about the subjects being new to the models.
     """
 
     folder: Path
     cohort: Cohort
     tables: Tables
+    doubts: tuple[str, ...] = ()
 
     @property
     def page(self) -> Path:
@@ -44,7 +46,7 @@ class Evaluation:
 
     def __str__(self) -> str:
         """The outcome in a few lines, in the order of the page."""
-        return summary(self.cohort)
+        return "\n".join([summary(self.cohort), *(f"not checked: {one}" for one in self.doubts)])
 
 
 def evaluate(
@@ -70,7 +72,8 @@ def evaluate(
         out: folder of the report; an older report is replaced, anything else refused.
         split: whom to measure, "train", "validation" or "test".
         trained_on: the manifest the models were trained with, if that of ``runs`` holds new
-            subjects; nobody they learned from may be among them.
+            subjects and the models do not say themselves whom they learned from (older ones do
+            not); nobody of those may be among the subjects, in another session, either.
         checkpoint: of each model, "latest" or "best" (on validation subjects).
         baselines: what to measure beside the models, of
             :data:`qsr_jax.predictors.baselines.BASELINES`; bicubic is always there.
@@ -124,7 +127,8 @@ def evaluate(
     )
     cohort = Cohort(values, folds={run.name: run.where for run in loaded})
     tables = write_report(folder, cohort=cohort, shown=shown, about=about)
-    return Evaluation(folder, cohort, tables)
+    doubts = tuple(dict.fromkeys(doubt for run in loaded for doubt in run.doubts))
+    return Evaluation(folder, cohort, tables, doubts)
 
 
 def wanted_baselines(names: Sequence[str]) -> tuple[str, ...]:

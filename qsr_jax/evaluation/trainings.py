@@ -1,7 +1,6 @@
 """The trainings an evaluation compares, and the proof that none saw the subjects it is tested on.
 
-A checkpoint says which manifest its records came from. Unless that is the manifest of its run (or
-the subjects are shown to be new to it), nobody can tell whether it learned from its test subjects.
+See :mod:`qsr_jax.evaluation.unseen`.
 """
 
 import dataclasses
@@ -13,15 +12,12 @@ from qsr_jax.checkpoint import BEST, LATEST, load_document, sealed_steps
 from qsr_jax.data.studies.entry import one_session_each
 from qsr_jax.data.studies.manifest import ROUTINE, Manifest, Subject
 from qsr_jax.evaluation.cohort import FoldSeed
+from qsr_jax.evaluation.unseen import LeakageError, check_unseen, whom_it_saw
 from qsr_jax.maps import MAPS
 from qsr_jax.predictors import TrainedPredictor, load_predictors, merge_maps
 from qsr_jax.types import Predictor
 
 TRAIN = "train"
-
-
-class LeakageError(ValueError):
-    """A model may have learned from subjects it is to be tested on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +30,7 @@ class Run:
         manifest: who belongs to which split, in the fold of the run.
         subjects: whom to measure, one session of each.
         models: that together make every map once.
+        doubts: what could not be checked about the subjects being new to the models.
         where: fold and seed, told from the checkpoints.
     """
 
@@ -43,6 +40,7 @@ class Run:
     subjects: tuple[Subject, ...]
     models: tuple[TrainedPredictor, ...]
     where: FoldSeed
+    doubts: tuple[str, ...] = ()
 
     @property
     def trained(self) -> Predictor:
@@ -128,7 +126,8 @@ def load_runs(
     Args:
         given: manifest and workdirs of each run.
         split: whom to measure.
-        trained_on: the manifest that all models were trained with, if not that of their run.
+        trained_on: the manifest that all models were trained with, if not that of their run and
+            if they do not say themselves whom they learned from.
         which: checkpoint of each model, "latest" or "best".
 
     Raises:
@@ -149,12 +148,15 @@ def load_runs(
         subjects = tuple(manifest.subjects_of(split=split))
         if not subjects:
             raise ValueError(f"{path}: nobody in split {split!r}; choose another --split")
+        doubts: dict[str, None] = {}
         for workdir, document in zip(workdirs, documents, strict=True):
-            check_unseen(workdir, document, path, manifest, subjects, trained_on, source)
+            said = (manifest, path) if source is None else (source, trained_on)
+            learned = whom_it_saw(workdir, document, *said, same=source is None)
+            doubts |= dict.fromkeys(check_unseen(workdir, learned, path, manifest, subjects))
         label = labels.setdefault(manifest.fingerprint, fold or str(len(labels) + 1))
         where = FoldSeed(label, _seed(documents))
         measured = one_session_each(subjects)
-        runs.append(Run(str(index), path, manifest, measured, models, where))
+        runs.append(Run(str(index), path, manifest, measured, models, where, tuple(doubts)))
     _check_together(runs)
     return runs
 
@@ -176,44 +178,9 @@ def in_its_fold(manifest: Manifest, documents: Sequence[dict]) -> tuple[str, Man
     return "", manifest
 
 
-def check_unseen(
-    workdir: Path,
-    document: dict,
-    path: Path,
-    manifest: Manifest,
-    subjects: Sequence[Subject],
-    trained_on: Path | None,
-    source: Manifest | None,
-) -> None:
-    """Refuses a model that may have learned from ``subjects``.
-
-    Raises:
-        LeakageError: it was trained on another manifest than said, or on one of the subjects.
-    """
-    said, where = (manifest, path) if source is None else (source, trained_on)
-    found = document["data_fingerprint"]
-    if found != said.fingerprint:
-        raise LeakageError(
-            f"{workdir}: trained on data {found[:12]}…, {where} is {said.fingerprint[:12]}…; whom "
-            "it learned from cannot be told. Give the manifest it was trained with, or, to test it "
-            "on new subjects, also --trained-on MANIFEST"
-        )
-    if source is None:
-        return
-    learned = {digest: p for p in source.subjects if p.split != "test" for digest in _scans(p)}
-    for subject in subjects:
-        if any(digest in learned for digest in _scans(subject)):
-            raise LeakageError(f"{path}: {workdir} learned from subject {subject.subject}")
-
-
-def _scans(subject: Subject) -> list[str]:
-    """Digests of a subject's routine series: the same scan under any pseudonym."""
-    return [pair.sha256[ROUTINE] for pair in subject.maps.values()]
-
-
 def identity(subject: Subject) -> tuple[str, ...]:
-    """What makes a subject the same in two manifests: their scans, else their pseudonym."""
-    return tuple(_scans(subject)) or (subject.subject,)
+    """What makes a subject the same in two manifests: the values of their scans."""
+    return tuple(pair.values[ROUTINE] for pair in subject.maps.values())
 
 
 def _seed(documents: Sequence[dict]) -> int | None:

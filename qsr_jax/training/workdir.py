@@ -114,6 +114,7 @@ def describe(experiment: Experiment, task: JointMaps, records: JointRecords) -> 
         "config": experiment.leaves(),
         "data_fingerprint": records.fingerprint,
         "train_slices": len(records),
+        "learned": dict(records.learned),
         "notes": [describe_features(experiment), *registration_notes(records.registration)],
         "environment": environment(),
     }

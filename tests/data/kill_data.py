@@ -56,7 +56,8 @@ def material(folder: Path) -> Path:
     for seed in range(4):
         write_subject(folder / "tree" / f"p{seed}", seed=seed)
     manifest = folder / "m.json"
-    pair_studies.main(["--dicom", str(folder / "tree"), "--out", str(manifest)])
+    pair_studies.main(["--dicom", str(folder / "tree"), "--out", str(manifest),
+                       "--test-fraction", "0", "--test", "p0"])  # fmt: skip
     return manifest
 
 

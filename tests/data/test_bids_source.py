@@ -67,7 +67,7 @@ def test_stored_axes_may_run_either_way(one, axis):
 
 def test_the_walk_from_bids_to_records_and_cases(bids, tmp_path):
     out, data_dir = tmp_path / "m.json", tmp_path / "d"
-    pair_studies.main(["--bids", str(bids), "--out", str(out), "--test-fraction", "0.5"])
+    pair_studies.main(["--bids", str(bids), "--out", str(out), "--test-fraction", "0"])
     build_dataset.main(["--manifest", str(out), "--data_dir", str(data_dir)])
     manifest = Manifest.load(out)
     assert manifest.kind == "bids"

@@ -74,7 +74,7 @@ def test_the_same_pairs_come_out_and_nothing_leaks_on_the_way(planted, clean, tm
     for name, root in (("raw", planted), ("clean", clean)):
         capsys.readouterr()
         out = tmp_path / f"{name}.json"
-        pair_studies.main(["--dicom", str(root), "--out", str(out), "--test-fraction", "0.5"])
+        pair_studies.main(["--dicom", str(root), "--out", str(out), "--test-fraction", "0"])
         build_dataset.main(["--manifest", str(out), "--data_dir", str(tmp_path / name)])
         manifests[name] = Manifest.load(out)
     words = capsys.readouterr()
@@ -211,7 +211,7 @@ def test_links_that_stay_are_followed_by_every_door(planted, tmp_path, capsys):
         path.rename(root / ".annex" / str(number))
         path.symlink_to(root / ".annex" / str(number))
     manifest = tmp_path / "m.json"
-    pair_studies.main(["--dicom", str(root), "--out", str(manifest), "--test-fraction", "0.5"])
+    pair_studies.main(["--dicom", str(root), "--out", str(manifest), "--test-fraction", "0"])
     build_dataset.main(["--manifest", str(manifest), "--data_dir", str(tmp_path / "records")])
     assert len(Manifest.load(manifest).subjects) == 3
 

@@ -39,7 +39,7 @@ def trees(tmp_path_factory):
 
 
 def paired(tree, out, *flags):
-    pair_studies.main(["--dicom", str(tree), "--out", str(out), *flags])
+    pair_studies.main(["--dicom", str(tree), "--out", str(out), "--test-fraction", "0", *flags])
     return Manifest.load(out)
 
 

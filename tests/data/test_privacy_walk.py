@@ -58,8 +58,8 @@ def walked(tmp_path_factory):
 
 def walk(scans, made):
     manifest, records, workdir = (str(made / n) for n in ("manifest.json", "records", "run"))
-    pair_studies.main(["--dicom", str(scans), "--out", manifest, "--test-fraction", "0.25",
-                       "--validation-fraction", "0.25"])  # fmt: skip
+    pair_studies.main(["--dicom", str(scans), "--out", manifest, "--test-fraction", "0",
+                       "--test", f"{WORD}-alpha", "--validation", f"{WORD}-beta"])  # fmt: skip
     build_dataset.main(["--manifest", manifest, "--data_dir", records])
     config = ["--config", str(ROOT / "configs/quickstart.py"), "--config.map=t1", *TINY]
     train.main([*config, "--data_dir", records, "--workdir", workdir])

@@ -106,7 +106,7 @@ def test_another_manifest_is_refused(copied_records, manifest_path, tree, tmp_pa
     from data_tools import pair_studies
 
     other = tmp_path / "other.json"
-    pair_studies.main(["--dicom", str(tree), "--out", str(other), "--test-fraction", "0.6"])
+    pair_studies.main(["--dicom", str(tree), "--out", str(other), "--test-fraction", "0"])
     before = digests(copied_records)
     with pytest.raises(SystemExit, match=r"another manifest; remove it or choose .* --data_dir"):
         build(other, copied_records)

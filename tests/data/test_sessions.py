@@ -38,7 +38,7 @@ def tree(tmp_path_factory):
 
 
 def paired(tree, out, *flags):
-    pair_studies.main(["--dicom", str(tree), "--out", str(out), "--test-fraction", "0.3", *flags])
+    pair_studies.main(["--dicom", str(tree), "--out", str(out), "--test-fraction", "0", *flags])
     return Manifest.load(out)
 
 

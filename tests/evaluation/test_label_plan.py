@@ -29,7 +29,7 @@ SOURCE = plans.AtlasSource(
 
 
 def make_subject(name, *, truth="truth"):
-    pair = Pair({"routine": f"{name}/study/routine_t1"}, {}, {}, "good", ())
+    pair = Pair({"routine": f"{name}/study/routine_t1"}, {}, {}, {}, "good", ())
     return Subject(f"{name}{'0' * 12}", "1", "healthy", "test", (), "corner", (3, 32, 32),
                   (5.0, 1.0, 1.0), truth, {"t1": pair})  # fmt: skip
 

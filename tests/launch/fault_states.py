@@ -195,7 +195,7 @@ def _other_version() -> None:
 def _allowed_runs(runner: Runner) -> Iterator[str]:
     """Data, version and what is explicitly allowed."""
     manifest, records = runner.home / "m2.json", runner.home / "records2"
-    split = ["--test-fraction", "0.2", "--validation-fraction", "0.2", "--seed", "3"]
+    split = ["--test-fraction", "0", "--test", "p2", "--validation", "p3"]
     tree = ["--dicom", str(runner.home / "tree"), "--out", str(manifest)]
     for door, words in (
         ("data_tools.pair_studies", [*tree, *split]),

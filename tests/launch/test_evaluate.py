@@ -96,7 +96,7 @@ def test_chosen_baselines_only_and_always_bicubic(tmp_path, house):
 
 
 def test_a_model_trained_on_other_subjects_is_refused_unless_they_are_shown_to_be_new(
-    tmp_path, house
+    tmp_path, house, capsys
 ):
     """The manifest must be the one of training; --trained-on shows that nobody was learned from."""
     new = ["train", "train", "validation", "test", "test", "test"]
@@ -112,6 +112,17 @@ def test_a_model_trained_on_other_subjects_is_refused_unless_they_are_shown_to_b
     assert not house.measured
     door.main([*arguments(tmp_path / "r", "t1"), "--trained-on", "old.json", "--baselines", ""])
     assert len(house.measured) == 4
+    assert "not checked" not in capsys.readouterr().out
+
+
+def test_what_cannot_be_checked_is_told_on_terminal_and_page(tmp_path, house, capsys):
+    shifted = manifest_of(tuple(make_subject(i + 10, split="train") for i in range(3)))
+    house.manifests["old.json"] = dataclasses.replace(shifted, salt="another")
+    house.fingerprints["runs"] = shifted.fingerprint
+    flags = ["--trained-on", "old.json", "--baselines", ""]
+    door.main([*arguments(tmp_path / "r", "t1"), *flags])
+    assert "not checked: no scan that the model learned from" in capsys.readouterr().out
+    assert "in another session cannot be told" in (tmp_path / "r/index.html").read_text("utf-8")
 
 
 FOLDS = (

@@ -34,6 +34,8 @@ def test_training_leaves_a_complete_record(trained, tiny_data):
     assert document["maps"] == ["t1"]
     assert document["network_max"] == [4500.0]
     assert document["data_fingerprint"]
+    assert len(document["learned"]["subjects"]) == 3  # two of train, one of validation
+    assert len(document["learned"]["values"]) == 3 * 3 * 2
     assert "random" in document["notes"][0]
     lines = read_metrics(trained / "t1", "train")
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
@@ -140,7 +142,7 @@ def test_a_workdir_of_other_data_is_refused(trained, tiny_cohort, tmp_path):
 
     manifest = tmp_path / "manifest.json"
     cohort = str(tiny_cohort / "cohort")
-    split = ["--test-fraction", "0.5", "--validation-fraction", "0.16", "--seed", "1"]
+    split = ["--test-fraction", "0", "--test", "sub-004", "--validation", "sub-005"]
     pair_studies.main(["--dicom", cohort, "--out", str(manifest), *split])
     build_dataset.main(["--manifest", str(manifest), "--data_dir", str(tmp_path / "records")])
     with pytest.raises(SystemExit, match=r"trained on data \w+…, --data_dir holds \w+…"):

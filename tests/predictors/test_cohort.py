@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from dicom_factory import write_subject
+from dicom_factory import CANARY, write_subject
 from exports import flattened, write_session
 from small_predictors import Doubler
 
@@ -118,7 +118,8 @@ def test_a_manifest_names_scans_maps_and_sessions(trees, tmp_path, monkeypatch, 
     """Flat, as DICOM and as a BIDS data set, one split alone; changed files are refused."""
     flat = shutil.copytree(trees / "flat", tmp_path / "flat")
     manifest = tmp_path / "m.json"
-    pair_studies.main(["--dicom", str(flat), "--out", str(manifest), "--test-fraction", "0.3"])
+    pair_studies.main(["--dicom", str(flat), "--out", str(manifest),
+                       "--test-fraction", "0", "--test", f"{CANARY}-sub-1"])  # fmt: skip
     (test,) = scans_listed(manifest, split="test")
     run(monkeypatch, "--manifest", manifest, "--output", tmp_path / "o", "--split", "test")
     assert {path.name for path in (tmp_path / "o").iterdir()} == {test.name, RECORD}
@@ -168,6 +169,7 @@ def test_wishes_that_cannot_be(tmp_path, monkeypatch, flags, reason):
 
 
 def test_an_empty_split_of_a_manifest_is_told(trees, tmp_path):
-    pair_studies.main(["--dicom", str(trees / "tree"), "--out", str(tmp_path / "m.json")])
+    pair_studies.main(["--dicom", str(trees / "tree"), "--out", str(tmp_path / "m.json"),
+                       "--test-fraction", "0"])  # fmt: skip
     with pytest.raises(ValueError, match="nobody in split 'validation'"):
         scans_listed(tmp_path / "m.json", split="validation")

@@ -19,6 +19,9 @@ from qsr_jax.data.dicom.redaction import redacted
 
 _SILENT = logging.CRITICAL + 1
 
+PADDING = " \0"
+"""Spaces before and after a text mean nothing (PS3.5 6.2; LO, SH, CS): " P1" is "P1"."""
+
 
 @contextlib.contextmanager
 def unquoted(action: Literal["ignore"]) -> Iterator[None]:
@@ -67,6 +70,8 @@ class Attributes(abc.ABC):
                 value = dataset.get(keyword)
         except Exception as error:  # pydicom parses on access; anything may come
             self.refuse(keyword, f"not readable ({type(error).__name__})")
+        if isinstance(value, str):
+            value = value.strip(PADDING)
         return None if value is None or value == "" else value
 
     def text(self, keyword: str) -> str:

@@ -13,7 +13,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from qsr_jax.data.dicom.attributes import unquoted
+from qsr_jax.data.dicom.attributes import PADDING, unquoted
 from qsr_jax.data.dicom.parse import MAX_FILE_BYTES, beyond_meta, parse, read_bytes
 
 _LAST = 0x0020000E
@@ -59,7 +59,7 @@ def identity_of(path: Path) -> Identity | None:
                 implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
                 head = read_dataset(file, implicit, little, stop_when=_beyond_series)
             patient, study, series, image, date, time = (
-                str(head.get(keyword) or "")
+                str(head.get(keyword) or "").strip(PADDING)
                 for keyword in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID",
                                 "SOPInstanceUID", "StudyDate", "StudyTime")
             )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from qsr_jax.data.dicom.frames import Frame, frames_of
 from qsr_jax.data.dicom.header import Header
 from qsr_jax.data.dicom.locate import series_at
 from qsr_jax.data.dicom.orientation import canonical_signs, turned
+from qsr_jax.data.dicom.people import PERSON
 from qsr_jax.data.dicom.pixels import LargestValues, check_range, padding_of, stored_pixels
 from qsr_jax.data.dicom.scaling import Scale, required_scale
 from qsr_jax.data.dicom.series_rules import MAGIC_SECONDARY, PROTOCOLS, SPREADS, SeriesRule
@@ -52,6 +53,8 @@ class Series:
         padded: voxels that held PixelPaddingValue; they are 0 in ``volume``.
         cut_off: where values look cut off, in words; empty where they do not.
         notes: what a person should look at, without personal values.
+        person: keyword of :data:`qsr_jax.data.dicom.people.PERSON` to a digest of what the first
+            file says, where it says something; to compare series of one PatientID, never to show.
     """
 
     volume: Volume
@@ -69,6 +72,7 @@ class Series:
     padded: int = 0
     cut_off: str = ""
     notes: tuple[str, ...] = ()
+    person: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def read_series(
@@ -222,7 +226,15 @@ def _series(
         padded=padded,
         cut_off=clipped,
         notes=_notes(values, padded, row, clipped, first),
+        person=_person(first),
     )
+
+
+def _person(frame: Frame) -> dict[str, str]:
+    """Digests of what tells people apart; case, carets and spaces of a name do not."""
+    said = {keyword: frame.optional_text(keyword) for keyword in PERSON}
+    words = {k: " ".join(text.upper().replace("^", " ").split()) for k, text in said.items()}
+    return {keyword: text_sha256(text) for keyword, text in words.items() if text}
 
 
 def _physical(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from qsr_jax import __version__
 from qsr_jax.data.dicom.decoder_process import process_decoder
 from qsr_jax.data.dicom.errors import DicomInputError
 from qsr_jax.data.dicom.find import SeriesFiles, find_series, is_directory, is_litter
+from qsr_jax.data.dicom.people import ALIKE, alike, differing
 from qsr_jax.data.dicom.read import Series, read_folder
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.files.digest import json_sha256
@@ -84,6 +85,9 @@ def survey(
             return None
         for job in jobs:
             findings += [Finding(**row) for row in results.result(job)]
+    homes = {patient: _within(held[0].place, root) for patient, held in owned.items() if patient}
+    for places in alike(homes):
+        _look(findings, f"{' and '.join(places)}: {ALIKE}", places)
     return sorted(findings, key=lambda finding: finding.path)
 
 
@@ -92,6 +96,7 @@ def survey_subject(
 ) -> list[dict[str, Any]]:
     """The findings about one subject's series, as JSON."""
     findings: list[Finding] = []
+    people: list[Mapping[str, str]] = []
     for one in series:
         try:
             held = read_folder(one, protocols=protocols, worker=process_decoder(), root=root)
@@ -99,7 +104,17 @@ def survey_subject(
             findings.append(_refused(one.place, error, root))
         else:
             findings += [_accepted(one.place, each, root) for each in held]
+            people += [each.person for each in held]
+    if differ := differing(people):
+        _look(findings, differ, {_within(one.place, root) for one in series})
     return [vars(finding) for finding in findings]
+
+
+def _look(findings: Sequence[Finding], note: str, places: Collection[str]) -> None:
+    """Adds a note to the first accepted series of some places."""
+    first = next((f for f in findings if f.status == ACCEPTED and f.path in places), None)
+    if first is not None:
+        first.details["notes"].append(note)
 
 
 def _accepted(folder: Path, series: Series, root: Path) -> Finding:

@@ -24,6 +24,7 @@ from qsr_jax.data.records.on_beam import on_beam
 from qsr_jax.data.records.seal import write_seal
 from qsr_jax.data.records.shard_writer import record_features
 from qsr_jax.data.records.subject_shards import Shard, SubjectShards
+from qsr_jax.data.studies.learned import learned_of
 from qsr_jax.data.studies.manifest import SPLITS, Manifest, ManifestError, Subject
 from qsr_jax.data.studies.registration import NONE
 from qsr_jax.files.journal import Schedule
@@ -228,6 +229,7 @@ def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dic
         "lr_shape": list(first.fast_shape[1:]),
         "lr_spacing_mm": list(first.fast_spacing_mm),
         "scale": manifest.scale,
+        "learned": learned_of(manifest).to_json(),
     }
 
 

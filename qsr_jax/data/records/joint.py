@@ -126,6 +126,11 @@ class JointRecords:
         return self.maps[0].fingerprint
 
     @property
+    def learned(self) -> Mapping[str, Any]:
+        """Whom a training learns from."""
+        return self.maps[0].learned
+
+    @property
     def registration(self) -> Mapping[str, Any]:
         """How the pairs were brought together."""
         return self.maps[0].registration

@@ -52,6 +52,8 @@ class Records:
         lr_spacing_mm: distance between (slices, rows, columns) of ``lr``.
         scale: matrix of ``hr`` over matrix of ``lr``.
         registration: method, and subject to how far its head had moved.
+        learned: whom a training on these records learns from, see
+            :class:`qsr_jax.data.studies.learned.Learned`.
     """
 
     folder: Path
@@ -62,6 +64,7 @@ class Records:
     lr_spacing_mm: tuple[float, float, float]
     scale: int
     registration: Mapping[str, Any] = dataclasses.field(default_factory=lambda: AS_THEY_LIE)
+    learned: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -183,6 +186,7 @@ def open_records(
         lr_spacing_mm=tuple(metadata["lr_spacing_mm"]),
         scale=metadata["scale"],
         registration=_registration(metadata),
+        learned=metadata["learned"],
     )
 
 

@@ -11,6 +11,8 @@ from qsr_jax.data.studies.pair_quality import worst
 from qsr_jax.data.studies.pair_subject import PairedMaps
 from qsr_jax.data.studies.pseudonyms import group_of
 from qsr_jax.data.studies.truth import TruthError, check_study
+from qsr_jax.files.digest import values_digest
+from qsr_jax.maps import spec_of, to_stored
 
 TRUTH_FOLDER = "truth"
 
@@ -47,6 +49,7 @@ def candidate(
         maps[name] = Pair(
             folders={side: place_text(pair[side].place, pair[side].files, root) for side in SIDES},
             sha256={side: pair[side].sha256 for side in SIDES},
+            values={side: _values(pair[side]) for side in SIDES},
             qc=paired.qc[name],
             verdict=worst(findings),
             findings=tuple(vars(finding) for finding in findings),
@@ -63,6 +66,12 @@ def candidate(
         fast_spacing_mm=grid.spacing_mm,
         maps=maps,
     )
+
+
+def _values(series: Series) -> str:
+    """Digest of the values of a map, in the steps of the records."""
+    spec = spec_of(series.map_name)
+    return values_digest(to_stored(series.volume.maps, spec, where=str(series.place)))
 
 
 def _group(series: Sequence[Series], root: Path, groups: Mapping[str, str] | None) -> str:

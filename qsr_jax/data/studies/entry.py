@@ -30,6 +30,8 @@ class Pair:
         folders: "fast" and "routine" to the series' folder or file, relative to the tree, see
             :func:`qsr_jax.data.dicom.place_text`.
         sha256: "fast" and "routine" to the digest of the series' files.
+        values: "fast" and "routine" to the digest of the map's values, whatever its files, see
+            :func:`qsr_jax.files.digest.values_digest`.
         qc: numbers found while pairing.
         verdict: "good", "flagged" or "accepted".
         findings: {"rule", "verdict", "text"} of every rule that was not passed cleanly.
@@ -37,6 +39,7 @@ class Pair:
 
     folders: Mapping[str, str]
     sha256: Mapping[str, str]
+    values: Mapping[str, str]
     qc: Mapping[str, float]
     verdict: str
     findings: tuple[Mapping[str, str], ...]
@@ -90,6 +93,8 @@ def one_session_each(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
 def check_leakage(subjects: Sequence[Subject], *, where: Path) -> None:
     """Refuses a session listed twice, a subject in two splits, and series that two entries share.
 
+    Series are the same where their files are, or the values of their maps under another subject.
+
     The maps of one subject may lie in one folder, as the scanner bundles them.
 
     Raises:
@@ -97,6 +102,7 @@ def check_leakage(subjects: Sequence[Subject], *, where: Path) -> None:
     """
     owner: dict[str, str] = {}
     dealt: dict[str, tuple[str, Subject]] = {}
+    whose: dict[str, Subject] = {}
     for index, subject in enumerate(subjects):
         entry = f"subjects[{index}] ({subject.split})"
         earlier, first = dealt.setdefault(subject.subject, (entry, subject))
@@ -105,6 +111,13 @@ def check_leakage(subjects: Sequence[Subject], *, where: Path) -> None:
                 f"{where}: subject {subject.subject} is in {earlier} and in {entry}, in two splits "
                 "or groups; a person may be in one only: pair the studies again"
             )
+        for digest in (d for pair in subject.maps.values() for d in pair.values.values()):
+            other = whose.setdefault(digest, subject)
+            if other.subject != subject.subject:
+                raise ManifestError(
+                    f"{where}: subjects {other.subject} and {subject.subject} share a scan, value "
+                    "by value; a person may be in one split only: pair the studies again"
+                )
         marks = [f"subject {subject.case}"]
         for pair in subject.maps.values():
             marks += [f"folder {folder}" for folder in pair.folders.values()]
@@ -143,12 +156,14 @@ def subject_from_json(node: Node) -> Subject:
 
 
 def _pair_from_json(node: Node) -> Pair:
-    node.keys("fast routine sha256 qc verdict findings")
-    digests = node.child("sha256")
-    digests.keys(" ".join(SIDES))
+    node.keys("fast routine sha256 values qc verdict findings")
+    digests, values = node.child("sha256"), node.child("values")
+    for child in (digests, values):
+        child.keys(" ".join(SIDES))
     return Pair(
         folders={side: node.folder(side) for side in SIDES},
         sha256={side: digests.take(side, str) for side in SIDES},
+        values={side: values.take(side, str) for side in SIDES},
         qc=node.take("qc", dict),
         verdict=node.one_of("verdict", VERDICTS),
         findings=node.table("findings", "rule verdict text"),
@@ -161,6 +176,7 @@ def subject_to_json(subject: Subject) -> dict[str, Any]:
         key: {
             **pair.folders,
             "sha256": dict(pair.sha256),
+            "values": dict(pair.values),
             "qc": dict(pair.qc),
             "verdict": pair.verdict,
             "findings": [dict(finding) for finding in pair.findings],

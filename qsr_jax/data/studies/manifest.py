@@ -71,6 +71,8 @@ class Manifest:
         scale: routine matrix over fast matrix.
         seed: of the split.
         subjects: in the seeded order of the split, which says nothing about their names.
+        salt: 16 hex digits that two manifests share whose subjects were hashed with one salt.
+        flagged: {"what": folders, "reason": text} of subjects that a person should look at.
         accepted: {"what": folder, "rule": rule} of every refusal that a subject overruled.
         refused: {"what": folder, "reason": text} of everything that was not used for a reason.
         ignored: files that are no images.
@@ -82,6 +84,8 @@ class Manifest:
     scale: int
     seed: int
     subjects: tuple[Subject, ...]
+    salt: str
+    flagged: tuple[Mapping[str, str], ...]
     accepted: tuple[Mapping[str, str], ...]
     refused: tuple[Mapping[str, str], ...]
     ignored: tuple[str, ...]
@@ -141,6 +145,8 @@ class Manifest:
             "scale": self.scale,
             "seed": self.seed,
             "subjects": [subject_to_json(subject) for subject in self.subjects],
+            "salt": self.salt,
+            "flagged": [dict(item) for item in self.flagged],
             "accepted": [dict(item) for item in self.accepted],
             "refused": [dict(item) for item in self.refused],
             "ignored": list(self.ignored),
@@ -165,8 +171,8 @@ class Manifest:
         node = Node(path, "manifest", content)
         node.version(FORMAT, VERSION)
         node.keys(
-            "format version kind root protocols scale seed subjects accepted refused ignored "
-            "fingerprint"
+            "format version kind root protocols scale seed subjects salt flagged accepted refused "
+            "ignored fingerprint"
         )
         manifest = cls(
             kind=node.one_of("kind", KINDS),
@@ -175,6 +181,8 @@ class Manifest:
             scale=node.take("scale", int),
             seed=node.take("seed", int),
             subjects=tuple(subject_from_json(subject) for subject in node.children("subjects")),
+            salt=node.take("salt", str),
+            flagged=node.table("flagged", "what reason"),
             accepted=node.table("accepted", "what rule"),
             refused=node.table("refused", "what reason"),
             ignored=tuple(node.take("ignored", list)),

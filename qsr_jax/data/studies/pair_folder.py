@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, SeriesRule, load_rows
@@ -12,6 +12,7 @@ from qsr_jax.data.studies.movement_numbers import movement_in, with_movement
 from qsr_jax.data.studies.pair_tree import PARTICIPANTS, pair_studies
 from qsr_jax.data.studies.pseudonyms import load_salt, read_groups
 from qsr_jax.data.studies.sessions import SessionChoice
+from qsr_jax.data.studies.split import Shares
 from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.files.journal import Schedule
 
@@ -29,6 +30,7 @@ def pair_folder(
     test_fraction: float,
     validation_fraction: float = 0.0,
     folds: int = 0,
+    named: Mapping[str, Sequence[str]] | None = None,
     participants: Path | None = None,
     salt_file: Path | None = None,
     rules: Path | None = None,
@@ -44,9 +46,12 @@ def pair_folder(
         out: where the manifest is going to be; a new salt is made beside it.
         kind: "dicom" or "bids", see :func:`qsr_jax.data.studies.pair_tree.pair_studies`.
         seed: of the split by subject.
-        test_fraction: of all subjects, set aside for testing.
-        validation_fraction: of all subjects, set aside for choices made while training.
+        test_fraction: of the healthy subjects, set aside for testing; on average, because each
+            subject is dealt by its own hash (:mod:`qsr_jax.data.studies.split`).
+        validation_fraction: likewise, set aside for choices made while training.
         folds: also deals the healthy subjects to so many folds; 0 for none.
+        named: split ("test", "validation") to subjects, by PatientID or top folder, that are put
+            there whatever their hash.
         participants: table of groups; without it the tree's own is used where there is one.
         salt_file: secret behind the pseudonyms; made when it is missing.
         rules: TOML or JSON with rows that recognise other scanners' maps.
@@ -60,8 +65,10 @@ def pair_folder(
         The manifest; None where other machines have shards to do.
 
     Raises:
-        ManifestError: no such folder, a secret inside the tree, or no subject is left.
-        ValueError: fractions or folds that cannot be, or a table that cannot be read.
+        ManifestError: no such folder, a secret inside the tree, no subject is left, or a name of
+            nobody.
+        ValueError: fractions or folds that cannot be, a split that stays empty, or a table that
+            cannot be read.
         IncompleteError: a merge lacks subjects.
     """
     if not root.is_dir():
@@ -76,9 +83,8 @@ def pair_folder(
         kind=kind,
         scale=SCALE,
         seed=seed,
-        test_fraction=test_fraction,
-        validation_fraction=validation_fraction,
-        folds=folds,
+        shares=Shares(test_fraction, validation_fraction, folds),
+        named=named or {},
         groups=None if participants is None else read_groups(participants),
         accepted=accepted,
         protocols=() if rules is None else added_rows(rules),

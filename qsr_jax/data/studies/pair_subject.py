@@ -20,6 +20,7 @@ from qsr_jax.data.studies.geometry_match import (
     grid_shift,
 )
 from qsr_jax.data.studies.manifest import ACCEPTED, FAST, FLAGGED, ROUTINE, SIDES
+from qsr_jax.data.studies.pair_content import Content, content_of
 from qsr_jax.data.studies.pair_quality import QualityIssue
 from qsr_jax.maps import MAPS
 from qsr_jax.ops.mask import tissue_mask
@@ -116,22 +117,19 @@ def _judged(
         side: {name: pair[i].volume.maps[..., 0] for name, pair in pairs.items()}
         for i, side in enumerate(SIDES)
     }
-    shifts = pair_quality.shifts_of(
-        scans[FAST], scans[ROUTINE], masks[ROUTINE], alignment=alignments["t1"]
-    )
-    if not len(shifts["t1"]):
+    content = content_of(scans[FAST], scans[ROUTINE], masks[ROUTINE], alignment=alignments["t1"])
+    if content is None:
         raise disagreement(*pairs["t1"], "no slice holds enough tissue to judge the pair")
-    shift_px = float(np.hypot(*np.median(np.concatenate([*shifts.values()]), axis=0)))
-    orders = {
-        side: float((scans[side]["t1"] > scans[side]["t2"])[masks[side]].mean()) for side in SIDES
-    }
-    shared = pair_quality.judge_shift(shift_px)
-    swapped = pair_quality.judge_order(min(orders.values()))
+    fraction = min(
+        float((scans[side]["t1"] > scans[side]["t2"])[masks[side]].mean()) for side in SIDES
+    )
+    swapped = pair_quality.judge_order(fraction)
     qc, findings = {}, {}
     for name, (fast, routine) in pairs.items():
         medians = {side: float(np.median(scans[side][name][masks[side]])) for side in SIDES}
-        findings[name] = shared + (swapped if name != "pd" else [])
-        findings[name] = findings[name] + pair_quality.judge_medians(name, *medians.values())
+        findings[name] = pair_quality.judge_content(name, content)
+        findings[name] += swapped if name != "pd" else []
+        findings[name] += pair_quality.judge_medians(name, *medians.values())
         findings[name] += [
             QualityIssue(pair_quality.CUT_OFF, FLAGGED, f"{side}: {series.cut_off}")
             for side, series in zip(SIDES, (fast, routine), strict=True)
@@ -140,21 +138,21 @@ def _judged(
         if fast.frame_uid != routine.frame_uid:
             text = f"{named_tag('FrameOfReferenceUID')} differs"
             findings[name].append(QualityIssue(pair_quality.FRAME, pair_quality.REFUSED, text))
-        qc[name] = _numbers(fast, routine, medians, shifts[name], shift_px, min(orders.values()))
+        qc[name] = _numbers(name, fast, routine, medians, content, fraction)
     return qc, findings
 
 
 def _numbers(
+    name: str,
     fast: Series,
     routine: Series,
     medians: Mapping[str, float],
-    shifts: np.ndarray,
-    shift_px: float,
+    content: Content,
     fraction: float,
 ) -> dict[str, float]:
     """What a subject looks at to trust a pair; shifts in fast pixels, medians in the map's unit."""
     row, column = grid_shift(fast.volume.geometry, routine.volume.geometry)
-    image_row, image_column = np.median(shifts, axis=0)
+    image_row, image_column = content.shift_of(name)
     numbers = {
         "median_fast": medians[FAST],
         "median_routine": medians[ROUTINE],
@@ -163,7 +161,10 @@ def _numbers(
         "column_shift_px": column,
         "image_row_shift_px": image_row,
         "image_column_shift_px": image_column,
-        "image_shift_px": shift_px,
+        "image_shift_px": np.hypot(image_row, image_column),
+        "apart_px": content.apart(name),
+        "likeness": content.likeness[name],
+        "kinship": content.kinship[name],
         "t1_above_t2": fraction,
     }
     return {key: float(f"{value:.6g}") for key, value in numbers.items()}

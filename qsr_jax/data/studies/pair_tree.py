@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from qsr_jax.data.dicom import SeriesFiles
+from qsr_jax.data.dicom.people import ALIKE, alike
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.data.studies.candidate import Candidate
+from qsr_jax.data.studies.identities import named_subjects, twins
 from qsr_jax.data.studies.manifest import Manifest, ManifestError, Subject
 from qsr_jax.data.studies.pair_quality import OVERRULED
 from qsr_jax.data.studies.pair_visits import Tree, Visit, candidate_of, pair_visits, plain
-from qsr_jax.data.studies.pseudonyms import hashed
+from qsr_jax.data.studies.pseudonyms import hashed, mark_of
 from qsr_jax.data.studies.sessions import SessionChoice, one_patient_each
-from qsr_jax.data.studies.split import fold_subjects, split_subjects
+from qsr_jax.data.studies.split import Shares, split_subjects
 from qsr_jax.files.journal import Job, Journal, Schedule
 
 PARTICIPANTS = "participants.tsv"
@@ -26,9 +28,8 @@ def pair_studies(
     kind: str,
     scale: int,
     seed: int,
-    test_fraction: float,
-    validation_fraction: float,
-    folds: int,
+    shares: Shares,
+    named: Mapping[str, Sequence[str]],
     groups: Mapping[str, str] | None,
     accepted: Sequence[str],
     protocols: Sequence[SeriesRule],
@@ -43,10 +44,9 @@ def pair_studies(
         root: the tree.
         kind: "dicom" (one SeriesInstanceUID is one series) or "bids" (NIfTI files).
         scale: routine matrix over fast matrix.
-        seed: of the split; the split does not depend on the salt or on the order of files.
-        test_fraction: see :func:`qsr_jax.data.studies.split.split_subjects`.
-        validation_fraction: likewise.
-        folds: see :func:`qsr_jax.data.studies.split.fold_subjects`.
+        seed: of the split; a subject's split depends on it and on the PatientID alone.
+        shares: how many test and validate, see :func:`qsr_jax.data.studies.split.split_subjects`.
+        named: split to subjects (PatientID or top folder) that a person put there.
         groups: participant (the PatientID, or the subject's top folder) to
             "healthy" or "patient"; None makes everybody healthy.
         accepted: refusals that a subject overrules, "FOLDER:RULE" as the refusal says.
@@ -60,8 +60,8 @@ def pair_studies(
         The manifest; None where other machines have shards to do.
 
     Raises:
-        ManifestError: no subject is left, or an acceptance that nothing needs.
-        ValueError: fractions or folds that cannot be, or a schedule that cannot be.
+        ManifestError: no subject is left, an acceptance that nothing needs, or a name of nobody.
+        ValueError: a split stays empty, or a schedule that cannot be.
         IncompleteError: a merge lacks subjects.
     """
     tree = Tree(root, kind, scale, groups, tuple(protocols), choice.by_day)
@@ -72,17 +72,16 @@ def pair_studies(
     results = Journal(journal)
     if not results.work(pair_visits, list(jobs.values()), schedule, label="pairing"):
         return None
-    candidates = _gathered(results, jobs, refused, rules)
+    flagged: list[dict[str, str]] = []
+    candidates = _gathered(results, jobs, refused, flagged, rules)
+    for patient, other in twins(candidates).items():
+        why = f"has a scan of {jobs[other].name}, value by value: one person under two PatientIDs?"
+        refused.append({"what": jobs[patient].name, "reason": f"{why} Use --exclude for one"})
+        del candidates[patient]
     if not candidates:
         raise ManifestError(_nobody(root, refused))
-    subjects = _dealt(
-        candidates,
-        seed=seed,
-        test_fraction=test_fraction,
-        validation_fraction=validation_fraction,
-        folds=folds,
-        salt=salt,
-    )
+    homes = {patient: jobs[patient].name for patient in candidates}
+    subjects = _dealt(candidates, seed, shares, named_subjects(candidates, named), salt)
     used = {subject.truth for subject in subjects} | {PARTICIPANTS}
     others = [path.relative_to(root).as_posix() for path in found.ignored]
     return Manifest(
@@ -92,6 +91,11 @@ def pair_studies(
         scale=scale,
         seed=seed,
         subjects=subjects,
+        salt=mark_of(salt),
+        flagged=(
+            *flagged,
+            *({"what": " and ".join(places), "reason": ALIKE} for places in alike(homes)),
+        ),
         accepted=_listed(rules),
         refused=_once(refused),
         ignored=tuple(p for p in others if not {p, p.rpartition("/")[0]} & used),
@@ -106,30 +110,24 @@ def _listed(accepted: Mapping[str, frozenset[str]]) -> tuple[dict[str, str], ...
 
 def _dealt(
     candidates: Mapping[str, Mapping[str, Candidate]],
-    *,
     seed: int,
-    test_fraction: float,
-    validation_fraction: float,
-    folds: int,
+    shares: Shares,
+    named: Mapping[str, str],
     salt: bytes,
 ) -> tuple[Subject, ...]:
     """The sessions under their subject's hash, each subject with one split, in the seeded order."""
     group_of = {
         patient: next(iter(sessions.values())).group for patient, sessions in candidates.items()
     }
-    splits = split_subjects(
-        seed, group_of, test_fraction=test_fraction, validation_fraction=validation_fraction
-    )
-    in_folds = fold_subjects(seed, group_of, folds=folds, validation_fraction=validation_fraction)
     return tuple(
         Subject(
             subject=hashed(patient, salt),
             session=session,
-            split=split,
-            folds=in_folds[patient],
+            split=dealt.split,
+            folds=dealt.folds,
             **vars(one),
         )
-        for patient, split in splits.items()
+        for patient, dealt in split_subjects(seed, group_of, shares, named=named).items()
         for session, one in candidates[patient].items()
     )
 
@@ -183,14 +181,16 @@ def _gathered(
     results: Journal,
     jobs: Mapping[str, Job],
     refused: list[dict[str, str]],
+    flagged: list[dict[str, str]],
     accepted: Mapping[str, frozenset[str]],
 ) -> dict[str, dict[str, Candidate]]:
-    """PatientID to sessions to paired maps; adds what was refused on the way."""
+    """PatientID to sessions to paired maps; adds what was refused and flagged on the way."""
     candidates: dict[str, dict[str, Candidate]] = {}
     needed: set[tuple[str, str]] = set()
     for patient, job in jobs.items():
         result = results.result(job)
         refused += result["refused"]
+        flagged += result["flagged"]
         needed |= {(what, rule) for what, rule in result["needed"]}
         if result["sessions"]:
             candidates[patient] = {

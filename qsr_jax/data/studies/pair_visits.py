@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qsr_jax.data.dicom import Series, SeriesFiles
+from qsr_jax.data.dicom.people import differing
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.data.studies.candidate import Candidate, candidate
 from qsr_jax.data.studies.geometry_match import PairError
@@ -15,6 +16,9 @@ from qsr_jax.data.studies.pair_subject import pair_subject
 from qsr_jax.data.studies.scan_sources import SOURCES, Source
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.journal import files_sha256
+
+RESULT = 2
+"""What :func:`pair_visits` returns and how it judges; another number starts journals anew."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Tree:
 
     def inputs_of(self, visits: Sequence[Visit]) -> str:
         """Digest of what the result for one subject depends on; groups are that subject's."""
-        how = [self.kind, self.scale, self.groups, self.any_study]
+        how = [RESULT, self.kind, self.scale, self.groups, self.any_study]
         rows = [row.to_json() for row in self.protocols]
         seen = [
             [visit.session, visit.home, sorted(visit.accepted)]
@@ -87,14 +91,15 @@ def pair_visits(tree: Tree, visits: Sequence[Visit]) -> dict[str, Any]:
     """Reads and pairs the sessions of one subject.
 
     Returns:
-        JSON: "sessions", label to candidate (see :func:`candidate_of`); "refused", {"what",
-        "reason"}; "needed", the acceptances without which a session were refused.
+        JSON: "sessions", label to candidate (see :func:`candidate_of`); "refused" and "flagged",
+        {"what", "reason"}; "needed", the acceptances without which a session were refused.
     """
     refused: list[dict[str, str]] = []
     needed: list[list[str]] = []
     sessions: dict[str, Candidate] = {}
+    people: list[Mapping[str, str]] = []
     for visit in visits:
-        made = _pair(tree, visit, refused, needed)
+        made = _pair(tree, visit, refused, needed, people)
         if made is None:
             continue
         if any(made.group != other.group for other in sessions.values()):
@@ -103,7 +108,9 @@ def pair_visits(tree: Tree, visits: Sequence[Visit]) -> dict[str, Any]:
             continue
         sessions[visit.session] = made
     kept = {label: dataclasses.asdict(one) for label, one in sessions.items()}
-    return {"sessions": kept, "refused": refused, "needed": needed}
+    differ, where = differing(people), ", ".join(visit.home for visit in visits)
+    flagged = [{"what": where, "reason": differ}] if differ else []
+    return {"sessions": kept, "refused": refused, "flagged": flagged, "needed": needed}
 
 
 def candidate_of(content: Mapping[str, Any]) -> Candidate:
@@ -117,10 +124,15 @@ def candidate_of(content: Mapping[str, Any]) -> Candidate:
 
 
 def _pair(
-    tree: Tree, visit: Visit, refused: list[dict[str, str]], needed: list[list[str]]
+    tree: Tree,
+    visit: Visit,
+    refused: list[dict[str, str]],
+    needed: list[list[str]],
+    people: list[Mapping[str, str]],
 ) -> Candidate | None:
-    """One session; notes why it is refused, and adds the acceptances that it needed."""
+    """One session; notes why it is refused, the acceptances it needed, and who it says it is."""
     series = _read_all(tree, visit.series, refused)
+    people += [one.person for one in series]
     try:
         paired = pair_subject(
             series, scale=tree.scale, accepted=visit.accepted, any_study=tree.any_study

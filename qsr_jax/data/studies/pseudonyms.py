@@ -20,6 +20,11 @@ def hashed(patient_id: str, salt: bytes) -> str:
     return hmac.new(salt, patient_id.encode(), hashlib.sha256).hexdigest()[:16]
 
 
+def mark_of(salt: bytes) -> str:
+    """16 hex digits that two manifests of one salt share; no PatientID holds a backslash."""
+    return hashed("\\salt", salt)
+
+
 def load_salt(path: Path) -> bytes:
     """Reads the secret salt, or makes one (mode 0600) where there is none.
 
@@ -90,7 +95,8 @@ def read_groups(path: Path) -> dict[str, str]:
         for line, row in enumerate(table, start=2):
             if row["group"] not in GROUPS:
                 raise ManifestError(f"{path}:{line}: group is not one of {', '.join(GROUPS)}")
-            if row["participant_id"] in groups:
+            name = (row["participant_id"] or "").strip()
+            if name in groups:
                 raise ManifestError(f"{path}:{line}: participant_id comes twice")
-            groups[row["participant_id"]] = row["group"]
+            groups[name] = row["group"]
     return groups

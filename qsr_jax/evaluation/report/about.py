@@ -136,7 +136,7 @@ def describe(
 
 def _training(run: Run) -> Training:
     models = [
-        Model(name, m.description, m.weights_sha256, tuple(m.notes))
+        Model(name, m.description, m.weights_sha256, (*m.notes, *run.doubts))
         for m in run.models
         for name in m.names
     ]
