@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from data_tools import pair_studies
 from launch.config.page import load_config
 from qsr_jax.training.stopping import STOPPED
 
@@ -112,6 +113,23 @@ def test_the_launcher_refuses_what_it_does_not_understand(words, says):
     ("status", "requeued"), [(0, False), (1, False), (75, True), (137, False), (143, True)]
 )
 def test_the_batch_script_queues_again_what_was_stopped(status, requeued, tmp_path):
+    done, said = submitted(tmp_path, "--config", "a page", status=status)
+    assert done == status
+    assert "python -m launch.train --config a page" in said
+    assert ("scontrol requeue 7" in said) == requeued
+
+
+def test_a_task_of_an_array_does_one_shard(tmp_path):
+    words = ("data_tools.pair_studies", "--dicom", "clean", "--out", "m.json")
+    task = {"SLURM_ARRAY_TASK_ID": "12", "SLURM_ARRAY_TASK_MIN": "10"}
+    done, said = submitted(tmp_path, *words, **task, SLURM_ARRAY_TASK_COUNT="4")
+    assert done == 0
+    assert "python -m data_tools.pair_studies --dicom clean --out m.json --shard 3/4\n" in said
+    assert submitted(tmp_path, *words)[0] != 0, "without an array there is no shard"
+
+
+def submitted(tmp_path, *words, status=0, **slurm):
+    """Exit status of the batch script, and what it asked Slurm to do; Slurm is a stand-in."""
     programs = {
         "srun": f'echo "srun $*" >> {tmp_path}/said; exit {status}',
         "scontrol": f'echo "scontrol $*" >> {tmp_path}/said',
@@ -123,15 +141,12 @@ def test_the_batch_script_queues_again_what_was_stopped(status, requeued, tmp_pa
     changes = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
     changes |= {"SLURM_SUBMIT_DIR": str(ROOT), "CONDA_PREFIX": "x", "SLURM_GPUS_ON_NODE": "4"}
     done = subprocess.run(
-        ["bash", "launch/slurm.sbatch", "--config", "a page"],
+        ["bash", "launch/slurm.sbatch", *words],
         cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"} | changes,
+        env={k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"} | changes | slurm,
         capture_output=True,
     )
-    assert done.returncode == status
-    said = (tmp_path / "said").read_text()
-    assert "python -m launch.train --config a page" in said
-    assert ("scontrol requeue 7" in said) == requeued
+    return done.returncode, (tmp_path / "said").read_text()
 
 
 def page_commands(start: str) -> list[list[str]]:
@@ -148,7 +163,11 @@ def test_the_commands_of_the_page_are_understood(stand_ins, tmp_path):
     launched.communicate(timeout=60)
     assert launched.returncode == 0
     assert (tmp_path / "said.1").read_text().startswith("2 ")
-    runs = [train_words, *(words for words in page_commands("sbatch"))]
+    submitted = page_commands("sbatch")
+    doors = [words for words in submitted if "--config" not in words]
+    assert [words[4] for words in doors] == ["data_tools.pair_studies"]
+    pair_studies._parser().parse_args(doors[0][5:])
+    runs = [train_words, *(words for words in submitted if "--config" in words)]
     assert len(runs) == 3
     for words in runs:
         flags = [word for word in words if word.startswith("--config.")]
