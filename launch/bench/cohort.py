@@ -49,7 +49,7 @@ def _steps(tree: Path, folder: Path) -> dict[str, Callable[[Path], object]]:
 
     def pair(out: Path) -> None:
         out.mkdir()
-        found = pair_folder(tree, out / "m.json", kind=DICOM, seed=0, test_fraction=0.5)
+        found = pair_folder(tree, out / "m.json", kind=DICOM, seed=0, test_fraction=0.0)
         assert found is not None  # all of it is done here
         write_manifest(found, out / "m.json")
         if not manifest.exists():

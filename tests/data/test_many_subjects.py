@@ -38,7 +38,10 @@ def command(cohort: Path, name: str, out: Path, *more: str) -> tuple[str, int]:
     door, flags = {
         "inspect": (inspect_dicom, [tree, "--journal", str(out / "journal")]),
         "deidentify": (deidentify, ["--input", tree, "--output", f"{out}/clean"]),
-        "pair": (pair_studies, ["--dicom", tree, "--out", f"{out}/m.json"]),
+        "pair": (
+            pair_studies,
+            ["--dicom", tree, "--out", f"{out}/m.json", "--test-fraction", "0"],
+        ),
         "build": (build_dataset, ["--manifest", manifest, "--data_dir", str(out)]),
         "convert": (convert, ["--tree", "--input", tree, "--output", f"{out}/nifti"]),
     }[name]

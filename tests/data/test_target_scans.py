@@ -27,7 +27,8 @@ def one(tmp_path):
     home = write_subject(tmp_path / "tree" / "sub-001", seed=0)
     write_truth(home / "truth", geometry=ROUTINE_GRID, study=dicom.make_uid("study sub-001"))
     path = tmp_path / "m.json"
-    pair_studies.main(["--dicom", str(tmp_path / "tree"), "--out", str(path)])
+    pair_studies.main(["--dicom", str(tmp_path / "tree"), "--out", str(path),
+                       "--test-fraction", "0"])  # fmt: skip
     manifest = Manifest.load(path)
     return manifest, manifest.subjects[0], home
 
@@ -76,7 +77,8 @@ def test_the_repeated_scan_lies_beside_and_is_of_the_same_map(one):
 
 def test_a_scanned_subject_has_no_truth(tmp_path):
     write_subject(tmp_path / "tree" / "sub-001", seed=0)
-    pair_studies.main(["--dicom", str(tmp_path / "tree"), "--out", str(tmp_path / "m.json")])
+    pair_studies.main(["--dicom", str(tmp_path / "tree"), "--out", str(tmp_path / "m.json"),
+                       "--test-fraction", "0"])  # fmt: skip
     manifest = Manifest.load(tmp_path / "m.json")
     assert read_simulated(manifest, manifest.subjects[0], "t1", None) is None
 
