@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_tools.cohort_settings import EDITION, CohortSettings
+from data_tools.freed_memory import keep_freed_memory
 from data_tools.simulate_cohort import SETTINGS
 from data_tools.write_simulated_subject import (
     number_of,
@@ -141,6 +142,7 @@ def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
         ValueError: the subject is not whom this version draws.
         OSError: a folder could not be written.
     """
+    keep_freed_memory()
     number = number_of(participant)
     routine, fast = cohort.protocols(number)
     geometry, _ = geometries(routine, fast, cohort.alignment)

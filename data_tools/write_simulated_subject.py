@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from data_tools.cohort_settings import PATIENT, CohortSettings
+from data_tools.freed_memory import keep_freed_memory
 from qsr_jax.anatomy.regions import REGION_NAMES
 from qsr_jax.data.dicom import Acquisition, make_uid, write_acquired
 from qsr_jax.data.nifti.files import write_nifti
@@ -41,6 +42,7 @@ def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> Non
         ValueError: a setting of the cohort is out of its range.
         OSError: the folder could not be written; nothing is left at ``out``.
     """
+    keep_freed_memory()
     number = number_of(participant)
     routine, fast = cohort.protocols(number)
     grids = dict(zip((routine, fast), geometries(routine, fast, cohort.alignment), strict=True))

@@ -110,15 +110,18 @@ def _lines(
 ) -> list[jax.Array]:
     """(shape, y, x) and (coil, y, x) to (coil, frequency, line) of every protocol."""
     rows, columns = image.shape[-2:]
-    found = []
-    for protocol, weight in zip(protocols, weights, strict=True):
-        r = protocol.acceleration if columns % protocol.acceleration == 0 else 1
-        hybrid = fourier.along(image[:, None] * field, -1, every=r)
-        picked = hybrid[..., sampled_lines(protocol) // r % (columns // r)]
-        lines = jnp.sum(picked * weight.T[:, None, None, :], axis=0)
-        spectrum = fourier.along(lines, -2)
-        found.append(spectrum[..., fourier.frequencies(protocol.matrix[0]) % rows, :])
-    return found
+
+    def one_coil(sensitivity: jax.Array) -> list[jax.Array]:
+        found = []
+        for protocol, weight in zip(protocols, weights, strict=True):
+            r = protocol.acceleration if columns % protocol.acceleration == 0 else 1
+            hybrid = fourier.along(image * sensitivity, -1, every=r)
+            picked = hybrid[..., sampled_lines(protocol) // r % (columns // r)]
+            spectrum = fourier.along(jnp.sum(picked * weight.T[:, None, :], axis=0), -2)
+            found.append(spectrum[fourier.frequencies(protocol.matrix[0]) % rows])
+        return found
+
+    return jax.lax.map(one_coil, field)  # one by one they fit into a processor's cache
 
 
 @functools.partial(jax.jit, static_argnames="points")
@@ -172,11 +175,16 @@ def reconstruct(
     lines = columns // r
     # Pixel 0 of the folded grid is pixel 0 of the whole one, columns // 2 from the isocentre
     start = sampled_lines(protocol) // r * (columns // 2 - lines // 2) / lines
-    aligned = kspace * (r * np.exp(-2j * np.pi * start)).astype(np.complex64)
-    image = sense.unfold(fourier.to_image(aligned), sense.unfolding(maps, r))
-    spectrum = fourier.resize(fourier.to_kspace(image), protocol.matrix) * k_space_window(protocol)
-    shifted = fourier.shift(spectrum, offset)
-    return fourier.to_image(fourier.zero_fill(shifted, (protocol.recon, protocol.recon)))
+    align = (r * np.exp(-2j * np.pi * start)).astype(np.complex64)
+    weights, window = sense.unfolding(maps, r), k_space_window(protocol)
+
+    def one_delay(lines: jax.Array) -> jax.Array:
+        image = sense.unfold(fourier.to_image(lines * align), weights)
+        spectrum = fourier.resize(fourier.to_kspace(image), protocol.matrix) * window
+        shifted = fourier.shift(spectrum, offset)
+        return fourier.to_image(fourier.zero_fill(shifted, (protocol.recon, protocol.recon)))
+
+    return jax.lax.map(one_delay, kspace)
 
 
 def unfolded_shape(protocol: Protocol) -> tuple[int, int]:

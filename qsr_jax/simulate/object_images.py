@@ -73,9 +73,10 @@ def _low_passed(
     images: jax.Array, *, shape: tuple[int, int], by_fov: tuple[float, float]
 ) -> jax.Array:
     """(points, delay, shape) to (delay, shape, y, x)."""
-    n = int(np.sqrt(len(images)))
-    images = jnp.moveaxis(images, 0, -1).reshape(*images.shape[1:], n, n)
-    return fourier.sample_coarser(images, shape, by_fov)
+    n, kinds = int(np.sqrt(len(images))), images.shape[1:]
+    each = jnp.moveaxis(images, 0, -1).reshape(-1, n, n)
+    low = jax.lax.map(lambda image: fourier.sample_coarser(image, shape, by_fov), each)
+    return low.reshape(*kinds, *shape)
 
 
 @functools.partial(jax.jit, donate_argnums=0)
