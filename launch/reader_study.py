@@ -11,7 +11,7 @@ from qsr_jax.checkpoint import LATEST
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import SPLITS
 from qsr_jax.evaluation.reader_study import METHODS, Preference, make_study, solve
-from qsr_jax.evaluation.trainings import load_runs
+from qsr_jax.evaluation.trainings import doubts_of, load_runs
 from qsr_jax.formats.numbers import joined
 from qsr_jax.maps import spec_of
 
@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
+    for doubt in doubts_of(runs):
+        print(f"not checked: {doubt}")
     print(f"{arguments.out}: {count} pictures in readers/, the key in key/")
 
 

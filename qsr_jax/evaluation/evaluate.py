@@ -15,7 +15,7 @@ from qsr_jax.evaluation.measure_views import MeasureOptions, tested_subjects
 from qsr_jax.evaluation.report.about import describe
 from qsr_jax.evaluation.report.page import PAGE, check_target, write_report
 from qsr_jax.evaluation.report.terminal import summary
-from qsr_jax.evaluation.trainings import checked_runs, load_runs, paths_of
+from qsr_jax.evaluation.trainings import checked_runs, doubts_of, load_runs, paths_of
 from qsr_jax.evaluation.value_cache import ValueCache
 from qsr_jax.evaluation.values import BICUBIC
 from qsr_jax.evaluation.views import REGISTER
@@ -127,8 +127,7 @@ def evaluate(
     )
     cohort = Cohort(values, folds={run.name: run.where for run in loaded})
     tables = write_report(folder, cohort=cohort, shown=shown, about=about)
-    doubts = tuple(dict.fromkeys(doubt for run in loaded for doubt in run.doubts))
-    return Evaluation(folder, cohort, tables, doubts)
+    return Evaluation(folder, cohort, tables, doubts_of(loaded))
 
 
 def wanted_baselines(names: Sequence[str]) -> tuple[str, ...]:

@@ -161,6 +161,11 @@ def load_runs(
     return runs
 
 
+def doubts_of(runs: Sequence[Run]) -> tuple[str, ...]:
+    """What could not be checked about the subjects of any run, each once."""
+    return tuple(dict.fromkeys(doubt for run in runs for doubt in run.doubts))
+
+
 def in_its_fold(manifest: Manifest, documents: Sequence[dict]) -> tuple[str, Manifest]:
     """The fold that the models were trained in, told by their fingerprint, and its manifest.
 

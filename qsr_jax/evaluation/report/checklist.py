@@ -126,7 +126,7 @@ def _of_data(about: About, cohort: Cohort) -> dict[str, str]:
         "reference": f"the routine scan of the same session{truth}",
         "why": f"it is what the fast scan is to replace{truth and '; the truth is noise-free'}",
         "labels": about.labels,
-        "partition": f"each subject by the hash of its PatientID and a seed, patients test: {dealt}",
+        "partition": f"each subject by hash of PatientID and seed; patients test: {dealt}",
         "disjoint": "subject; checked when records are built and when models are loaded",
         "flow": f"{dealt}; {about.refused} refused; {about.measured} measured",
         "groups": f"{groups.count(HEALTHY)} healthy, {groups.count(PATIENT)} patients measured; "
