@@ -10,7 +10,14 @@ import pytest
 from qsr_jax.physics.effective_angles import EFFECTIVE
 from qsr_jax.physics.mdme_protocol import FAST, ROUTINE
 from qsr_jax.physics.slice_state import slice_state
-from qsr_jax.physics.slice_table import B1_RANGE, T1_RANGE_MS, T2_RANGE_MS, amplitudes, slice_table
+from qsr_jax.physics.slice_table import (
+    B1_RANGE,
+    T1_RANGE_MS,
+    T2_RANGE_MS,
+    amplitudes,
+    slice_table,
+    within,
+)
 
 
 def read(table, t1_ms, t2_ms, b1):
@@ -40,6 +47,25 @@ def test_beyond_its_range_the_table_keeps_its_edge():
     np.testing.assert_allclose(read(table, [50.0], [1.0], [0.1]), edge, atol=1e-5)
     edge = read(table, *([value] for value in high))
     np.testing.assert_allclose(read(table, [9e3], [9e3], [2.0]), edge, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ((700, 70, 0.9), (900, 90, 1.1)),
+        ((4200, 2000, 1.0), (9000, 4000, 1.5)),  # beyond the table's range
+        ((800, 80, 1.0), (800, 80, 1.0)),  # one single tissue
+        ((200, 15, 0.65), (6000, 2500, 1.35)),  # all of it
+    ],
+)
+def test_part_of_a_table_is_that_table(low, high, rng):
+    """To the rounding of float32 (the table itself may err by 1e-3), with fewer terms."""
+    table = slice_table(ROUTINE, cross_talk=True)
+    part = within(table, np.array(low), np.array(high))
+    points = [rng.uniform(a, b, 50) for a, b in zip(low, high, strict=True)]
+    np.testing.assert_allclose(read(part, *points), read(table, *points), atol=1e-5)
+    if high[0] < 1000:
+        assert len(part.terms) < len(table.terms) / 3
 
 
 def test_one_table_for_all_that_play_alike():
