@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import PurePosixPath
 
 import pytest
 from dicom_factory import write_subject
@@ -14,6 +15,7 @@ from qsr_jax.data.records.open import open_records
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.entry import check_leakage
 from qsr_jax.data.studies.manifest import Manifest, ManifestError
+from qsr_jax.data.studies.sessions import SessionChoice
 
 
 def write_visit(folder, *, seed, who, date, skip=(), **header):
@@ -46,30 +48,40 @@ def visits(manifest):
     return {(s.maps["t1"].folders["fast"].rpartition("/")[0], s.session) for s in manifest.subjects}
 
 
-BOTH = {("ann/early", "1"), ("ann/late", "2")}
+LATE = {("ann/late", "2")}
 OTHERS = {("bob/visit-bob", "1"), ("cid/visit-cid", "1")}
 
 
-@pytest.mark.parametrize(("flags", "of_ann"), [
-    ([], BOTH),
-    (["--session", "first"], {("ann/early", "1")}),
-    (["--session", "last"], {("ann/late", "2")}),
-    (["--exclude", "ann/early"], {("ann/late", "1")}),
+def test_a_session_is_chosen_by_the_door(tree, tmp_path):
+    assert visits(paired(tree, tmp_path / "m.json", "--session", "last")) == OTHERS | LATE
+
+
+@pytest.mark.parametrize(("choice", "of_ann"), [
+    (SessionChoice(), ["early", "late"]),
+    (SessionChoice("first"), ["early"]),
+    (SessionChoice("last"), ["late"]),
+    (SessionChoice("2"), ["late"]),
+    (SessionChoice("3"), []),
 ])  # fmt: skip
-def test_sessions_are_chosen(tree, tmp_path, flags, of_ann):
-    assert visits(paired(tree, tmp_path / "m.json", *flags)) == OTHERS | of_ann
+def test_sessions_are_sorted_by_date_and_chosen(tree, choice, of_ann):
+    found = dicom.find_series(tree / "ann").series
+    sessions = choice.sort([(one.owner[1], one) for one in found])
+    assert [len(held) for held in sessions.values()] == [6, 6]
+    chosen = [sessions[label][0].place.parent.name for label in choice.chosen(sessions)]
+    assert chosen == of_ann
 
 
-def test_a_label_chooses_and_others_have_none(tree, tmp_path):
-    assert visits(paired(tree, tmp_path / "m.json", "--session", "2")) == {("ann/late", "2")}
+def test_whole_folders_are_left_out():
+    choice = SessionChoice(excluded=("ann/early", "bob/x/fast_t1"))
+    places = [PurePosixPath(text) for text in ("ann/early/t1", "ann/earlyer/t1", "bob/x/fast_t1")]
+    assert [choice.leaves_out(place) for place in places] == [True, False, True]
 
 
 def test_the_sessions_of_a_subject_share_split_and_folds_and_count_once(tree, tmp_path, capsys):
-    for seed in range(2):
-        manifest = paired(tree, tmp_path / f"{seed}.json", "--seed", str(seed), "--folds", "3")
-        assert (len(manifest.subjects), manifest.count()) == (4, 3)
-        same = {(s.split, s.folds) for s in manifest.subjects if s.subject == ann(manifest)}
-        assert len(same) == 1
+    manifest = paired(tree, tmp_path / "m.json", "--seed", "6", "--folds", "3")
+    assert (len(manifest.subjects), manifest.count()) == (4, 3)
+    same = {(s.split, s.folds) for s in manifest.subjects if s.subject == ann(manifest)}
+    assert len(same) == 1
     assert "3 subjects (" in (said := capsys.readouterr().out)
     assert "1 further sessions of theirs" in said
     assert len({s.case for s in manifest.subjects}) == 4
