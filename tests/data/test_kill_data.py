@@ -2,7 +2,7 @@
 
 import pytest
 from build_matrix import CIRCUMSTANCES, DAMAGES, built, check_refused, cohort
-from kill_data import digests, kill_builds, kill_writers
+from kill_data import kill_builds, kill_writers
 
 
 def test_killed_writers_leave_nothing_or_everything(tmp_path):
