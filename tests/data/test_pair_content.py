@@ -162,6 +162,15 @@ def test_flipped_maps_are_refused_and_told(heads, flip):
     assert "flipped" not in verdicts(fast, flipped, mask)["t2"]
 
 
+def test_a_whole_scan_in_reversed_order_is_told(heads):
+    """All maps are: the shift that is found of them means nothing and must not hide it."""
+    fast, routine, mask = heads[0]
+    found = content_of(fast, {n: v[::-1] for n, v in routine.items()}, mask, alignment=CORNER)
+    for name in MAPS:
+        texts = {f.rule: f.text for f in pair_quality.judge_content(name, found)}
+        assert "when it is in reversed order of slices" in texts["flipped"]
+
+
 def test_empty_slices_have_no_likeness():
     content = content_of(*[{n: np.ones((3, s, s)) for n in MAPS} for s in (16, 32)],
                          np.ones((3, 32, 32), bool), alignment=CORNER)  # fmt: skip

@@ -54,7 +54,8 @@ class Content:
         likeness: correlation of fast with routine structure, the shift undone; median over slices.
         kinship: correlation of its structure with T1's (T1's own: with T2's) in the same scan; the
             smaller one of the two scans.
-        flips: key of :data:`FLIPS` to likeness if the routine map were so.
+        flips: key of :data:`FLIPS` to likeness if the routine map were so; no shift undone, for a
+            flipped scan has none that could be found.
     """
 
     shifts: Mapping[str, np.ndarray]
@@ -135,11 +136,11 @@ def _compared(
 ) -> Content:
     """Likeness of everything, from structure (z, y, x) on the fast grid and the tissue in it."""
     moved = np.median([np.median(shift, axis=0) for shift in shifts.values()], axis=0)
-    high = {n: ndimage.shift(v, (0, *moved), order=1, mode="nearest") for n, v in high.items()}
+    still = {n: ndimage.shift(v, (0, *moved), order=1, mode="nearest") for n, v in high.items()}
     partner = {name: "t2" if name == "t1" else "t1" for name in MAPS}
     return Content(
         shifts=shifts,
-        likeness={name: likeness(low[name], high[name], core) for name in MAPS},
+        likeness={name: likeness(low[name], still[name], core) for name in MAPS},
         kinship={
             name: min(likeness(scan[name], scan[partner[name]], core) for scan in (low, high))
             for name in MAPS
