@@ -164,3 +164,15 @@ def test_further_subjects_add_shards_and_change_none(cohort, tmp_path):
     shutil.rmtree(tree / "p0")
     refusal = command(tmp_path, "pair", tmp_path / "m", *pair, "--append")[1]
     assert "is gone; --append adds subjects and changes none" in refusal
+
+
+def test_a_repeated_scan_that_came_since_is_read(cohort, tmp_path):
+    """What a killed build had done is not taken when the subject has more to give."""
+    tree = shutil.copytree(cohort / "tree", tmp_path / "tree")
+    shutil.copy(cohort / "salt", tmp_path / "salt")
+    assert command(tmp_path, "pair", tmp_path / "m")[1] == 0
+    command(tmp_path, "build", tmp_path / "d", "--shard", "1/1")
+    kept = {path.name for path in (tmp_path / "d").rglob("*.json")}
+    shutil.copytree(tree / "p0" / "routine_t1", tree / "p0" / "repeat_t1")
+    command(tmp_path, "build", tmp_path / "d", "--shard", "1/1")
+    assert len({path.name for path in (tmp_path / "d").rglob("*.json")} - kept) == 1

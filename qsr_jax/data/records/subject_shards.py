@@ -11,11 +11,12 @@ from qsr_jax.data.records.card import tally_of
 from qsr_jax.data.records.open import VERSION
 from qsr_jax.data.records.shard_writer import write_shard
 from qsr_jax.data.records.subject_slices import Slices, subject_slices
-from qsr_jax.data.studies.manifest import Manifest, ManifestError, Subject
+from qsr_jax.data.studies.manifest import ROUTINE, Manifest, ManifestError, Subject
 from qsr_jax.data.studies.pseudonyms import hashed, load_salt
 from qsr_jax.files.digest import json_sha256
-from qsr_jax.files.journal import Job, Journal, Schedule
+from qsr_jax.files.journal import Job, Journal, Schedule, files_sha256
 from qsr_jax.files.seal import FileFacts, facts_of
+from qsr_jax.types import REPEAT
 
 _SECRET = "owners.salt"
 """Behind the hashes of PatientIDs; it ends with the build."""
@@ -91,13 +92,23 @@ class SubjectShards:
         jobs = []
         for subject in self.subjects:
             maps = {name: dict(pair.sha256) for name, pair in subject.maps.items()}
-            inputs = json_sha256([common, protocols, subject.case, subject.grid_alignment, maps])
+            who = [subject.case, subject.grid_alignment, self._beside(subject)]
+            inputs = json_sha256([common, protocols, who, maps])
             alone = dataclasses.replace(
                 self.manifest, subjects=(subject,), accepted=(), refused=(), ignored=()
             )
             arguments = (alone, self.maps, self.register, self.folder, inputs)
             jobs.append(Job(subject.case, inputs, arguments))
         return jobs
+
+    def _beside(self, subject: Subject) -> str:
+        """Digest of what else ends in the records: the truth, and a repeated scan."""
+        root = self.manifest.root
+        folders = [] if subject.truth is None else [root / subject.truth]
+        for name, pair in subject.maps.items():
+            folders.append((root / pair.folders[ROUTINE]).parent / f"{REPEAT}_{name}")
+        files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+        return files_sha256(files, root)
 
     def _check_owners(self) -> None:
         """Refuses one PatientID under two subjects: they could be in two splits."""
