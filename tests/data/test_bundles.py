@@ -50,7 +50,7 @@ def bundled(tmp_path):
 
 def walk(root, tmp_path, *more):
     out, data_dir = tmp_path / "m.json", tmp_path / "d"
-    flags = ["--dicom", str(root), "--out", str(out), "--test-fraction", "0", *more]
+    flags = ["--dicom", str(root), "--out", str(out), "--test-fraction", "0", "--test", "a", *more]
     pair_studies.main(flags)
     build_dataset.main(["--manifest", str(out), "--data_dir", str(data_dir)])
     return Manifest.load(out), data_dir
