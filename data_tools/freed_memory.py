@@ -11,13 +11,15 @@ def keep_freed_memory() -> None:
 
     A scan makes and frees arrays of tens of megabytes by the hundred, and the system clears every
     page of each anew: a quarter of a simulation's processor time. The process then stays as large
-    as it was at its largest, and its threads share one heap (those made before this keep theirs).
+    as it was at its largest, until this is called again: what is free then is given back first, so
+    that a subject does not pay for the holes of the one before. Threads share one heap.
     C libraries other than GNU's lack the switch and are left alone.
 
     >>> keep_freed_memory()
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(ARENA_MAX, 1)
-        mallopt(MMAP_MAX, 0)
-        mallopt(TRIM_THRESHOLD, MOST_BYTES)
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(ARENA_MAX, 1)
+        library.mallopt(MMAP_MAX, 0)
+        library.mallopt(TRIM_THRESHOLD, MOST_BYTES)
+        library.malloc_trim(0)
