@@ -132,7 +132,7 @@ def drawn_rows(settings: Mapping[str, Any]) -> list[dict[str, str]]:
     """What is drawn for a cohort, its subjects or their scans: value, law, meaning and source."""
     rows = []
     for name, law in settings["laws"].items():
-        value = settings["drawn"].get(name, "differs between subjects")
+        value = settings["drawn"].get(name, "by subject")
         mark = " (fixed)" if name in settings["fixed"] else ""
         value = settings["fixed"].get(name, value)
         said = DRAWS[name].said if name in DRAWS else "–"
@@ -148,11 +148,13 @@ def _moving_rows(scanner: Mapping[str, Any]) -> list[dict[str, str]]:
         ("motion", "delay", "how the head lies in the delay, beside its pose; our choice"),
     ):
         mm, deg = scanner[f"{name}_mm"], scanner[f"{name}_deg"]
+        if not mm and not deg:
+            continue
         law = f"per {per}, normal 0 ± {mm:g} mm along and ± {deg:g}° about each axis"
         rows.append({"name": name, "law": law, "said": what})
     law = f"per slice and delay, uniform within ± {100 * scanner['csf_pulsation']:g} %"
     rows.append({"name": "csf_pulsation", "law": law, "said": "of CSF's signal; our choice"})
-    return [row | {"value": "differs between scans"} for row in rows]
+    return [row | {"value": "by scan"} for row in rows]
 
 
 def resolution_rows(protocols: tuple[Protocol, Protocol], snr: float) -> list[dict[str, str]]:

@@ -3,15 +3,23 @@
 import concurrent.futures
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluation_house import Linear
 
 from data_tools import repeat_scan
 from qsr_jax.data.nifti.files import read_nifti, write_nifti
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.manifest import Manifest
+from qsr_jax.data.studies.truth import poses_in
+from qsr_jax.evaluation.cohort import FoldSeed
 from qsr_jax.evaluation.measure.repeated_scan import read_repeat
+from qsr_jax.evaluation.measure_cohort import measure_subjects
+from qsr_jax.evaluation.measure_views import MeasureOptions
+from qsr_jax.evaluation.trainings import Run
+from qsr_jax.evaluation.value_cache import ValueCache
 
 
 @pytest.fixture
@@ -39,6 +47,34 @@ def test_the_same_subject_with_other_noise(cohort, tiny_cohort, capsys):
         assert 0.1 * errors.std() < noise.std() < 2.0 * errors.std()
         assert abs(noise.mean()) < 0.02 * true[:, channel].mean()
         assert np.corrcoef(first[:, channel], second[:, channel])[0, 1] > 0.8
+    told = poses_in(cohort / name / "truth")
+    assert told["fast"].any() and told["routine2"].any() and not told["routine"].any()
+    _check_movement_is_undone(manifest, subject)
+
+
+def _check_movement_is_undone(manifest, subject):
+    """Fast, bicubic and repeated scan err less against both; routine's own error is as it was."""
+    run = Run(
+        "1", Path("manifest.json"), manifest, (subject,), (Linear("joint"),), FoldSeed("1", 0)
+    )
+    found = {}
+    for how in ("known", "none"):
+        options = MeasureOptions(split="test", baselines=("bicubic",), natural=None, register=how)
+        values, _ = measure_subjects([run], options, ValueCache(None), workers=1)
+        found[how] = {
+            (v.method, v.quantity): v.value
+            for v in values
+            if (v.kind, v.place, v.map) == ("error by place", "parenchyma", "t1")
+        }
+        moved = [v for v in values if v.kind == "movement" and v.quantity == "in the brain"]
+        assert {(v.method, v.convention) for v in moved} == {("fast", how), ("routine2", how)}
+    for method in ("fast", "bicubic", "trained", "routine2"):
+        for reference in ("routine", "truth"):
+            key = method, f"rmse against {reference}"
+            assert found["known"][key] < found["none"][key]
+    own = "routine", "rmse against truth"
+    assert found["known"][own] == found["none"][own]
+    assert found["known"].keys() == found["none"].keys()
 
 
 def test_whom_another_version_drew_is_refused(cohort):

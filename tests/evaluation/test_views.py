@@ -12,9 +12,12 @@ from moving_heads import grid, head
 from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.registration import KNOWN, RegistrationError
 from qsr_jax.data.studies.truth import Truth, TruthError, place_of
+from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.label_plan import LabelPlan
 from qsr_jax.evaluation.measure.labels import moved_labels, true_labels
 from qsr_jax.evaluation.measure.movement import IN_BRAIN, OFF_KNOWN, moved_mm, movement_fields
+from qsr_jax.evaluation.sections.movement import SECTION, movement_rows
+from qsr_jax.evaluation.values import Value
 from qsr_jax.evaluation.views import AT_HOME, case_at, find_poses, views_of
 from qsr_jax.predictors.interpolation import interpolator
 from qsr_jax.types import CORNER, Volume
@@ -146,3 +149,19 @@ def test_registration_says_whom_it_refuses(monkeypatch):
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     with pytest.raises(RegistrationError, match=r"subject a: .*pip install .*register"):
         find_poses("rigid", case, None)
+
+
+def test_the_report_lists_who_moved(cohort_and_examples):
+    """A row per subject and scan; a cohort that lay still has no such section."""
+    cohort, _ = cohort_and_examples
+    assert not SECTION.has_rows(cohort)
+    case = moved_case(POSES["both"])
+    who = {"subject": "a", "group": "healthy", "split": "test", "run": "1"}
+    for how, said, off in ((KNOWN, "undone, as simulated", None), ("none", "not undone", None)):
+        rows = movement_fields(case, find_poses(how, case, None))
+        told = Cohort([*cohort.values, *(Value(**who, **row) for row in rows)])
+        (row,) = told.rows(movement_rows)
+        assert (row.subject, row.scan, row.how, row.off_known_mm) == ("a", "fast", how, off)
+        assert list(row.pose.values()) == POSES["both"].tolist()
+        (table,) = SECTION.shown(told)
+        assert table.groups[0].lines[0].cells[-1] == said
