@@ -14,6 +14,9 @@ from qsr_jax import losses
 from qsr_jax.models import build_model
 from qsr_jax.objectives import Denoising, Regression, TermOptions
 from qsr_jax.tasks import JointMaps
+from qsr_jax.training.assemble import objective_of
+from qsr_jax.training.experiment import Experiment, LossOptions
+from qsr_jax.training.options import ObjectiveOptions, OptionError
 
 
 def example_of(rng, task, n=2, side=12):
@@ -128,3 +131,14 @@ def test_a_spread_without_likelihood_and_the_reverse_are_refused():
     unet = build_model("unet", scale=1, channels=1, features=4, depth=1, blocks=1, spread=True)
     with pytest.raises(ValueError, match="objective 'denoising' makes maps alone"):
         Denoising(task, unet, both)
+
+
+def test_a_comparison_without_a_discriminator_is_refused():
+    experiment = Experiment(
+        objective=ObjectiveOptions(name="regression", relativistic=True),
+        discriminator=None,
+        vgg=None,
+        loss=LossOptions({"mae": TermOptions()}),
+    )
+    with pytest.raises(OptionError, match="objective 'regression' has no discriminator: set it to"):
+        objective_of(experiment, small_task())

@@ -157,6 +157,11 @@ REFUSED = {
     "data.crop is 900; expected 0 (whole slices) to": ["data.crop=900"],
     "data.batch_size is 5, which does not divide by 4 devices": ["data.batch_size=5"],
     "vgg.cached holds features of whole slices": ["vgg.cached=True", "data.crop=8"],
+    "vgg.cached holds features of targets that never change": [
+        "vgg.cached=True",
+        "data.crop=0",
+        "task.remap_scale=0.2",
+    ],
     "vgg.cached needs the records on the devices": ["vgg.cached=True", "data.crop=0"],
     "precision.compute is 'half'": ["precision.compute=half"],
 }
