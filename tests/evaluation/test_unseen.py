@@ -16,7 +16,7 @@ TRAINED = manifest_of(
 DOCUMENT = {"data_fingerprint": TRAINED.fingerprint, LEARNED: learned_of(TRAINED).to_json()}
 
 
-def tested(*subjects, salt=TRAINED.salt):
+def said_of(*subjects, salt=TRAINED.salt):
     """What is said about a model of TRAINED that is tested on these."""
     manifest = dataclasses.replace(manifest_of(subjects), salt=salt)
     learned = whom_it_saw(WORKDIR, DOCUMENT, manifest, NEW, same=True)
@@ -40,7 +40,7 @@ def deidentified(subject):
 
 
 def test_new_subjects_and_those_that_tested_are_unseen():
-    assert tested(make_subject(7), make_subject(2)) == []
+    assert said_of(make_subject(7), make_subject(2)) == []
 
 
 @pytest.mark.parametrize("known", [0, 1])
@@ -48,19 +48,19 @@ def test_a_later_session_of_a_training_subject_is_refused(known):
     """It passed: its files differ from those of the training."""
     later = scanned_again(make_subject(known))
     with pytest.raises(LeakageError, match=f"new.json: t1 learned from subject {known:016x}, per"):
-        tested(make_subject(7), later)
+        said_of(make_subject(7), later)
 
 
 @pytest.mark.parametrize("salt", [TRAINED.salt, "another"])
 def test_a_training_scan_after_deidentification_is_refused(salt):
     """It passed: the digests of its files and its pseudonym differ."""
     with pytest.raises(LeakageError, match="learned from subject f+: .* value by value"):
-        tested(deidentified(make_subject(0)), salt=salt)
+        said_of(deidentified(make_subject(0)), salt=salt)
 
 
 def test_two_salts_hide_later_sessions_and_that_is_said():
     later = scanned_again(make_subject(0), name="e" * 16)
-    (doubt,) = tested(later, salt="another")
+    (doubt,) = said_of(later, salt="another")
     assert "in another session cannot be told" in doubt
     assert "--salt-file" in doubt
 
