@@ -44,8 +44,8 @@ BETWEEN = (0.3, 0.7)
 GRAIN_MM = (1.5, 4.0)
 """Correlation lengths (sigma) of what T1, T2 and PD have each of their own."""
 
-GRAIN = {"t1": 0.03, "t2": 0.08, "pd": 0.03}
-"""Largest spread of it, relative. Our choice, like every range here."""
+GRAIN = (0.03, 0.08, 0.03)
+"""Largest spread of it in T1, T2 and PD, relative. Our choice, like every range here."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +115,8 @@ class WeightedImage:
 def _with_grain(rng: np.random.Generator, maps: np.ndarray, planes: Planes) -> np.ndarray:
     """Maps (z, 3, m, m) that do not follow one another to the last voxel, in range."""
     grained = []
-    for index, spec in enumerate(MAPS.values()):
-        amount = rng.uniform(0.0, GRAIN[spec.name])
+    for index, (spec, most) in enumerate(zip(MAPS.values(), GRAIN, strict=True)):
+        amount = rng.uniform(0.0, most)
         field = texture_of(rng, planes, sigma_mm=float(rng.uniform(*GRAIN_MM)))
         factor = np.exp(np.clip(amount * field, -3 * amount, 3 * amount))
         grained.append(np.minimum(maps[:, index] * factor, spec.scanner_max))
