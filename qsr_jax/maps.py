@@ -36,6 +36,9 @@ class MapSpec:
             Grey and white matter have T1 884 to 1820 ms and T2 69 to 99 ms at 1.5 and 3 tesla
             (Stanisz et al. 2005, doi:10.1002/mrm.20605).
         median_possible: (low, high) of the same; outside, a pair of scans is not used.
+        scans_alike: correlation of the structure of the fast and the routine map of one subject:
+            (looked at, not used) below.
+        maps_alike: the same of this map and the subject's T1 (T1: T2).
         measured_min: least value inside a measured head; below it, nothing was measured there.
         solid_max: grey and white matter lie below, fluid beyond, whose spread would rule a fit over
             tissue; None where the map does not tell tissue from fluid.
@@ -65,6 +68,8 @@ class MapSpec:
     readable_max: float
     median_usual: tuple[float, float]
     median_possible: tuple[float, float]
+    scans_alike: tuple[float, float]
+    maps_alike: tuple[float, float]
     measured_min: float
     solid_max: float | None
     tissue_levels: tuple[float, float]
@@ -97,6 +102,8 @@ MAPS: dict[str, MapSpec] = {
         readable_max=6553.5,
         median_usual=(500.0, 2000.0),
         median_possible=(200.0, 4300.0),
+        scans_alike=(0.8, 0.4),
+        maps_alike=(0.7, 0.4),
         measured_min=50.0,
         solid_max=1900.0,
         tissue_levels=(840.0, 1230.0),
@@ -124,6 +131,8 @@ MAPS: dict[str, MapSpec] = {
         readable_max=6553.5,
         median_usual=(40.0, 250.0),
         median_possible=(15.0, 1000.0),
+        scans_alike=(0.8, 0.4),
+        maps_alike=(0.7, 0.4),
         measured_min=5.0,
         solid_max=180.0,
         tissue_levels=(80.0, 93.0),
@@ -151,6 +160,8 @@ MAPS: dict[str, MapSpec] = {
         readable_max=400.0,
         median_usual=(40.0, 120.0),
         median_possible=(15.0, 200.0),
+        scans_alike=(0.6, 0.3),
+        maps_alike=(0.3, 0.1),
         measured_min=1.0,
         solid_max=None,
         tissue_levels=(68.0, 80.0),

@@ -66,17 +66,23 @@ APART_LIMITS = Limits(
 voxel to the same images, so a head that moves takes all of them along; 0.09 was the most in 36
 simulated subjects."""
 LIKENESS_LIMITS = {
-    "t1": Limits((0.8, 1.0), (0.4, 1.0), "are the two scans of one subject?"),
-    "t2": Limits((0.8, 1.0), (0.4, 1.0), "are the two scans of one subject?"),
-    "pd": Limits((0.6, 1.0), (0.3, 1.0), "are the two scans of one subject?"),
+    spec.name: Limits(
+        (spec.scans_alike[0], 1.0),
+        (spec.scans_alike[1], 1.0),
+        "are the two scans of one subject?",
+    )
+    for spec in MAPS.values()
 }
 """Correlation of fast and routine structure: 0.95 and more (PD 0.74) in one subject, at most 0.22
 (PD 0.15) between two on the paper's grid. Below some 64 pixels two heads are alike up to 0.70 (PD
 0.55), which is flagged."""
 KINSHIP_LIMITS = {
-    "t1": Limits((0.7, 1.0), (0.4, 1.0), "are T1 and T2 of one subject?"),
-    "t2": Limits((0.7, 1.0), (0.4, 1.0), "are T1 and T2 of one subject?"),
-    "pd": Limits((0.3, 1.0), (0.1, 1.0), "are PD and T1 of one subject?"),
+    spec.name: Limits(
+        (spec.maps_alike[0], 1.0),
+        (spec.maps_alike[1], 1.0),
+        f"are {spec.label} and {'T2' if spec.name == 't1' else 'T1'} of one subject?",
+    )
+    for spec in MAPS.values()
 }
 """Correlation of a map's structure with T1's (T1's with T2's): 0.82 and more (PD 0.46) in one
 subject, at most 0.18 (PD 0.14) between two on the paper's grid. PD shows little of grey and white
