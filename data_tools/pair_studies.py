@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="BIDS data set, sub-*/anat/*_acq-fast_T1map.nii.gz and so on, units in side-cars",
     )
+    _add_output(add)
     _add_split(add)
     _add_rules(add)
     _add_sessions(add)
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_split(add: Callable[..., argparse.Action]) -> None:
+def _add_output(add: Callable[..., argparse.Action]) -> None:
     add("--out", type=Path, required=True, metavar="FILE", help="manifest (json) to write")
     add(
         "--append",
@@ -89,6 +90,9 @@ def _add_split(add: Callable[..., argparse.Action]) -> None:
         help="keep what was found of each subject here, so that the next --append reads new ones "
         "alone; without it, it is kept beside --out until the manifest is written",
     )
+
+
+def _add_split(add: Callable[..., argparse.Action]) -> None:
     add(
         "--test-fraction",
         type=float,

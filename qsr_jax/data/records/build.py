@@ -73,13 +73,13 @@ def build_records(
     listed = Manifest.load(manifest).in_fold(fold)
     todo: dict[str, set[str]] = {}
     for name in MAPS:
+        dataset_metadata(listed, name, fold)
         folder = dataset_folder(data_dir, name, fold)
         _remove_half_written(folder, tell)
-        dataset_metadata(listed, name, fold)
-        if _is_built(folder, listed, register, further=further):
-            tell(f"{folder}: already built from this manifest")
-        else:
+        if not _is_built(folder, listed, register, further=further):
             todo[name] = append.cases_of(folder, listed) if folder.is_dir() else set()
+            continue
+        tell(f"{folder}: already built from this manifest")
     aside = unfinished(data_dir, fold)
     if not todo:
         shutil.rmtree(aside, ignore_errors=True)
@@ -88,17 +88,22 @@ def build_records(
     known = set.intersection(*todo.values())
     new = tuple(subject for subject in listed.subjects if subject.case not in known)
     shards = SubjectShards(listed, aside, tuple(MAPS), register, new)
-    try:
-        if not shards.write(schedule):
-            tell(f"{aside}: a shard is done; when all are, the same command with --merge")
-            return False
-    except (RuntimeError, OSError) as error:
-        raise _not_written(aside, error) from error
+    if not _written(shards, schedule):
+        tell(f"{aside}: a shard is done; when all are, the same command with --merge")
+        return False
     for name in todo:
         _build_map(manifest, data_dir, name, shards, fold=fold, register=register, tell=tell)
     shutil.rmtree(aside)
     _tell_manifest(manifest, data_dir, fold)
     return True
+
+
+def _written(shards: SubjectShards, schedule: Schedule) -> bool:
+    """Writes the shards that are missing; what the disk refused is told as of a dataset."""
+    try:
+        return shards.write(schedule)
+    except (RuntimeError, OSError) as error:
+        raise _not_written(shards.folder, error) from error
 
 
 def _tell_manifest(manifest: Path, data_dir: Path, fold: str | None) -> None:

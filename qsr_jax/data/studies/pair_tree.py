@@ -65,25 +65,16 @@ def pair_studies(
         IncompleteError: a merge lacks subjects.
     """
     tree = Tree(root, kind, scale, groups, tuple(protocols), choice.by_day)
-    rules = _acceptances(accepted)
-    found = tree.source.find(root)
-    refused: list[dict[str, str]] = []
+    rules, found = _acceptances(accepted), tree.source.find(root)
+    refused, flagged = list[dict[str, str]](), list[dict[str, str]]()
     jobs = _jobs(tree, _series_by_patient(tree, choice, found.series, refused), choice, rules)
     results = Journal(journal)
     if not results.work(pair_visits, list(jobs.values()), schedule, label="pairing"):
         return None
-    flagged: list[dict[str, str]] = []
-    candidates = _gathered(results, jobs, refused, flagged, rules)
-    for patient, other in twins(candidates).items():
-        why = f"has a scan of {jobs[other].name}, value by value: one person under two PatientIDs?"
-        refused.append({"what": jobs[patient].name, "reason": f"{why} Use --exclude for one"})
-        del candidates[patient]
+    candidates = _without_twins(_gathered(results, jobs, refused, flagged, rules), jobs, refused)
     if not candidates:
         raise ManifestError(_nobody(root, refused))
-    homes = {patient: jobs[patient].name for patient in candidates}
     subjects = _dealt(candidates, seed, shares, named_subjects(candidates, named), salt)
-    used = {subject.truth for subject in subjects} | {PARTICIPANTS}
-    others = [path.relative_to(root).as_posix() for path in found.ignored]
     return Manifest(
         kind=kind,
         root=root,
@@ -92,14 +83,36 @@ def pair_studies(
         seed=seed,
         subjects=subjects,
         salt=mark_of(salt),
-        flagged=(
-            *flagged,
-            *({"what": " and ".join(places), "reason": ALIKE} for places in alike(homes)),
-        ),
+        flagged=(*flagged, *_alike({patient: jobs[patient].name for patient in candidates})),
         accepted=_listed(rules),
         refused=_once(refused),
-        ignored=tuple(p for p in others if not {p, p.rpartition("/")[0]} & used),
+        ignored=_ignored(root, found.ignored, subjects),
     )
+
+
+def _without_twins(
+    candidates: dict[str, dict[str, Candidate]],
+    jobs: Mapping[str, Job],
+    refused: list[dict[str, str]],
+) -> dict[str, dict[str, Candidate]]:
+    """Takes away whoever has another subject's scan, and notes it."""
+    for patient, other in twins(candidates).items():
+        why = f"has a scan of {jobs[other].name}, value by value: one person under two PatientIDs?"
+        refused.append({"what": jobs[patient].name, "reason": f"{why} Use --exclude for one"})
+        del candidates[patient]
+    return candidates
+
+
+def _alike(homes: Mapping[str, str]) -> list[dict[str, str]]:
+    """Subjects whose PatientIDs look like one."""
+    return [{"what": " and ".join(places), "reason": ALIKE} for places in alike(homes)]
+
+
+def _ignored(root: Path, paths: Sequence[Path], subjects: Sequence[Subject]) -> tuple[str, ...]:
+    """Files that nothing has a use for, relative to the tree."""
+    used = {subject.truth for subject in subjects} | {PARTICIPANTS}
+    others = [path.relative_to(root).as_posix() for path in paths]
+    return tuple(place for place in others if not {place, place.rpartition("/")[0]} & used)
 
 
 def _listed(accepted: Mapping[str, frozenset[str]]) -> tuple[dict[str, str], ...]:
