@@ -22,8 +22,7 @@ workers=$(python -c 'import os; print(min(4, os.cpu_count() or 1))') # up to 2 G
 
 part "1/7 simulate $subjects healthy subjects and $patients with lesions, each scanned fast and routine"
 python -m data_tools.simulate_cohort --out "$out/cohort" \
-  --subjects $subjects --patients $patients --seed $seed --workers "$workers" --no-noiseless \
-  --pose-mm 0 --pose-deg 0 # a head that moves between the scans needs qsr build --register rigid
+  --subjects $subjects --patients $patients --seed $seed --workers "$workers" --no-noiseless
 
 part "2/7 pair the studies and split them by subject"
 if [ -f "$out/manifest.json" ]; then # repeated scans, which do not pair, may lie in the tree
@@ -37,7 +36,7 @@ python -m data_tools.repeat_scan --cohort "$out/cohort" --manifest "$out/manifes
 
 part "3/7 build the records"
 python -m data_tools.build_dataset --manifest "$out/manifest.json" --data_dir "$out/records" \
-  --workers "$workers"
+  --workers "$workers" --register known # scanned heads: rigid, which needs the extra register
 
 train() {
   python -m launch.train --config configs/quickstart.py --config.map="$1" \
