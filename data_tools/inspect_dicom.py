@@ -15,6 +15,7 @@ from qsr_jax.cli import program
 from qsr_jax.data.dicom import Finding, survey
 from qsr_jax.data.dicom.series_rules import PROTOCOLS, load_rows
 from qsr_jax.files.journal import Schedule
+from qsr_jax.files.tree import shown
 
 SOMETHING_REFUSED = 3
 PARTICIPANTS, TRUTH_FOLDER, COHORT = "participants.tsv", "truth", "cohort.json"
@@ -90,8 +91,8 @@ def _known(path: Path) -> str:
 
 def _table(findings: Sequence[Finding]) -> str:
     """The findings for subjects: one line each, refusals with file and tag."""
-    width = max((len(finding.path) for finding in findings), default=0)
-    lines = [f"{f.status:<8}  {f.path:<{width}}  {_said(f)}".rstrip() for f in findings]
+    width = max((len(shown(finding.path)) for finding in findings), default=0)
+    lines = [f"{f.status:<8}  {shown(f.path):<{width}}  {_said(f)}".rstrip() for f in findings]
     counts = [
         f"{sum(f.status == status for f in findings)} {status}"
         for status in ("accepted", "refused", "ignored")

@@ -77,9 +77,20 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def files_sha256(files: Iterable[Path], root: Path) -> str:
-    """Digest of names, sizes and times of change of files: what tells that none was touched."""
-    facts = ((path.relative_to(root).as_posix(), path.stat()) for path in sorted(files))
-    return json_sha256([[name, status.st_size, status.st_mtime_ns] for name, status in facts])
+    """Digest of names, sizes and times of change of files: what tells that none was touched.
+
+    A file that is not there, such as a link that leads nowhere, has a name only: whoever reads it
+    says what is wrong, and no other subject's work ends for it.
+    """
+    return json_sha256([[p.relative_to(root).as_posix(), *_facts(p)] for p in sorted(files)])
+
+
+def _facts(path: Path) -> list[int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 class Journal:

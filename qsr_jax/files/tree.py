@@ -62,13 +62,13 @@ def closed_folders(folders: Iterable[Path], root: Path, *, entered: set[str]) ->
 
 
 def why_folder_closed(folder: Path, root: Path) -> str:
-    """Why a folder is not entered; empty where it is.
+    """Why a folder is not entered, or a file not opened; empty where it is.
 
     A link into a hidden folder, as the stores of git-annex are, is the only way to what is there;
     every other link within the tree leads to what is found without it.
     """
     why = why_closed(folder, root)
-    if why or not folder.is_symlink():
+    if why or not (folder.is_symlink() and folder.is_dir()):
         return why
     inside = Path(os.path.realpath(folder)).relative_to(os.path.realpath(root))
     return "" if any(part.startswith(".") for part in inside.parts) else ALIAS

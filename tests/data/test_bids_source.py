@@ -14,6 +14,7 @@ from qsr_jax.data.nifti.files import read_placed
 from qsr_jax.data.records.open import open_records
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.manifest import Manifest
+from qsr_jax.files.tree import LEAVES
 from qsr_jax.maps import MAPS
 
 
@@ -203,3 +204,21 @@ def test_one_tree_is_asked_for(capsys):
         with pytest.raises(SystemExit) as caught:
             pair_studies.main([*flags, "--out", "m.json"])
         assert caught.value.code == 2
+
+
+def test_a_lost_side_car_and_links_out_of_the_tree_are_told_and_abort_nobody(bids, tmp_path):
+    root = tmp_path / "raw"
+    shutil.copytree(bids, root)
+    lost = "sub-01/anat/sub-01_acq-fast_T1map"
+    (root / f"{lost}.json").unlink()
+    linked = "sub-02/anat/sub-02_acq-fast_T2map.json"
+    (root / linked).rename(tmp_path / "strange.json")
+    (root / linked).symlink_to(tmp_path / "strange.json")
+    (root / "sub-09").symlink_to(bids / "sub-00", target_is_directory=True)
+    out = tmp_path / "m.json"
+    pair_studies.main(["--bids", str(root), "--out", str(out), "--test-fraction", "0"])
+    manifest = Manifest.load(out)
+    reasons = {item["what"]: item["reason"] for item in manifest.refused}
+    assert reasons[f"{lost}.nii.gz"].endswith("missing; Units must be one of s, ms")
+    assert reasons[linked] == reasons["sub-09"] == LEAVES
+    assert len(manifest.subjects) == 2

@@ -154,3 +154,18 @@ def test_one_of_several_series_is_named_by_a_file(tmp_path):
     assert nibabel.load(tmp_path / "x.nii.gz").shape == (32, 32, 3)
     with pytest.raises(SystemExit, match="no such folder"):
         run("--input", tmp_path / "nowhere", "--output", tmp_path / "y.nii.gz")
+
+
+def test_links_out_of_a_tree_are_told_and_others_written(tmp_path, capsys):
+    write_series(tmp_path / "tree" / "good")
+    write_series(tmp_path / "tree" / "bad")
+    write_series(tmp_path / "strange")
+    (tmp_path / "tree" / "bad" / "999.dcm").symlink_to(tmp_path / "not fetched")
+    (tmp_path / "tree" / "out").symlink_to(tmp_path / "strange", target_is_directory=True)
+    with pytest.raises(SystemExit) as stop:
+        run("--tree", "--input", tmp_path / "tree", "--output", tmp_path / "maps")
+    assert stop.value.code == 3
+    said = capsys.readouterr().out
+    assert "left out  bad: a link that leaves the tree" in said
+    assert "left out  out: a link that leaves the tree" in said
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["good"]

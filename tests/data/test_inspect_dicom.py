@@ -156,3 +156,11 @@ def test_personal_values_are_not_printed(tmp_path, capsys):
         assert status == 3
         assert "PatientID" in text
         assert CANARY not in text
+
+
+def test_names_cannot_write_on_the_terminal(tmp_path, capsys):
+    write_series(tmp_path / "evil\x1b[31m\nscan")
+    status, text = asked(capsys, tmp_path)
+    assert status == 3
+    assert "\x1b" not in text
+    assert "evil\\x1b[31m\\nscan  its name holds control characters" in text

@@ -89,3 +89,10 @@ def test_a_touched_file_has_another_digest(tmp_path):
     assert files_sha256(reversed(paths), tmp_path) == first
     os.utime(paths[0], ns=(0, 2))
     assert files_sha256(paths, tmp_path) != first
+
+
+def test_a_link_that_leads_nowhere_has_a_digest_and_another_one_once_it_leads_somewhere(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "not fetched")
+    first = files_sha256([tmp_path / "a"], tmp_path)
+    (tmp_path / "not fetched").write_text("x")
+    assert files_sha256([tmp_path / "a"], tmp_path) != first

@@ -68,3 +68,7 @@ def test_names_that_write_on_a_terminal_are_closed_and_shown_escaped(tree, name)
     assert why_closed(tree / name, tree) == CONTROL
     assert shown(name).isprintable()
     assert shown(name).startswith("a\\")
+
+
+def test_a_link_to_a_file_of_the_tree_is_no_alias_of_a_folder(tree):
+    assert why_folder_closed(link(tree / "table", tree / "scan" / "1"), tree) == ""

@@ -58,7 +58,8 @@ def find_maps(root: Path) -> Found:
         children[:] = [child for child in wanted if here / child not in closed]
         for file in sorted(files):
             found = here.name == "anat" and _NAME.fullmatch(file)
-            usable = found and not why_closed(here / file, root)
+            together = (here / file, side_car_of(here / file))
+            usable = found and not any(why_closed(path, root) for path in together)
             (maps if usable else ignored).append(here / file)
     cars = {side_car_of(path) for path in maps}
     series = (SeriesFiles(path, (path, side_car_of(path))) for path in sorted(maps))

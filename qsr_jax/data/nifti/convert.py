@@ -18,7 +18,7 @@ from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.journal import Job, Journal, Schedule, files_sha256
 from qsr_jax.files.staged import WriteError, flush
-from qsr_jax.files.tree import shown
+from qsr_jax.files.tree import shown, why_folder_closed
 from qsr_jax.maps import spec_of
 from qsr_jax.types import Geometry
 
@@ -93,7 +93,8 @@ def convert_tree(
         raise DicomInputError(root, "file", "no such folder")
     refuse_existing(out)
     aside = out.with_name(f".{out.name}.unfinished")
-    jobs = _jobs(root, aside, unit, protocols)
+    found = find_series(root)
+    jobs = _jobs(root, found.series, aside, unit, protocols)
     journal = Journal(aside / "done")
     try:
         if not journal.work(convert_subject, jobs, schedule, label="converting"):
@@ -101,6 +102,7 @@ def convert_tree(
         results = [journal.result(job) for job in jobs]
         written = {place: said for result in results for place, said in result["written"].items()}
         left_out = [text for result in results for text in result["left_out"]]
+        left_out += _closed(root, found.ignored)
         if not written:
             raise DicomInputError(root, "file", f"no map series. {'; '.join(left_out[:3])}")
         _remove_others(aside / "maps", set(written))
@@ -113,10 +115,22 @@ def convert_tree(
     return [f"{place}/{said}" for place, said in sorted(written.items())], left_out
 
 
-def _jobs(root: Path, aside: Path, unit: str | None, protocols: Sequence[SeriesRule]) -> list[Job]:
+def _closed(root: Path, paths: Sequence[Path]) -> list[str]:
+    """What must not be opened, and why: a series may lie behind it."""
+    told = ((shown(path.relative_to(root)), why_folder_closed(path, root)) for path in paths)
+    return [f"{place}: {why}" for place, why in told if why]
+
+
+def _jobs(
+    root: Path,
+    found: Sequence[SeriesFiles],
+    aside: Path,
+    unit: str | None,
+    protocols: Sequence[SeriesRule],
+) -> list[Job]:
     """One for each subject."""
     owned: dict[str, list[SeriesFiles]] = {}
-    for one in find_series(root).series:
+    for one in found:
         owned.setdefault(one.owner[0], []).append(one)
     rows = [row.to_json() for row in protocols]
     jobs = []

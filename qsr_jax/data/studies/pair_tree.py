@@ -18,6 +18,7 @@ from qsr_jax.data.studies.pseudonyms import hashed, mark_of
 from qsr_jax.data.studies.sessions import SessionChoice, one_patient_each
 from qsr_jax.data.studies.split import Shares, split_subjects
 from qsr_jax.files.journal import Job, Journal, Schedule
+from qsr_jax.files.tree import shown, why_folder_closed
 
 PARTICIPANTS = "participants.tsv"
 
@@ -68,6 +69,7 @@ def pair_studies(
     rules, found = _acceptances(accepted), tree.source.find(root)
     refused, flagged = list[dict[str, str]](), list[dict[str, str]]()
     jobs = _jobs(tree, _series_by_patient(tree, choice, found.series, refused), choice, rules)
+    refused += _closed(root, found.ignored)
     results = Journal(journal)
     if not results.work(pair_visits, list(jobs.values()), schedule, label="pairing"):
         return None
@@ -113,6 +115,12 @@ def _ignored(root: Path, paths: Sequence[Path], subjects: Sequence[Subject]) -> 
     used = {subject.truth for subject in subjects} | {PARTICIPANTS}
     others = [path.relative_to(root).as_posix() for path in paths]
     return tuple(place for place in others if not {place, place.rpartition("/")[0]} & used)
+
+
+def _closed(root: Path, paths: Sequence[Path]) -> list[dict[str, str]]:
+    """What must not be opened, and why: a subject may lie behind it."""
+    told = ((shown(path.relative_to(root)), why_folder_closed(path, root)) for path in paths)
+    return [{"what": what, "reason": reason} for what, reason in told if reason]
 
 
 def _listed(accepted: Mapping[str, frozenset[str]]) -> tuple[dict[str, str], ...]:
