@@ -8,6 +8,7 @@ from dicom_factory import CANARY, SLICES, make_slices, save, write_series, write
 from multiframe_factory import PARAMETRIC, T2_CODE, groups, make_frames, real_world
 
 from data_tools import inspect_dicom
+from qsr_jax.data.dicom.survey import NOBODY
 
 ACCEPTED_KEYS = {"path", "status", "map", "unit", "shape", "spacing_mm", "value_range"}
 REFUSED_KEYS = {"path", "status", "file", "keyword", "tag", "reason"}
@@ -164,3 +165,17 @@ def test_names_cannot_write_on_the_terminal(tmp_path, capsys):
     assert status == 3
     assert "\x1b" not in text
     assert "evil\\x1b[31m\\nscan  its name holds control characters" in text
+
+
+def test_series_of_nobody_are_told_and_are_not_taken_for_one_person(tmp_path, capsys):
+    def nobody(name):
+        def edit(slices):
+            for one in slices:
+                one.PatientID, one.PatientName = "", name
+
+        return edit
+
+    write_series(tmp_path / "a", nobody("A"))
+    write_series(tmp_path / "b", nobody("B"))
+    _, found = objects(capsys, tmp_path)
+    assert [found[path]["notes"] for path in "ab"] == [[NOBODY], [NOBODY]]

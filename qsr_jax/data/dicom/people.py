@@ -13,6 +13,7 @@ ALIKE = (
     "their PatientIDs differ in case, in zeros in front or in punctuation only; one person under "
     "two of them can be in two splits"
 )
+_PUNCTUATION = re.compile(r"[\W_]")
 _RUNS = re.compile(r"[^\W\d_]+|\d+")
 
 
@@ -31,12 +32,21 @@ def likeness_key(patient_id: str) -> tuple[str, ...]:
 def alike(homes: Mapping[str, str]) -> list[list[str]]:
     """Places of subjects whose identifiers are nearly equal, a list for each such group.
 
+    A number that is written with and without its hyphen is one, as civil registers' numbers are.
+
     Args:
         homes: PatientID to where the subject lies.
+
+    >>> alike({"010190-1234": "a", "0101901234": "b", "1-12": "c", "11-2": "d"})
+    [['a', 'b']]
     """
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for patient in sorted(homes):
         groups[likeness_key(patient)].append(homes[patient])
+    for patient in sorted(homes):
+        together = likeness_key(_PUNCTUATION.sub("", patient))
+        if together in groups and together != likeness_key(patient):
+            groups[together].append(homes[patient])
     return [sorted(places) for key, places in groups.items() if key and len(places) > 1]
 
 

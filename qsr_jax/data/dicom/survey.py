@@ -8,7 +8,7 @@ from typing import Any
 
 from qsr_jax import __version__
 from qsr_jax.data.dicom.decoder_process import process_decoder
-from qsr_jax.data.dicom.errors import DicomInputError
+from qsr_jax.data.dicom.errors import DicomInputError, named_tag
 from qsr_jax.data.dicom.find import SeriesFiles, find_series, is_directory, is_litter
 from qsr_jax.data.dicom.people import ALIKE, alike, differing
 from qsr_jax.data.dicom.read import Series, read_folder
@@ -18,6 +18,7 @@ from qsr_jax.files.journal import Job, Journal, Schedule, files_sha256
 from qsr_jax.files.tree import why_folder_closed
 from qsr_jax.maps import spec_of
 
+NOBODY = f"{named_tag('PatientID')}: missing; pairing and de-identification refuse it"
 ACCEPTED, REFUSED, IGNORED = "accepted", "refused", "ignored"
 
 
@@ -104,7 +105,7 @@ def survey_subject(
             findings.append(_refused(one.place, error, root))
         else:
             findings += [_accepted(one.place, each, root) for each in held]
-            people += [each.person for each in held]
+            people += [each.person for each in held if each.patient_id]
     if differ := differing(people):
         _look(findings, differ, {_within(one.place, root) for one in series})
     return [vars(finding) for finding in findings]
@@ -127,7 +128,7 @@ def _accepted(folder: Path, series: Series, root: Path) -> Finding:
         "value_range": [float(values.min()), float(values.max())],
         "protocol": series.protocol,
         "padded": series.padded,
-        "notes": list(series.notes),
+        "notes": [*series.notes, *([] if series.patient_id else [NOBODY])],
     }
     return Finding(_within(folder, root), ACCEPTED, details)
 
