@@ -44,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _one(arguments: argparse.Namespace) -> bool:
     """One scan; whatever is wrong with it is an error."""
+    if arguments.workers > 1 or arguments.shard or arguments.split:
+        raise ValueError(
+            "--workers, --shard and --split belong to --cohort, --bids or --manifest; --input is "
+            "one scan"
+        )
     models = load_predictors(
         arguments.workdir, which=arguments.checkpoint, ensemble=arguments.ensemble
     )

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,6 +17,7 @@ from qsr_jax.data.nifti.bids_derivative import (
 )
 from qsr_jax.data.studies.manifest import BIDS
 from qsr_jax.files.atomic import write_text_atomically
+from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.processes import in_processes
 from qsr_jax.predictors.dicom_series import (
     NIFTI,
@@ -85,7 +86,7 @@ def predict_cohort(
         models: gives the models, in whatever process it is called; importable and hashable, as
             :class:`Workdirs` is.
         scans: from :func:`qsr_jax.predictors.scans.scans_below` or ``scans_listed``.
-        output: folder; made, or one that the same models began.
+        output: folder; made, or one that the same models began on the same tree.
         format: see :func:`qsr_jax.predictors.dicom_series.predict`.
         std: whether standard deviations are written too.
         workers: processes; each holds the models and a scan in memory.
@@ -93,7 +94,7 @@ def predict_cohort(
 
     Raises:
         ValueError: a format that cannot be, workers below 1, two scans of one name, or an
-            ``output`` that other models began.
+            ``output`` that other models, or another tree, began.
         WriteError: the system refused a write.
     """
     here = _loaded(models)
@@ -103,7 +104,15 @@ def predict_cohort(
     twice = [place for place, n in Counter(_place(scan, format) for scan in scans).items() if n > 1]
     if twice:
         raise ValueError(f"{twice[0]}: two scans would be called so; pair them and give --manifest")
-    _begin(output, [model.weights_sha256 for model in here], format, std)
+    trees = sorted({str(scan.root.resolve()) for scan in scans})
+    mine = {
+        "weights": [model.weights_sha256 for model in here],
+        "tree": json_sha256(trees)[:16],
+        "format": format,
+        "std": std,
+        "version": __version__,
+    }
+    _begin(output, mine, data_set=format == NIFTI)
     part = list(scans[shard[0] - 1 :: shard[1]] if shard else scans)
     todo = [scan for scan in part if not (output / _place(scan, format)).exists()]
     calls = [(models, scan, output, format, std) for scan in todo]
@@ -117,23 +126,27 @@ def predict_cohort(
     )
 
 
-def _begin(output: Path, weights: Sequence[str], format: str, std: bool) -> None:
-    """Makes the folder, or makes sure that it is what the same call began."""
-    mine = {"weights": list(weights), "format": format, "std": std, "version": __version__}
+def _begin(output: Path, mine: Mapping[str, object], *, data_set: bool) -> None:
+    """Makes the folder, or makes sure that it is what the same call began.
+
+    Many machines begin at once: what one of them is just writing is nothing else.
+    """
     try:
         known = json.loads((output / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = None
-    if known == mine:
-        return
-    if known is not None or (output.exists() and any(output.iterdir())):
+    part = f".{RECORD}."
+    held = list(output.iterdir()) if output.exists() else []
+    others = [path for path in held if not path.name.startswith(part)]
+    if known not in (None, mine) or (known is None and others):
         what = "was predicted otherwise" if known else "holds something else"
         raise ValueError(f"{output}: {what}; choose a new --output")
     output.mkdir(parents=True, exist_ok=True)
-    if format == NIFTI:
+    if known is None:
+        write_text_atomically(output / RECORD, json.dumps(mine) + "\n")
+    if data_set:
         describe_data_set(output, version=__version__)
         (output / ".bidsignore").write_text(f"{RECORD}\n")
-    write_text_atomically(output / RECORD, json.dumps(mine) + "\n")
 
 
 def _place(scan: Scan, format: str) -> Path:

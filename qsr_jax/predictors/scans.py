@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from qsr_jax.data.dicom import Series, SeriesFiles
+from qsr_jax.data.dicom import Found, Series, SeriesFiles
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.data.studies.case import read_listed
 from qsr_jax.data.studies.manifest import BIDS, DICOM, FAST, Manifest, ManifestError, Subject
 from qsr_jax.data.studies.scan_sources import SOURCES
 from qsr_jax.data.studies.sessions import session_label
+from qsr_jax.files.tree import shown, why_folder_closed
 from qsr_jax.predictors.trained import MismatchError
 
 
@@ -47,7 +48,7 @@ def whole_folder(root: Path, rows: Sequence[SeriesRule]) -> Scan:
         MismatchError: no such folder, or no DICOM files in it.
     """
     found = _found(root, DICOM)
-    return Scan(root.name, "", "", DICOM, root, tuple(rows), found)
+    return Scan(root.name, "", "", DICOM, root, tuple(rows), found.series)
 
 
 def scans_below(
@@ -61,9 +62,13 @@ def scans_below(
     Raises:
         MismatchError: no such folder, or no scans in it.
     """
-    source, refused = SOURCES[kind], []
+    source, found = SOURCES[kind], _found(root, kind)
+    closed = (
+        (shown(path.relative_to(root)), why_folder_closed(path, root)) for path in found.ignored
+    )
+    refused = [f"{place}: {why}" for place, why in closed if why]
     sessions: dict[tuple[str, str], list[SeriesFiles]] = {}
-    for one in _found(root, kind):
+    for one in found.series:
         try:
             sessions.setdefault(source.owner(one), []).append(one)
         except source.error as error:
@@ -134,11 +139,11 @@ def read_scan(scan: Scan, names: Sequence[str]) -> tuple[list[Series], list[str]
     return read, reasons
 
 
-def _found(root: Path, kind: str) -> tuple[SeriesFiles, ...]:
+def _found(root: Path, kind: str) -> Found:
     if not root.is_dir():
         raise MismatchError(f"{root}: no such folder; expected scans in it")
-    found = SOURCES[kind].find(root).series
-    if not found:
+    found = SOURCES[kind].find(root)
+    if not found.series:
         what = {DICOM: "no DICOM files", BIDS: "no maps named as in BIDS"}[kind]
         raise MismatchError(f"{root}: holds {what}")
     return found

@@ -14,9 +14,10 @@ from data_tools import pair_studies
 from launch import predict as door
 from qsr_jax.data.dicom import read_series
 from qsr_jax.data.nifti.bids import read_map
+from qsr_jax.files.tree import LEAVES
 from qsr_jax.maps import MAPS
 from qsr_jax.predictors import MismatchError
-from qsr_jax.predictors.cohort import RECORD, predict_cohort
+from qsr_jax.predictors.cohort import RECORD, _begin, predict_cohort
 from qsr_jax.predictors.scans import scans_below, scans_listed
 
 NAMES = tuple(MAPS)
@@ -109,6 +110,34 @@ def test_a_folder_that_others_began_is_left_alone(trees, tmp_path):
         predict_cohort(three, scans, tmp_path / "w", format="dicom", workers=0)
 
 
+def test_the_folder_of_another_tree_is_left_alone(trees, tmp_path):
+    """Two sites call their first subject sub-1; neither gets the other's maps."""
+    dicom(trees / "tree", tmp_path / "out", shard=(1, 3))
+    other = shutil.copytree(trees / "tree", tmp_path / "other site")
+    with pytest.raises(ValueError, match="was predicted otherwise; choose a new --output"):
+        dicom(other, tmp_path / "out")
+
+
+@pytest.mark.parametrize("left", [".predicted.json.host.1.2.part", RECORD])
+def test_machines_that_begin_at_once_do_not_refuse_each_other(tmp_path, left):
+    """Whatever the first has written when the second looks, and when it is killed then."""
+    out, mine = tmp_path / "out", {"weights": ["a"]}
+    out.mkdir()
+    (out / left).write_text(json.dumps(mine))
+    _begin(out, mine, data_set=True)
+    assert json.loads((out / RECORD).read_text()) == mine
+    assert (out / "dataset_description.json").is_file()
+
+
+def test_links_out_of_the_tree_are_told(trees, tmp_path):
+    tree = tmp_path / "tree"
+    shutil.copytree(trees / "tree" / "sub-1", tree / "sub-1")
+    (tree / "sub-2").symlink_to(trees / "tree" / "sub-2", target_is_directory=True)
+    scans, refused = scans_below(tree, kind="dicom", rows=())
+    assert [scan.name for scan in scans] == ["sub-1"]
+    assert refused == [f"sub-2: {LEAVES}"]
+
+
 def run(monkeypatch, *flags):
     monkeypatch.setattr(door, "Workdirs", lambda *_: three)
     door.main(["--workdir", "w", *map(str, flags)])
@@ -161,6 +190,9 @@ def test_bids_goes_in_and_out(tmp_path, monkeypatch):
     (["--cohort", ".", "--output", "o", "--split", "test"], "only a --manifest has splits"),
     (["--manifest", "m", "--output", "o", "--protocols", "p"], "the manifest keeps its own rows"),
     (["--manifest", "m", "--output", "o"], "m: cannot be read"),
+    (["--input", ".", "--output", "o", "--workers", "2"], "--input is one scan"),
+    (["--input", ".", "--output", "o", "--shard", "1/2"], "--input is one scan"),
+    (["--input", ".", "--output", "o", "--split", "test"], "--input is one scan"),
 ])  # fmt: skip
 def test_wishes_that_cannot_be(tmp_path, monkeypatch, flags, reason):
     monkeypatch.chdir(tmp_path)
