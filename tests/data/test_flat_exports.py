@@ -137,6 +137,17 @@ def test_a_copy_is_a_series_of_its_own(tmp_path):
     assert [one.place.name for one in find_series(tmp_path).series] == ["a", "b"]
 
 
+@pytest.mark.parametrize("more", [[], ["--maps-only"]])
+def test_a_copy_stays_one_without_the_subject(tmp_path, more):
+    """Mixed with the first, neither could be read, and no --exclude could tell them apart."""
+    write_series(tmp_path / "tree" / "a")
+    shutil.copytree(tmp_path / "tree" / "a", tmp_path / "tree" / "b")
+    deidentify.main(["--input", str(tmp_path / "tree"), "--output", str(tmp_path / "clean"), *more])
+    made = [read_series(one) for one in sorted((tmp_path / "clean").glob("*/*"))]
+    assert len(made) == 2
+    assert made[0].sha256 == made[1].sha256
+
+
 def test_a_file_stands_for_its_series(tmp_path):
     write_series(tmp_path / "a")
     series = read_series(tmp_path / "a" / "002.dcm")

@@ -65,8 +65,8 @@ def series_of(count: int) -> list[SeriesFiles]:
 def number_folders(count: int) -> None:
     numbers = _Numbers()
     for one in range(count):
-        numbers.of(Uid(f"study{one // 6}"), Uid(f"series{one}"))
-        numbers.of(Uid(f"study{one // 6}"), Uid(f"series{one}"))
+        for _ in range(2):
+            numbers.of(Uid(f"study{one // 6}"), Uid(f"series{one}"), Path(f"s{one}"))
 
 
 def plan_pairing(count: int) -> None:

@@ -10,7 +10,7 @@ from qsr_jax.data.dicom.deidentify import pseudonym
 from qsr_jax.data.dicom.errors import DicomInputError
 from qsr_jax.data.dicom.find import SeriesFiles, find_series, image_files
 from qsr_jax.data.dicom.series_rules import SeriesRule
-from qsr_jax.data.dicom.subject_copy import Source, copy_subject
+from qsr_jax.data.dicom.subject_copy import Image, Source, copy_subject
 from qsr_jax.data.studies.manifest import ManifestError
 from qsr_jax.data.studies.pseudonyms import group_of
 from qsr_jax.files.journal import Journal, Schedule
@@ -99,9 +99,9 @@ def copy_without_subjects(
 
 def _images(
     series: Iterable[SeriesFiles], source: Source
-) -> tuple[dict[str, tuple[str, list[Path]]], list[str]]:
+) -> tuple[dict[str, tuple[str, list[Image]]], list[str]]:
     """Pseudonym to PatientID and files; a folder that cannot be listed is left out."""
-    files: dict[str, tuple[str, list[Path]]] = {}
+    files: dict[str, tuple[str, list[Image]]] = {}
     left_out: list[str] = []
     for one in series:
         try:
@@ -114,12 +114,12 @@ def _images(
             if not why_closed(path, source.root):
                 patient_id = strangers.get(path, one.owner[0])
                 patient = pseudonym(patient_id, source.salt)
-                files.setdefault(patient, (patient_id, []))[1].append(path)
+                files.setdefault(patient, (patient_id, []))[1].append((one.place, path))
     return files, left_out
 
 
 def _groups(
-    files: dict[str, tuple[str, list[Path]]],
+    files: dict[str, tuple[str, list[Image]]],
     source: Source,
     groups: Mapping[str, str] | None,
     left_out: list[str],
@@ -127,11 +127,11 @@ def _groups(
     """Pseudonym to group; takes subjects without one away and notes their files."""
     found: dict[str, str] = {}
     for patient, (patient_id, mine) in list(files.items() if groups is not None else ()):
-        places = [path.relative_to(source.root) for path in mine]
+        places = [path.relative_to(source.root) for _, path in mine]
         try:
             found[patient] = group_of(patient_id, places, groups or {})
         except ManifestError as error:
-            left_out += [source.left_out(path, str(error)) for path in mine]
+            left_out += [source.left_out(path, str(error)) for _, path in mine]
             del files[patient]
     return found
 

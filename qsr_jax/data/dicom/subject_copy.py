@@ -21,6 +21,9 @@ from qsr_jax.files.journal import Job, files_sha256
 from qsr_jax.files.staged import flush
 from qsr_jax.files.tree import shown
 
+Image = tuple[Path, Path]
+"""The place of a series, and one of its files."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -49,15 +52,17 @@ class Source:
         """A text about a file, by its place in the tree."""
         return f"{shown(path.relative_to(self.root))}: {why}"
 
-    def job(self, patient: str, files: Sequence[Path]) -> Job:
+    def job(self, patient: str, files: Sequence[Image]) -> Job:
         """What is to be done for one subject."""
         how = [__version__, METHOD, text_sha256(self.salt.hex()), self.maps_only]
         rows = [row.to_json() for row in self.rows]
-        inputs = json_sha256([how, rows, patient, files_sha256(files, self.root)])
+        inputs = json_sha256(
+            [how, rows, patient, files_sha256((path for _, path in files), self.root)]
+        )
         return Job(patient, inputs, (self, patient, tuple(files)))
 
 
-def copy_subject(source: Source, patient: str, files: Sequence[Path]) -> dict[str, Any]:
+def copy_subject(source: Source, patient: str, files: Sequence[Image]) -> dict[str, Any]:
     """Copies one subject into a folder of its own, whole.
 
     Args:
@@ -77,7 +82,7 @@ def copy_subject(source: Source, patient: str, files: Sequence[Path]) -> dict[st
     part.mkdir(parents=True)
     numbers, written = _Numbers(), defaultdict[str, list[Path]](list)
     left_out: list[str] = []
-    for path in files:
+    for home, path in files:
         try:
             with unquoted("ignore"):
                 image = cleaner.anonymous(path)
@@ -87,7 +92,7 @@ def copy_subject(source: Source, patient: str, files: Sequence[Path]) -> dict[st
         if image.patient != patient:
             left_out.append(source.left_out(path, "names another PatientID than its series"))
             continue
-        place = numbers.of(*image.series)
+        place = numbers.of(*image.series, home)
         written[place].append(path)
         target = part / place / f"{len(written[place]):03d}.dcm"
         target.parent.mkdir(exist_ok=True)
@@ -110,19 +115,23 @@ def copy_subject(source: Source, patient: str, files: Sequence[Path]) -> dict[st
 
 
 class _Numbers:
-    """Folders of one subject's series, named by numbers in the order of appearance."""
+    """Folders of one subject's series, named by numbers in the order of appearance.
+
+    The same series once more in another place is a copy, and stays one: mixed with the first,
+    neither could be read.
+    """
 
     def __init__(self) -> None:
-        self._places: dict[tuple[str, str], str] = {}
+        self._places: dict[tuple[str, str, Path], str] = {}
         self._studies: dict[str, list[int]] = {}
 
-    def of(self, study: str, series: str) -> str:
+    def of(self, study: str, series: str, home: Path) -> str:
         """The folder of a series: number of the study, and of the series in it."""
-        place = self._places.get((study, series))
+        place = self._places.get((study, series, home))
         if place is None:
             held = self._studies.setdefault(study, [len(self._studies) + 1, 0])
             held[1] += 1
-            place = self._places[study, series] = f"{held[0]}-{held[1]:02d}"
+            place = self._places[study, series, home] = f"{held[0]}-{held[1]:02d}"
         return place
 
 
