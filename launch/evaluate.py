@@ -74,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
         "fitted on routine maps of training subjects is used",
     )
     _add_labels(parser)
+    _add_running(parser)
+    return parser
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--register",
         choices=REGISTER,
@@ -96,7 +101,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="subjects measured at a time, about 2 GB each (default: %(default)s)",
     )
-    return parser
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:

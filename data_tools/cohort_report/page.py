@@ -69,7 +69,6 @@ def context_of(
         calibration: calibration.json, or None.
     """
     methods = list(sums.counts["t1"])
-    exact = NOISE_FREE in methods
     return {
         "name": name,
         "healthy": settings["subjects"],
@@ -91,8 +90,7 @@ def context_of(
         "resolution": resolution_rows(protocols, settings["drawn"]["snr"]),
         "lesions": [lesion_row(row, methods) for row in sums.lesions],
         "lesion_methods": methods,
-        "bias": bias_rows(sums, NOISE_FREE if exact else ROUTINE),
-        "bias_of": "noise-free routine scan" if exact else "routine scan",
+        **_bias(sums),
         "drawn": drawn_rows(settings),
         "parameters": list(
             flat({k: v for k, v in settings.items() if k not in ("drawn", "laws")}).items()
@@ -100,6 +98,14 @@ def context_of(
         "version": __version__,
         **calibration_table(calibration),
         **subject_table(subjects),
+    }
+
+
+def _bias(sums: Sums) -> dict[str, Any]:
+    exact = NOISE_FREE in sums.counts["t1"]
+    return {
+        "bias": bias_rows(sums, NOISE_FREE if exact else ROUTINE),
+        "bias_of": "noise-free routine scan" if exact else "routine scan",
     }
 
 

@@ -98,11 +98,7 @@ def evaluate(
     given = checked_runs(runs)
     check_target(folder)
     names = wanted_baselines(baselines)
-    if register not in REGISTER:
-        raise ValueError(f"register: {register!r}; expected one of {', '.join(REGISTER)}")
-    workers = min(2, os.cpu_count() or 1) if workers is None else workers
-    if workers < 1:
-        raise ValueError(f"workers: {workers}; expected a whole number from 1 on")
+    workers = _checked(register, workers)
     natural = None if niqe_model is None else load_model(Path(niqe_model))
     loaded = load_runs(
         [paths_of(run, which=checkpoint) for run in given],
@@ -112,19 +108,12 @@ def evaluate(
     )
     subjects = [one.subject for one in tested_subjects(loaded)]
     plan = make_plan(labels or LabelOptions(), subjects)
-    options = MeasureOptions(
-        split=split, baselines=names, natural=natural, labels=plan, register=register
-    )
+    options = MeasureOptions(split, names, natural, plan, register)
     kept = ValueCache(None if cache is None else Path(cache))
     values, shown = measure_subjects(loaded, options, kept, workers=workers)
-    measured = {v.subject for v in values}
-    about = describe(
-        loaded,
-        subjects=measured,
-        split=split,
-        labels=plan.said(subjects),
-        movement=REGISTER[register],
-    )
+    measured, said = {v.subject for v in values}, plan.said(subjects)
+    moved = REGISTER[register]
+    about = describe(loaded, subjects=measured, split=split, labels=said, movement=moved)
     cohort = Cohort(values, folds={run.name: run.where for run in loaded})
     tables = write_report(folder, cohort=cohort, shown=shown, about=about)
     return Evaluation(folder, cohort, tables, doubts_of(loaded))
@@ -143,3 +132,13 @@ def wanted_baselines(names: Sequence[str]) -> tuple[str, ...]:
             f"baselines {', '.join(unknown)}: not known; expected of {', '.join(BASELINES)}"
         )
     return tuple(name for name in BASELINES if name in wanted)
+
+
+def _checked(register: str, workers: int | None) -> int:
+    """Refuses what cannot be; how many subjects are measured at a time."""
+    if register not in REGISTER:
+        raise ValueError(f"register: {register!r}; expected one of {', '.join(REGISTER)}")
+    workers = min(2, os.cpu_count() or 1) if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers: {workers}; expected a whole number from 1 on")
+    return workers

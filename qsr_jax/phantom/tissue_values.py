@@ -69,7 +69,8 @@ LESIONS: dict[str, Tissue] = {
     "tumour": Tissue((1450, 110, 84), (180, 16, 4)),
     "punctate": Tissue((1600, 155, 86), (100, 12, 2)),
 }
-"""Mean and spread between lesions. The first three are the paper's kinds, near its Table 3 (WMH
+"""Mean and spread between lesions. The first three are the paper's kinds; a scan of them reads near
+its Table 3, in which long T2 reads short (WMH
 1013-1517/97-182 ms, infarct 1398-1679/134-150 ms, encephalomalacia 3469-3893/272-296 ms). Plaques:
 Warntjes 2008 at 1.5 T (early 650/95, destroyed 1650/170 ms) moved to 3 T. Oedema and tumour:
 perilesional oedema 1333/101 ms (Pol J Radiol 2025;90:e198) and our choice. "punctate": as

@@ -172,7 +172,7 @@ def installed(
     >>> mean = draw_values(0, 0, fixed={}, installation=MEAN, names=PROTOCOL_NAMES)
     >>> routine, fast = installed(ROUTINE, FAST, mean, cross_talk=True)
     >>> routine.played_td_ms[0], fast.played_td_ms[0], fast.theta_source
-    (167.45, 182.0, 'map')
+    (168.47, 182.0, 'map')
 
     Raises:
         ValueError: they could not be scanned, see :class:`qsr_jax.physics.mdme_protocol.Protocol`.

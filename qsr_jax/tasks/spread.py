@@ -24,7 +24,7 @@ LEAST_VOXELS = 500
 of the voxels (binomial)."""
 
 LOG_RATIOS = np.linspace(-7.0, 7.0, 1401)
-"""Edges of the histogram of ln(|error| / std): 1 % wide."""
+"""Edges of the histogram of ln(absolute error / std): 1 % wide."""
 
 FILE, FORMAT, VERSION = "spread.json", "qsr_jax-spread", 1
 
@@ -95,7 +95,7 @@ class SpreadTally:
 
 
 def _factor(counts: np.ndarray) -> float:
-    """From a histogram of ln(|error| / std): its 95 % point over that of the normal law."""
+    """From a histogram of ln(absolute error / std): its 95 % point over that of the normal law."""
     share = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
     return float(np.exp(np.interp(COVERED, share, LOG_RATIOS)) / WIDTH)
 

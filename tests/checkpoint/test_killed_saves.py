@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import time
+from multiprocessing import forkserver
 
 import jax
 import numpy as np
@@ -63,6 +64,7 @@ def start(tmp_path_factory):
         pytest.skip("no C compiler; Debian package gcc brings it")
     library = compile_library(tmp_path_factory.mktemp("library"))
     context = multiprocessing.get_context("forkserver")
+    forkserver._forkserver._stop()  # one of an earlier test has not preloaded it
     context.set_forkserver_preload(["qsr_jax.checkpoint", "pytest"])
     os.environ["LD_PRELOAD"] = str(library)
     context.Process(target=time.time).start()  # the server takes its environment now

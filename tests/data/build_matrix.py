@@ -44,7 +44,7 @@ def shuffled(top, **more):  # the order in which a file system lists
         yield name, folders, files
 os.walk = shuffled
 pair_studies.main(["--dicom", tree, "--out", f"{out}/m.json", "--salt-file", salt,
-                   "--test-fraction", "0", "--test", "sub-001"])
+                   "--test-fraction", "0", "--test", "p0"])
 build_dataset.main(["--manifest", f"{out}/m.json", "--data_dir", f"{out}/d", "--workers", workers])
 """
 

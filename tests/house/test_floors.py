@@ -83,7 +83,7 @@ ROOMS = {
     "array_record": ("qsr_jax.data.records.shard_writer",),
     "grain": ("qsr_jax.data.records.batches",),
     "orbax": ("qsr_jax.checkpoint",),
-    "skimage": ("qsr_jax.data.studies.pair_quality",),
+    "skimage": ("qsr_jax.data.studies.pair_content",),
     "dipy": ("qsr_jax.anatomy.registration",),
     "sklearn": ("qsr_jax.anatomy.segmentation",),
     "flax": ("qsr_jax.models", "qsr_jax.objectives", "qsr_jax.training", "qsr_jax.predictors"),

@@ -67,9 +67,8 @@ def pair_studies(
     """
     tree = Tree(root, kind, scale, groups, tuple(protocols), choice.by_day)
     rules, found = _acceptances(accepted), tree.source.find(root)
-    refused, flagged = list[dict[str, str]](), list[dict[str, str]]()
+    refused, flagged = _closed(root, found.ignored), list[dict[str, str]]()
     jobs = _jobs(tree, _series_by_patient(tree, choice, found.series, refused), choice, rules)
-    refused += _closed(root, found.ignored)
     results = Journal(journal)
     if not results.work(pair_visits, list(jobs.values()), schedule, label="pairing"):
         return None
@@ -174,8 +173,9 @@ def _jobs(
 ) -> dict[str, Job]:
     """PatientID to what is to be done; nothing of other subjects travels to another process."""
     jobs = {}
-    for patient in sorted(by_patient):
-        sessions = choice.sort(by_patient[patient])
+    sorted_out = {patient: choice.sort(by_patient[patient]) for patient in sorted(by_patient)}
+    choice.check_label({label for sessions in sorted_out.values() for label in sessions})
+    for patient, sessions in sorted_out.items():
         visits = []
         for session in choice.chosen(sessions):
             home = _home(tree.root, sessions[session], session if len(sessions) > 1 else "")
