@@ -61,6 +61,10 @@ def test_a_flat_export_is_sorted_by_inspection_and_deidentification(trees, tmp_p
     deidentify.main(["--input", str(trees / "flat"), "--output", str(tmp_path / "clean")])
     assert "2 subjects, 12 series" in capsys.readouterr().out
     assert len(paired(tmp_path / "clean", tmp_path / "m.json").subjects) == 2
+    (tmp_path / "table.tsv").write_text("participant_id\tgroup\nsub-1\thealthy\n")
+    with pytest.raises(SystemExit, match="in no folder: participants table gives 0 groups"):
+        paired(trees / "flat" / "export", tmp_path / "n.json",
+               "--participants", str(tmp_path / "table.tsv"))  # fmt: skip
 
 
 def test_any_file_of_a_flat_export_stands_for_its_series(trees, tmp_path):

@@ -141,6 +141,12 @@ def test_no_tree_and_no_subjects_are_errors(tmp_path):
             pair_studies.main(["--dicom", str(tree), "--out", str(tmp_path / "m" / "m.json")])
 
 
+def test_a_folder_is_no_manifest(tmp_path, tree):
+    with pytest.raises(SystemExit, match="is a folder; expected the manifest's file, such as"):
+        pair_studies.main(["--dicom", str(tree), "--out", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
 def test_truth_must_belong_to_the_study(tmp_path):
     tree = tmp_path / "tree"
     for seed, (name, uid) in enumerate(

@@ -54,6 +54,8 @@ OTHERS = {("bob/visit-bob", "1"), ("cid/visit-cid", "1")}
 
 def test_a_session_is_chosen_by_the_door(tree, tmp_path):
     assert visits(paired(tree, tmp_path / "m.json", "--session", "last")) == OTHERS | LATE
+    with pytest.raises(SystemExit, match="frist: nobody has it; expected one of .*last, 1, 2"):
+        paired(tree, tmp_path / "n.json", "--session", "frist")
 
 
 @pytest.mark.parametrize(("choice", "of_ann"), [

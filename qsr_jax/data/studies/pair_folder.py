@@ -65,14 +65,16 @@ def pair_folder(
         The manifest; None where other machines have shards to do.
 
     Raises:
-        ManifestError: no such folder, a secret inside the tree, no subject is left, or a name of
-            nobody.
+        ManifestError: no such folder, ``out`` is one, a secret inside the tree, no subject is left,
+            or a name of nobody.
         ValueError: fractions or folds that cannot be, a split that stays empty, or a table that
             cannot be read.
         IncompleteError: a merge lacks subjects.
     """
     if not root.is_dir():
         raise ManifestError(f"{root}: no such folder")
+    if out.is_dir():
+        raise ManifestError(f"{out}: is a folder; expected the manifest's file, such as {out}.json")
     if participants is None and (root / PARTICIPANTS).is_file():
         participants = root / PARTICIPANTS
     salt_file = salt_file or out.with_name(f"{out.name}.salt")

@@ -73,9 +73,10 @@ def group_of(patient_id: str, places: Iterable[Path], groups: Mapping[str, str])
     tops = {place.parts[0] for place in places if len(place.parts) > 1}
     found = {groups[top] for top in tops if top in groups}
     if len(found) != 1:
+        where = ", ".join(sorted(map(shown, tops))) or "in no folder"
         raise ManifestError(
-            f"{', '.join(sorted(map(shown, tops)))}: participants table gives {len(found)} groups "
-            "for this subject, expected 1; it is looked up by PatientID, then by the top folder"
+            f"{where}: participants table gives {len(found)} groups for this subject, expected 1; "
+            "it is looked up by PatientID, then by the top folder"
         )
     return found.pop()
 

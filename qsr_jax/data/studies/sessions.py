@@ -1,7 +1,7 @@
 """The sessions of a subject: which series belong to one visit, and which visits are wanted."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from qsr_jax.data.dicom import SeriesFiles, named_tag
@@ -40,6 +40,19 @@ class SessionChoice:
         for one in self.excluded:
             if not any(dataclasses.replace(self, excluded=(one,)).leaves_out(p) for p in places):
                 raise ManifestError(f"--exclude {one}: leaves nothing out; mend its name")
+
+    def check_label(self, labels: Collection[str]) -> None:
+        """Refuses the label of a session that nobody has.
+
+        Args:
+            labels: of all sessions of everybody.
+
+        Raises:
+            ManifestError: naming some that there are.
+        """
+        if self.wanted not in (ALL, FIRST, LAST, *labels):
+            some = ", ".join([ALL, FIRST, LAST, *sorted(filter(None, labels))[:6]])
+            raise ManifestError(f"--session {self.wanted}: nobody has it; expected one of {some}")
 
     def chosen(self, sessions: Mapping[str, Sequence[SeriesFiles]]) -> list[str]:
         """The labels of the sessions that are wanted, of those of one subject in their order."""
