@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from data_tools.cohort_settings import EDITION, CohortSettings
@@ -135,6 +136,7 @@ def read_cohort(folder: Path) -> CohortSettings:
     return cohort
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # two sum in another order
 def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
     """Writes ``routine2_t1``, ``_t2``, ``_pd`` and ``truth/routine2`` into a subject's folder.
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from data_tools.cohort_settings import PATIENT, CohortSettings
 from data_tools.freed_memory import keep_freed_memory
@@ -35,6 +36,7 @@ TISSUE_NAMES = {
 FIELD_STRENGTH_T = 3.0
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # two sum in another order
 def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> None:
     """Writes the folder ``out`` of one subject: six DICOM series and the truth.
 
