@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from qsr_jax.data.dicom import Found, Series, SeriesFiles
+from qsr_jax.data.dicom import Found, Series, SeriesFiles, one_series
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.data.studies.case import read_listed
 from qsr_jax.data.studies.manifest import BIDS, DICOM, FAST, Manifest, ManifestError, Subject
@@ -46,8 +46,11 @@ def whole_folder(root: Path, rows: Sequence[SeriesRule]) -> Scan:
 
     Raises:
         MismatchError: no such folder, or no DICOM files in it.
+        DicomInputError: the only series goes on in a folder beside it.
     """
     found = _found(root, DICOM)
+    if len(found.series) == 1:
+        one_series(root)
     return Scan(root.name, "", "", DICOM, root, tuple(rows), found.series)
 
 

@@ -18,7 +18,7 @@ from qsr_jax.files.tree import LEAVES
 from qsr_jax.maps import MAPS
 from qsr_jax.predictors import MismatchError
 from qsr_jax.predictors.cohort import RECORD, _begin, predict_cohort
-from qsr_jax.predictors.scans import scans_below, scans_listed
+from qsr_jax.predictors.scans import scans_below, scans_listed, whole_folder
 
 NAMES = tuple(MAPS)
 
@@ -136,6 +136,15 @@ def test_links_out_of_the_tree_are_told(trees, tmp_path):
     scans, refused = scans_below(tree, kind="dicom", rows=())
     assert [scan.name for scan in scans] == ["sub-1"]
     assert refused == [f"sub-2: {LEAVES}"]
+
+
+def test_half_a_series_is_refused(trees, tmp_path):
+    whole = shutil.copytree(trees / "tree" / "sub-1" / "fast_t1", tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    shutil.move(whole / "002.dcm", tmp_path / "b")
+    with pytest.raises(ValueError, match="the series goes on in b; give the folder above both"):
+        whole_folder(whole, ())
+    assert len(whole_folder(tmp_path, ()).series) == 1
 
 
 def run(monkeypatch, *flags):

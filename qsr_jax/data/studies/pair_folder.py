@@ -71,10 +71,7 @@ def pair_folder(
             cannot be read.
         IncompleteError: a merge lacks subjects.
     """
-    if not root.is_dir():
-        raise ManifestError(f"{root}: no such folder")
-    if out.is_dir():
-        raise ManifestError(f"{out}: is a folder; expected the manifest's file, such as {out}.json")
+    _check_places(root, out)
     if participants is None and (root / PARTICIPANTS).is_file():
         participants = root / PARTICIPANTS
     salt_file = salt_file or out.with_name(f"{out.name}.salt")
@@ -95,6 +92,14 @@ def pair_folder(
         journal=journal or journal_of(out),
         schedule=schedule or Schedule(),
     )
+
+
+def _check_places(root: Path, out: Path) -> None:
+    """Refuses no tree, and a folder where the manifest is to be."""
+    if not root.is_dir():
+        raise ManifestError(f"{root}: no such folder")
+    if out.is_dir():
+        raise ManifestError(f"{out}: is a folder; expected the manifest's file, such as {out}.json")
 
 
 def added_rows(path: Path) -> tuple[SeriesRule, ...]:
