@@ -25,6 +25,31 @@ from qsr_jax.models.vgg19 import random_vgg19
 from qsr_jax.training.plan import sample_example
 from qsr_jax.training.state import init_state
 
+LONG_FIRST = (
+    "launch/test_walk.py",
+    "launch/test_joint_walk.py",
+    "house/test_site.py",
+    "house/test_front_door.py",
+    "house/test_types.py",
+    "house/test_docs.py",
+    "training/test_options.py",
+    "data_tools/test_simulate_cohort.py",
+    "data_tools/test_transfer_check.py",
+    "launch/test_sweep.py",
+    "launch/test_predict_walk.py",
+    "training/test_device_records.py",
+    "training/test_peers.py",
+    "house/test_examples.py",
+    "launch/test_evaluate.py",
+)
+"""Files that take half a minute and more."""
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the long files first, so that several processes end together."""
+    ranks = {name: rank for rank, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: ranks.get("/".join(item.path.parts[-2:]), len(ranks)))
+
 
 @pytest.fixture(scope="session")
 def test_data():
