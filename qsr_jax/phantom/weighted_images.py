@@ -27,6 +27,10 @@ width (sigma) of the receive field that is divided out, by the brain's own brigh
 FIELD_RANGE = 0.7
 """Log brightness about the median that is taken as tissue when the field is estimated."""
 
+LEAST_TISSUE, APART = 0.05, (1.12, 1.29)
+"""Part of the usual brightness, or of water, below which there is none; least brightness of grey
+over white matter and of water over grey."""
+
 FIRST_GUESS, ROUNDS, SAMPLES = (25, 60, 97), 60, 50_000
 """Percentiles of the brain at which white, grey and water are first looked for; steps of the
 expectation maximisation, and how many voxels it looks at."""
@@ -103,7 +107,7 @@ class WeightedImage:
         maps = np.stack([np.exp(np.interp(bright, places, c)) for c in curve.T], axis=-1)
         solid = np.clip((self.brightness / at[0] - VOID) / (SOLID - VOID), 0.0, 1.0)
         maps[..., 2] *= solid
-        known = self.head & (solid > 0.05)
+        known = self.head & (solid > LEAST_TISSUE)
         traits = {
             f"{name}_{spec.name}": float(values[index])
             for name, values in (("white", white), ("grey", grey), ("water", water))
@@ -142,13 +146,15 @@ def weighted_image(image: np.ndarray, affine: np.ndarray, *, where: str) -> Weig
         )
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     head = _head(image)
-    inner = head & (image > 0.05 * np.percentile(image[head], 95))
+    if not head.any():
+        raise ValueError(f"{where}: nothing in it is as large as a head; a T2-weighted image?")
+    inner = head & (image > LEAST_TISSUE * np.percentile(image[head], 95))
     core = inner & (_depth_mm(head, spacing_mm) > SCALP_MM)
     if not core.any():
         raise ValueError(f"{where}: nothing lies {SCALP_MM:g} mm deep in the head; the whole head?")
     flat = image / _receive_field(image, core, spacing_mm)
     levels = _levels(flat[core])
-    if not levels[0] < 0.9 * levels[1] < 0.7 * levels[2]:
+    if levels[1] < APART[0] * levels[0] or levels[2] < APART[1] * levels[1]:
         raise ValueError(
             f"{where}: white matter, grey matter and water must rise in brightness, as in a "
             f"T2-weighted image of fluid, flesh and fibres; found {np.round(levels, 1).tolist()}"
@@ -159,7 +165,9 @@ def weighted_image(image: np.ndarray, affine: np.ndarray, *, where: str) -> Weig
 def _head(image: np.ndarray) -> np.ndarray:
     bright = ndimage.binary_closing(image > HEAD_FRACTION * np.percentile(image, 99), iterations=3)
     filled = np.stack([ndimage.binary_fill_holes(s) for s in np.moveaxis(bright, 2, 0)], axis=2)
-    labels, _ = ndimage.label(filled)
+    labels, count = ndimage.label(filled)
+    if not count:
+        return np.zeros(image.shape, bool)
     return labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
 
 

@@ -90,7 +90,9 @@ def test_a_method_that_shows_half_has_a_sensitivity_of_half_and_what_it_invents_
     assert shifted.sensitivity_percent.difference > 110.0
     assert shifted.false_percent == pytest.approx(100.0 * 200.0 / shifted.true_change, rel=1e-3)
     assert half.sensitivity_percent.p is None  # one subject
-    assert found["t1", "routine"].sensitivity_percent.difference > 30.0  # in pixels of 2.75 mm
+    # Scans show less than what is there, and the finer one more of it, whatever lesions were drawn
+    routine, fast = (found["t1", m].sensitivity_percent.difference for m in ("routine", "fast"))
+    assert 1.5 * fast < routine < 100.0
 
 
 def test_balls_lie_in_their_tissue_and_apart():

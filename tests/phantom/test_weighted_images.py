@@ -67,6 +67,7 @@ def test_a_subject_is_a_function_of_its_seed():
     [
         (image()[..., 0], "expected a volume"),
         (image() - 50.0, "none of it negative"),
+        (np.eye(96)[..., None] * np.eye(10)[0], "nothing in it is as large as a head"),
         (image(white=900.0, grey=650.0, water=200.0), "must rise in brightness"),  # T1-weighted
         (np.where(np.indices((96, 96, 10))[0] < 4, 100.0, 0.0), "lies 18 mm deep"),
     ],

@@ -43,20 +43,18 @@ def build_records(
     """Builds the records of T1, T2 and PD; safe to run twice, and goes on where it was killed.
 
     A whole dataset of the same manifest is left alone, a half-written one is built again from the
-    subjects that are done.
+    subjects that are done. Where heads were registered, how far they had moved is added to the
+    manifest (its fingerprint stays), too.
 
     Args:
         manifest: made by :func:`qsr_jax.data.studies.pair_folder.pair_folder`.
         data_dir: receives ``qmri_pairs/<map>/<version>``.
         fold: such as "3/5", or None for the manifest's own split.
         schedule: who reads the subjects; the bytes do not depend on it.
-        register: "rigid" brings the routine scan to where the head lay in the fast scan, "none"
-            takes the pairs as they lie.
+        register: "rigid" brings the routine scan to where the head lay in the fast scan, "known"
+            likewise by the poses a simulator wrote down, "none" takes the pairs as they lie.
         further: whether a dataset of fewer subjects gets the shards of the new ones.
         tell: takes one line about every map.
-
-    Where heads were registered, how far they had moved is added to the manifest (its fingerprint
-    stays), too.
 
     Returns:
         Whether the records are there; False where other machines have shards to do.
