@@ -136,7 +136,7 @@ def read_cohort(folder: Path) -> CohortSettings:
     return cohort
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # two sum in another order
+@threadpool_limits.wrap(limits=1, user_api="blas")  # two wait busily, and sum in another order
 def repeat_scan(cohort: CohortSettings, participant: str, home: Path) -> None:
     """Writes ``routine2_t1``, ``_t2``, ``_pd`` and ``truth/routine2`` into a subject's folder.
 

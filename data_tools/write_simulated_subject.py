@@ -36,7 +36,7 @@ TISSUE_NAMES = {
 FIELD_STRENGTH_T = 3.0
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # two sum in another order
+@threadpool_limits.wrap(limits=1, user_api="blas")  # two wait busily, and sum in another order
 def simulate_subject(cohort: CohortSettings, participant: str, out: Path) -> None:
     """Writes the folder ``out`` of one subject: six DICOM series and the truth.
 

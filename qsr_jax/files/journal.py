@@ -11,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -21,6 +21,7 @@ from qsr_jax.files.processes import in_processes
 
 Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[Any]]
 """Does ``call(*one)`` for each of many arguments, somewhere; yields after each."""
+ItemT = TypeVar("ItemT")
 NAMED = 3
 """Missing subjects that a refusal names."""
 
@@ -135,7 +136,7 @@ class Journal:
         """
         if schedule.merge and schedule.shard:
             raise ValueError("--merge takes all shards together; give it without --shard")
-        part = jobs[schedule.shard[0] - 1 :: schedule.shard[1]] if schedule.shard else jobs
+        part = part_of(jobs, schedule.shard)
         todo = [job for job in part if not self.holds(job)]
         if schedule.merge and todo:
             raise IncompleteError(_missing(todo, jobs, self.folder))
@@ -165,6 +166,15 @@ class Journal:
 
     def _path(self, job: Job) -> Path:
         return self.folder / f"{job.inputs}.json"
+
+
+def part_of(items: Sequence[ItemT], shard: tuple[int, int] | None) -> Sequence[ItemT]:
+    """What one machine does of all: every tenth from the third on for (3, 10); None for all.
+
+    >>> part_of("abcdefg", (2, 3))
+    'be'
+    """
+    return items if shard is None else items[shard[0] - 1 :: shard[1]]
 
 
 def keep(path: Path, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

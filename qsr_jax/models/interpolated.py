@@ -36,24 +36,25 @@ def interpolated(x: jax.Array, *, channels: int, scale: int, alignment: str) -> 
     return upsample(own, scale=scale, alignment=alignment, method="cubic")
 
 
-def last_channels(channels: int, scale: int, *, spread: bool) -> int:
-    """Channels before the pixel shuffle: those of the maps, and of their spreads where wanted."""
-    return scale**2 * channels * (2 if spread else 1)
-
-
-def added(base: jax.Array, y: jax.Array, scale: int) -> jax.Array:
-    """The interpolation plus what was learned, then the logarithm of the spread if ``y`` has it.
+def added(
+    base: jax.Array, y: jax.Array, scale: int, *, spread: bool, name: str | None = None
+) -> jax.Array:
+    """The interpolation plus what was learned; the last convolution of a network, inside it.
 
     Args:
         base: (n, scale*h, scale*w, c).
-        y: (n, h, w, :func:`last_channels`).
+        y: (n, h, w, features), float32.
         scale: factor between the grids.
+        spread: whether the logarithm of each map's spread comes out behind the maps.
+        name: of the convolution.
 
     Returns:
         (n, scale*h, scale*w, c), or twice the channels.
     """
-    fine, channels = pixel_shuffle(y, scale), base.shape[-1]
-    if fine.shape[-1] == channels:
+    channels = base.shape[-1]
+    last = scale**2 * channels * (2 if spread else 1)
+    fine = pixel_shuffle(nn.Conv(last, (3, 3), kernel_init=SMALL, name=name)(y), scale)
+    if not spread:
         return base + fine
     return jnp.concatenate([base + fine[..., :channels], LOG_SPREAD + fine[..., channels:]], -1)
 

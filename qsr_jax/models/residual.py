@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 
-from qsr_jax.models.interpolated import SMALL, added, interpolated, last_channels
+from qsr_jax.models.interpolated import added, interpolated
 from qsr_jax.models.precision import lowered, restored
 
 
@@ -79,5 +79,4 @@ class Residual(nn.Module):
         for index in range(self.blocks):
             y = block(self.features, self.residual_scale, self.dtype, name=f"Block_{index}")(y)
         y = restored(x + nn.Conv(self.features, (3, 3), dtype=self.dtype)(y))
-        last = last_channels(self.channels, self.scale, spread=self.spread)
-        return added(base, nn.Conv(last, (3, 3), kernel_init=SMALL)(y), self.scale)
+        return added(base, y, self.scale, spread=self.spread)

@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.models.interpolated import SMALL, added, interpolated, last_channels
+from qsr_jax.models.interpolated import added, interpolated
 from qsr_jax.models.precision import lowered, restored
 
 DENSE, LAYERS = 3, 5
@@ -94,6 +94,4 @@ class Rrdb(nn.Module):
         for index in range(self.blocks):
             y = block(self.features, self.growth, self.dtype, name=f"block_{index}")(y)
         closed = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="closing")(y)
-        last = last_channels(self.channels, self.scale, spread=self.spread)
-        y = nn.Conv(last, (3, 3), kernel_init=SMALL, name="last")(restored(x + closed))
-        return added(base, y, self.scale)
+        return added(base, restored(x + closed), self.scale, spread=self.spread, name="last")

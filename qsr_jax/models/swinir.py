@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.models.interpolated import SMALL, added, interpolated, last_channels, padded
+from qsr_jax.models.interpolated import added, interpolated, padded
 from qsr_jax.models.precision import lowered, restored
 
 WIDER = 2
@@ -178,9 +178,8 @@ class SwinIR(nn.Module):
             y = y + self._block(y, index)
         y = nn.LayerNorm(dtype=self.dtype, name="norm_last")(y)
         y = restored(x + nn.Conv(self.features, (3, 3), dtype=self.dtype, name="closing")(y))
-        last = last_channels(self.channels, self.scale, spread=self.spread)
-        y = nn.Conv(last, (3, 3), kernel_init=SMALL, name="last")(y[:, :height, :width])
-        return added(base, y, self.scale)
+        y = y[:, :height, :width]
+        return added(base, y, self.scale, spread=self.spread, name="last")
 
     def _block(self, x: jax.Array, index: int) -> jax.Array:
         layer = nn.remat(Layer) if self.remat else Layer

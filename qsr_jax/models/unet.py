@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.models.interpolated import SMALL, added, interpolated, last_channels, padded
+from qsr_jax.models.interpolated import added, interpolated, padded
 from qsr_jax.models.precision import lowered, restored
 from qsr_jax.models.residual import Block
 
@@ -73,8 +73,7 @@ class UNet(nn.Module):
         x = padded(x, 2**self.depth)
         y = self._trunk(lowered(nn.Conv(self.features, (3, 3), name="first")(x), self.dtype))
         y = restored(y)[:, :height, :width]
-        last = last_channels(self.channels, self.scale, spread=self.spread)
-        return added(base, nn.Conv(last, (3, 3), kernel_init=SMALL, name="last")(y), self.scale)
+        return added(base, y, self.scale, spread=self.spread, name="last")
 
     def _trunk(self, x: jax.Array) -> jax.Array:
         """Down and up again: (n, h, w, features) to the same shape."""

@@ -18,6 +18,7 @@ from qsr_jax.data.nifti.bids_derivative import (
 from qsr_jax.data.studies.manifest import BIDS
 from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.files.digest import json_sha256
+from qsr_jax.files.journal import part_of
 from qsr_jax.files.processes import in_processes
 from qsr_jax.predictors.dicom_series import (
     NIFTI,
@@ -113,7 +114,7 @@ def predict_cohort(
         "version": __version__,
     }
     _begin(output, mine, data_set=format == NIFTI)
-    part = list(scans[shard[0] - 1 :: shard[1]] if shard else scans)
+    part = part_of(scans, shard)
     todo = [scan for scan in part if not (output / _place(scan, format)).exists()]
     calls = [(models, scan, output, format, std) for scan in todo]
     done = in_processes(_predict_one, calls, workers=workers)
