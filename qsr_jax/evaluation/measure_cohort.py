@@ -93,11 +93,11 @@ def _key(one: Tested, options: MeasureOptions) -> str:
         niqe=None if options.natural is None else options.natural.sha256,
         labels=options.labels.parts(one.subject),
         register=options.register,
-        beside=_beside(one),
+        beside=files_beside(one),
     )
 
 
-def _beside(one: Tested) -> list[list[str]]:
+def files_beside(one: Tested) -> list[list[str]]:
     """Name and digest of every file of a repeated scan, of a twin and of where the head lay."""
     home = twin_folder(one.runs[0].manifest, one.subject).parent
     folders = [*home.glob(f"{REPEAT}_*"), *home.glob(TWIN)]

@@ -1,0 +1,6 @@
+"""``python -m launch.study``."""
+
+from launch.study.door import main
+
+if __name__ == "__main__":
+    main()
