@@ -52,18 +52,13 @@ if not (data / "records").exists():
 trained = qsr_jax.train(
     "quickstart",
     data_dir=data / "records",
-    workdir=folder / "t1",
+    workdir=folder / "maps",
     overrides={
-        "map": "t1",
         "schedule.steps": steps,
-        "schedule.warmup_steps": steps,
-        "schedule.frozen_norm_steps": steps // 2,
         "data.batch_size": 4,
         "data.crop": 16,
         "model.features": 8,
         "model.blocks": 1,
-        "discriminator.features": (4, 4, 8, 8),
-        "vgg.layer": "conv1_2",
         "cadence.validate_every": steps,
     },
 )
@@ -75,7 +70,7 @@ print(f"step {trained.step} of {trained.total_steps}")
 # DICOM in, DICOM out, milliseconds kept. The last subject is the patient.
 
 # %%
-network = qsr_jax.load_predictor(folder / "t1")
+network = qsr_jax.load_predictor(folder / "maps")
 patient = sorted((data / "cohort").glob("sub-*"))[-1]
 made = folder / "predicted" / patient.name
 if not made.exists():
@@ -89,7 +84,7 @@ if not made.exists():
 
 # %%
 report = qsr_jax.evaluate(
-    [(data / "manifest.json", folder / "t1")],
+    [(data / "manifest.json", folder / "maps")],
     out=folder / "report",
     baselines=["bicubic"],
     workers=1,

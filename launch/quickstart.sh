@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# From nothing to the paper's report on simulated subjects: simulate, pair, build, train T1, T2 and PD,
-# predict, evaluate. Safe to run twice: finished parts are found and kept, a killed training goes on.
+# From nothing to the paper's report on simulated subjects: simulate, pair, build, train one network of
+# T1, T2 and PD, predict, evaluate. Safe to run twice: finished parts are found and kept, a killed
+# training goes on.
 #
-#   bash launch/quickstart.sh [FOLDER]      results go to FOLDER (default: quickstart)
+#   bash launch/quickstart.sh [--srgan] [FOLDER]      results go to FOLDER (default: quickstart)
+#
+#   --srgan   the paper's system instead: a small SRGAN for each map (configs/quickstart_srgan.py)
 set -euo pipefail
-case "${1:-}" in
-  -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  -*) echo "error: no option $1; usage: bash launch/quickstart.sh [FOLDER]" >&2; exit 2 ;;
-esac
+page=quickstart
+while :; do
+  case "${1:-}" in
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --srgan) page=quickstart_srgan; shift ;;
+    -*) echo "error: no option $1; usage: bash launch/quickstart.sh [--srgan] [FOLDER]" >&2; exit 2 ;;
+    *) break ;;
+  esac
+done
 here="$PWD"
 cd "$(dirname "$0")/.."
 out="${1:-quickstart}"
@@ -38,22 +46,24 @@ part "3/7 build the records"
 python -m data_tools.build_dataset --manifest "$out/manifest.json" --data_dir "$out/records" \
   --workers "$workers" --register known # scanned heads: rigid, which needs the extra register
 
-train() {
-  python -m launch.train --config configs/quickstart.py --config.map="$1" \
-    --data_dir "$out/records" --workdir "$out/$1"
+train() { # WORKDIR [--config.KEY=VALUE …]
+  python -m launch.train --config "configs/$page.py" --data_dir "$out/records" --workdir "$out/$1" \
+    "${@:2}"
 }
-if command -v nvidia-smi > /dev/null 2>&1; then
-  for map in t1 t2 pd; do
-    part "4/7 train $map"
-    train $map
-  done
-else # side by side: while one compiles on one core, the others train
+if [ $page = quickstart ]; then
+  part "4/7 train one network for t1, t2 and pd"
+  train maps
+  models=(--model "$out/maps")
+else
+  models=(--model "$out/t1" --model "$out/t2" --model "$out/pd")
   part "4/7 train t1, t2 and pd; each writes what it says to $out/MAP.log"
   trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT # they save, and may then be gone on with
   pids=()
   for map in t1 t2 pd; do
-    train $map > "$out/$map.log" 2>&1 &
+    train $map --config.map=$map > "$out/$map.log" 2>&1 &
     pids+=($!)
+    # side by side on CPU cores: while one compiles on one, the others train; a GPU takes one by one
+    ! command -v nvidia-smi > /dev/null 2>&1 || wait "${pids[-1]}" || true
   done
   while [ -n "$(jobs -rp)" ]; do # share done, time taken < time left
     for map in t1 t2 pd; do
@@ -70,7 +80,6 @@ else # side by side: while one compiles on one core, the others train
   tail -qn 1 "$out"/{t1,t2,pd}.log
 fi
 
-models=(--workdir "$out/t1" --workdir "$out/t2" --workdir "$out/pd")
 patient="sub-$(printf '%03d' $((subjects + 1)))"
 part "5/7 predict: $patient's fast scan becomes a DICOM series of the routine size"
 if [ -d "$out/predicted/$patient" ]; then

@@ -61,7 +61,7 @@ def walk(scans, made):
     pair_studies.main(["--dicom", str(scans), "--out", manifest, "--test-fraction", "0",
                        "--test", f"{WORD}-alpha", "--validation", f"{WORD}-beta"])  # fmt: skip
     build_dataset.main(["--manifest", manifest, "--data_dir", records])
-    config = ["--config", str(ROOT / "configs/quickstart.py"), "--config.map=t1", *TINY]
+    config = ["--config", str(ROOT / "configs/quickstart_srgan.py"), "--config.map=t1", *TINY]
     train.main([*config, "--data_dir", records, "--workdir", workdir])
     status.main([workdir, "--json"])
     fast = ["--workdir", workdir, "--input", str(scans / f"{WORD}-delta" / "fast_t1")]

@@ -120,12 +120,12 @@ def test_spawned_workers_and_page_templates_work_when_installed(installed):
 
 def test_a_sweep_and_a_notebook_train_by_a_page_s_name_when_installed(installed, tiny_data):
     flags = [f"--config.{key}={value}" for key, value in TINY.items()]
-    grid = ["--config", "quickstart", "--data_dir", str(tiny_data), "--over", "seed=5"]
+    grid = ["--config", "quickstart_srgan", "--data_dir", str(tiny_data), "--over", "seed=5"]
     installed.run("qsr", "sweep", *grid, "--out", "runs", *flags)
     assert "runs/seed=5  (t1)" in installed.run("qsr", "status", "runs/seed=5")
     program = (
         "import sys, json, qsr_jax\n"
-        f"again = qsr_jax.train('quickstart', data_dir={str(tiny_data)!r},\n"
+        f"again = qsr_jax.train('quickstart_srgan', data_dir={str(tiny_data)!r},\n"
         f"    workdir='runs/seed=5', overrides={TINY | {'seed': 5}!r})\n"
         "print(json.dumps([again.step, again.is_finished, 'launch' in sys.modules]))\n"
     )
@@ -209,8 +209,8 @@ def test_a_copy_without_doors_is_told(monkeypatch, tmp_path):
 
 
 def test_a_page_by_its_name_by_its_path_and_with_overrides():
-    by_name = qsr_jax.load_experiment("quickstart", {"map": "t2", "schedule.steps": 7})
-    by_path = qsr_jax.load_experiment(ROOT / "configs" / "quickstart.py", {"map": "t2"})
+    by_name = qsr_jax.load_experiment("quickstart_srgan", {"map": "t2", "schedule.steps": 7})
+    by_path = qsr_jax.load_experiment(ROOT / "configs" / "quickstart_srgan.py", {"map": "t2"})
     assert (by_name.map, by_name.schedule.steps) == ("t2", 7)
     assert (by_path.map, by_path.schedule.steps) == ("t2", 800)
     with pytest.raises(ValueError, match="config srgam: no such file; did you mean srgan"):

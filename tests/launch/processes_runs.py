@@ -38,7 +38,7 @@ def arguments(data_dir: Path, workdir: Path, **changes: object) -> list[str]:
         "cadence.save_every": 2,
     } | {key.replace("__", "."): value for key, value in changes.items()}
     flags = [f"--config.{key}={value}" for key, value in settings.items()]
-    page = ["--config", str(ROOT / "configs/quickstart.py")]
+    page = ["--config", str(ROOT / "configs/quickstart_srgan.py")]
     return [*page, *flags, "--data_dir", str(data_dir), "--workdir", str(workdir)]
 
 

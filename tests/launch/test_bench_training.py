@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 SMALL = [
     "--config",
-    str(ROOT / "configs/quickstart.py"),
+    str(ROOT / "configs/quickstart_srgan.py"),
     "--config.data.batch_size=4",
     "--config.data.crop=0",
     "--config.model.features=4",

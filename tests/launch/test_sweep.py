@@ -25,7 +25,7 @@ SMALL = [
 
 
 def command(data_dir, out, *more):
-    page = str(ROOT / "configs/quickstart.py")
+    page = str(ROOT / "configs/quickstart_srgan.py")
     return ["--config", page, "--data_dir", str(data_dir), "--out", str(out), *more]
 
 

@@ -26,7 +26,7 @@ SMALL = {
 
 def words(data_dir, workdir, **changes):
     flags = [f"--config.{key}={value}" for key, value in (SMALL | changes).items()]
-    return ["--config", "quickstart", *flags, "--data_dir", str(data_dir), "--workdir", workdir]
+    return ["--config", "quickstart_srgan", *flags, "--data_dir", str(data_dir), "--workdir", workdir]
 
 
 def test_the_second_is_refused_and_a_killed_one_s_lock_is_taken(tiny_data, tmp_path, capsys):
