@@ -19,6 +19,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 import jax
 import numpy as np
 import pytest
+from once_per_run import once_per_run
 from small_networks import optimizers, small_srgan, small_task
 
 from qsr_jax.models.vgg19 import random_vgg19
@@ -27,10 +28,10 @@ from qsr_jax.training.state import init_state
 
 LONG_FIRST = (
     "launch/test_walk.py",
-    "launch/test_joint_walk.py",
     "house/test_site.py",
-    "house/test_front_door.py",
     "house/test_types.py",
+    "launch/test_joint_walk.py",
+    "house/test_front_door.py",
     "house/test_docs.py",
     "training/test_options.py",
     "data_tools/test_simulate_cohort.py",
@@ -42,7 +43,7 @@ LONG_FIRST = (
     "house/test_examples.py",
     "launch/test_evaluate.py",
 )
-"""Files that take half a minute and more."""
+"""Files that take half a minute and more; those after the first need nothing that it makes."""
 
 
 def pytest_collection_modifyitems(items):
@@ -62,6 +63,17 @@ def test_data():
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def compiled_quickly():
+    """Programs compile in half the time from here to the module's end, and run slower.
+
+    For tests that run a program once or twice.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture
@@ -103,9 +115,12 @@ def tiny_cohort(tmp_path_factory) -> Path:
 
     Holds ``cohort/`` (DICOM and truth), ``manifest.json`` and ``records/``.
     """
+    return once_per_run(tmp_path_factory, "tiny", make_tiny_cohort)
+
+
+def make_tiny_cohort(root: Path) -> None:
     from data_tools import build_dataset, pair_studies, simulate_cohort
 
-    root = tmp_path_factory.mktemp("tiny")
     subjects = ["--subjects", "6", "--patients", "1", "--seed", "0", "--protocol", "tiny"]
     simulate_cohort.main(["--out", str(root / "cohort"), *subjects])
     split = ["--test-fraction", "0", "--validation", "sub-004"]
@@ -113,7 +128,6 @@ def tiny_cohort(tmp_path_factory) -> Path:
     manifest = str(root / "manifest.json")
     pair_studies.main(["--dicom", str(root / "cohort"), "--out", manifest, *split])
     build_dataset.main(["--manifest", manifest, "--data_dir", str(root / "records")])
-    return root
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,4 @@
-"""The walk goes on: trained models predict series and whole studies, and are evaluated.
-
-What needs ``trained`` stands here and in ``test_walk.py`` and nowhere else: pytest-xdist gives a
-whole file to one worker, and every worker that meets the fixture trains three models.
-"""
+"""The walk goes on: trained models predict series and whole studies, and are evaluated."""
 
 import json
 import shutil

@@ -1,8 +1,4 @@
-"""The walk on a tiny cohort begins: train, be killed, go on; and mistakes.
-
-What needs ``trained`` stands here and in ``test_predict_walk.py`` and nowhere else: pytest-xdist
-gives a whole file to one worker, and every worker that meets the fixture trains three models.
-"""
+"""The walk on a tiny cohort begins: train, be killed, go on; and mistakes."""
 
 import json
 import os
