@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         elif args.page:
             print(write_page(args.page, study, args.results))
         else:
-            place = Place(args.data, args.work, args.results, args.split, args.vgg, args.dry)
-            _perform_all(study, runs, place)
+            _perform_all(study, runs, _place(args))
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
 
@@ -68,10 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--results", type=Path, default=RESULTS, metavar="DIR", help="json files (%(default)s)")
     add("--split", choices=SPLITS, default="test", help="whom to measure (%(default)s)")
     add("--vgg", type=Path, metavar="FILE", help="VGG-19 of qsr convert-vgg19, for some cells")
-    add("--dry", action="store_true", help="everything once, tiny; its numbers mean nothing")
+    add("--dry", action="store_true", help="everything once, tiny, in WORK/dry; no numbers")
     add("--list", action="store_true", help="names the cells, with minutes on two quiet cores")
     add("--page", type=Path, metavar="FILE", help="writes tables and figures into this page")
     return parser
+
+
+def _place(args: argparse.Namespace) -> Place:
+    """Where everything lies; what is dry never lies beside what counts."""
+    work = args.work / "dry" if args.dry else args.work
+    results = work / "results" if args.dry else args.results
+    return Place(args.data, work, results, args.split, args.vgg, args.dry)
 
 
 def _listed(runs: Sequence[Run], results: Path) -> str:

@@ -15,6 +15,7 @@ from launch.study.cells import Run, Study
 from launch.study.measure import cohort_of
 from launch.study.numbers import numbers_of
 from launch.study.results import FORMAT, read_result, rounded
+from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.files.digest import file_sha256, json_sha256
 from qsr_jax.predictors.load import load_predictor
@@ -83,7 +84,7 @@ def experiments_of(study: Study, run: Run, place: Place) -> dict[str, Experiment
 def _experiment(study: Study, run: Run, maps: str, place: Place) -> Experiment:
     """The page of a cell with its overrides, and with what this place decides."""
     page = study.page(run.cell)
-    keys = flatten(load_config(page))
+    keys: dict[str, Any] = flatten(load_config(page))
     changed = {**run.cell.overrides, "map": maps, "seed": run.seed}
     # A page of all maps trains one of them, too; its list of logarithmic maps is theirs.
     changed["task.log_maps"] = tuple(n for n in keys["task.log_maps"] if n in maps.split(JOINED))
@@ -159,6 +160,7 @@ def perform(study: Study, run: Run, place: Place) -> Path:
         manifest = place.data / f"{name}.json"
         cohort = cohort_of(manifest, workdirs, split=place.split, cache=place.work / "scans")
         content["measured"][name] = {
+            "fingerprint": Manifest.load(manifest).fingerprint,
             "subjects": {g: [*cohort.group.values()].count(g) for g in set(cohort.group.values())},
             "processor_seconds": round(time.process_time() - begun, 1),
             "maps": rounded(numbers_of(cohort)),
@@ -220,7 +222,7 @@ def _about(
 
 def _seconds(workdir: Path, run: Mapping[str, Any]) -> float:
     """Of training, from the log: what was done again after a kill counts once."""
-    seconds, before = 0.0, 0
+    seconds, before = 0.0, 0.0
     for line in read_metrics(workdir, "train"):
         samples = (line["step"] - before) * run["batch_size"]
         seconds, before = seconds + samples / line["images_per_second"], line["step"]
