@@ -54,7 +54,7 @@ BASE = _cell(
 
 ONE_BY_ONE = ("t1", "t2", "pd")
 SRGAN_ONE = {
-    "schedule.steps": 800, "schedule.warmup_steps": 500, "schedule.frozen_norm_steps": 300
+    "schedule.steps": 800, "schedule.warmup_steps": 450, "schedule.frozen_norm_steps": 200
 }  # fmt: skip
 NO_NORM = {"model.norm": False, "schedule.frozen_norm_steps": 0}
 
@@ -64,21 +64,22 @@ def _network(name: str, says: str, **more: Any) -> Row:
 
 
 NETWORKS = (
-    _network("unet", "U-Net, 24 features, depth 2", page="unet", minutes=4.0),
-    _network("rrdb", "RRDB, 24 features, 2 blocks", page="rrdb", minutes=4.0),
-    _network("swinir", "SwinIR, 24 features, 2 groups of 2 layers", page="swinir", minutes=8.0),
-    _network("esrgan", "RRDB under equation 4, relativistic", page="esrgan", minutes=9.0),
+    _network("unet", "U-Net, 16 features, depth 2", page="unet", minutes=4.0),
+    _network("rrdb", "RRDB, 24 features, 1 block", page="rrdb", minutes=5.0),
+    _network("swinir", "SwinIR, 24 features, 2 groups of 2 layers; 1,000 steps",
+             page="swinir", overrides={"schedule.steps": 1000}, minutes=6.0),
+    _network("esrgan", "RRDB under equation 4, relativistic", page="esrgan", minutes=8.0),
     _network("srgan-one-map", "paper's generator and equation 4, a network per map", page="srgan",
-             overrides=SRGAN_ONE, maps=ONE_BY_ONE, minutes=14.0),
+             overrides=SRGAN_ONE, maps=ONE_BY_ONE, minutes=8.0),
     _network("srgan-one-map-no-norm", "the same without batch norm", page="srgan",
-             overrides=SRGAN_ONE | NO_NORM, maps=ONE_BY_ONE, minutes=14.0),
+             overrides=SRGAN_ONE | NO_NORM, maps=ONE_BY_ONE, minutes=8.0),
     _network("srgan-joint", "paper's generator and equation 4, one network for all", page="srgan",
-             minutes=9.0),
+             minutes=6.0),
     _network("one-map", "base, a network per map, a third of the steps each",
              overrides={"schedule.steps": 500}, maps=ONE_BY_ONE),
     _network("slices-3", "base, three slices", overrides={"task.context": 3}),
     _network("slices-5", "base, five slices", overrides={"task.context": 5}),
-    _network("wide", "base, 48 features, 6 blocks", minutes=5.0,
+    _network("wide", "base, 48 features, 6 blocks", minutes=6.5,
              overrides={"model.features": 48, "model.blocks": 6, "task.margin": 8}),
 )  # fmt: skip
 
@@ -104,11 +105,14 @@ LOSSES = (
     *(_loss(f"mae-{name.replace('_', '-')}", f"base + {weight:g} {name}",
             _weights(**{name: weight}))
       for name, weight in BESIDE_MAE.items()),
-    _loss("equation-4", "base under equation 4", {}, page="equation_4", minutes=6.0),
+    _loss("equation-4", "base under equation 4; 1,200 steps, crops of 20", {}, page="equation_4",
+          minutes=6.5),
     _loss("equation-4-no-vgg", "the same without the content term", _weights(vgg=0.0),
-          page="equation_4", minutes=4.0),
+          page="equation_4", minutes=2.5),
     _loss("equation-4-no-gan", "the same without the adversarial term", _weights(gan=0.0),
-          page="equation_4", minutes=4.0),
+          page="equation_4", minutes=6.0),
+    _loss("equation-4-no-both", "the same with the absolute error alone",
+          _weights(gan=0.0, vgg=0.0), page="equation_4", minutes=1.5),
 )  # fmt: skip
 
 TRUTH = {"task.target": "truth"}
@@ -152,14 +156,14 @@ ANATOMY = tuple(
 )
 
 LARGE = {
-    "model.features": 48, "model.blocks": 6, "task.margin": 8, "schedule.steps": 2000
+    "model.features": 48, "model.blocks": 6, "task.margin": 8, "schedule.steps": 1800
 }  # fmt: skip
 
 
 def _candidate(name: str, says: str, *more: Mapping[str, Any]) -> Row:
     overrides = {key: value for part in (LARGE, *more) for key, value in part.items()}
     return _cell(name, "candidates", says, overrides=overrides, trained_on=ALL_SUBJECTS,
-                 measured_on=(MEASURED, LABELS), seeds=3, minutes=7.0)  # fmt: skip
+                 measured_on=(MEASURED, LABELS), seeds=3, minutes=8.0)  # fmt: skip
 
 
 CANDIDATES = (

@@ -20,8 +20,10 @@ def get_config() -> ConfigDict:
     config.objective.name = "srgan"
     config.discriminator = ConfigDict({"features": (16, 16, 32, 32, 64, 64, 128, 128)})
     config.vgg = srgan.get_config().vgg
-    config.vgg.layer = "conv3_4"  # pool4 of a crop of 56 is 3 pixels wide
+    config.vgg.layer = "conv3_4"  # pool4 of a crop of 40 is 2 pixels wide
+    config.data.crop = 20  # features cost ten times the network
     config.loss.terms.gan = srgan.term(1e-3, reduction="sum")
     config.loss.terms.vgg = srgan.term(2e-6)
-    config.schedule.warmup_steps = 500
+    config.schedule.steps = 1200
+    config.schedule.warmup_steps = 700
     return config

@@ -20,7 +20,6 @@ def get_config() -> ConfigDict:
     config.model.norm_momentum = 0.95
     config.task.log_maps = ()
     config.task.margin = 0  # as the paper has none
-    config.data.crop = 40
     config.loss.terms.mae.region = "frame"
-    config.schedule.frozen_norm_steps = 500
+    config.schedule.frozen_norm_steps = 300
     return config

@@ -15,5 +15,5 @@ from configs.study import residual
 def get_config() -> ConfigDict:
     """The base page, another network."""
     config = residual.get_config()
-    config.model = ConfigDict({"name": "unet", "features": 24, "depth": 2, "blocks": 1})
+    config.model = ConfigDict({"name": "unet", "features": 16, "depth": 2, "blocks": 1})
     return config

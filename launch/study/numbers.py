@@ -112,7 +112,8 @@ def _tissue_biases(cohort: Cohort, name: str) -> Numbers:
 def _large(cohort: Cohort, name: str) -> list[dict[str, float]]:
     """Method to mean of every lesion that is large enough to be read."""
     rows = [row for row in cohort.rows(lesion_rows) if row.map == name]
-    return [row.means for row in rows if row.voxels and row.voxels >= LEAST_VOXELS]
+    whole = [row for row in rows if set(METHODS) <= row.means.keys()]
+    return [row.means for row in whole if row.voxels and row.voxels >= LEAST_VOXELS]
 
 
 def _lesions(cohort: Cohort, name: str) -> Numbers:
@@ -127,7 +128,7 @@ def _lesions(cohort: Cohort, name: str) -> Numbers:
         for reference in (TRUTH, ROUTINE)
     }
     seen = [row.present for row in cohort.rows(contrast_rows) if row.map == name]
-    shown = [present for present in seen if present[ROUTINE]]
+    shown = [present for present in seen if present.get(ROUTINE) and TRAINED in present]
     sites = {
         row.method: row
         for row in cohort.rows(roc_rows)
