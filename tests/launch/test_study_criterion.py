@@ -1,6 +1,8 @@
 """The criterion of the study by table, and its page from results made up for it."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from launch.study.criterion import MAPS, choose, judge, score_of
 from launch.study.page import MARKER, NOT_YET, write_page
 from launch.study.results import FORMAT, KEYS, read_result, rounded
 
+ROOT = Path(__file__).parents[2]
 LIMIT = 1.0
 """Repeatability of everything below, percent."""
 
@@ -136,6 +139,16 @@ def test_the_page_says_what_was_run_what_is_chosen_and_what_was_not_run(study, t
     assert write_page(page, study, tmp_path)
     assert page.read_text() == text, "written twice it is the same"
     assert (tmp_path / "error.svg").read_bytes() == before
+
+
+def test_the_page_of_the_house_says_what_its_results_say(tmp_path):
+    page = ROOT / "docs/study.md"
+    (tmp_path / "study.md").write_text(page.read_text())
+    (tmp_path / "study").mkdir()
+    for path in (ROOT / "docs/study").glob("*.json"):
+        shutil.copy(path, tmp_path / "study")
+    write_page(tmp_path / "study.md", load_study(), tmp_path / "study")
+    assert (tmp_path / "study.md").read_text() == page.read_text(), "run qsr study --page again"
 
 
 @pytest.mark.parametrize(
