@@ -192,7 +192,12 @@ def _around_brain(brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
     outside_mm = signed_distance(wrap_around(coarse, stride * spacing), stride * spacing)
     return (
         ndimage.affine_transform(
-            outside_mm, 1.0 / stride, room, output_shape=brain.shape, order=1, mode="nearest"
+            outside_mm,
+            np.diag(1.0 / stride),  # SciPy 1.15 warns of a vector
+            room,
+            output_shape=brain.shape,
+            order=1,
+            mode="nearest",
         )
         < GAP_MM[1]
     )
