@@ -11,6 +11,7 @@ import pytest
 from launch.bench import door, material
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 SMALL = [
     "--config",

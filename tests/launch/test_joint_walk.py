@@ -188,6 +188,7 @@ def get_config() -> ConfigDict:
 '''
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("what", TRIES)
 def test_an_idea_takes_one_file_and_one_line(what, tiny_data, tmp_path, monkeypatch):
     """Train, resume exactly, predict: nothing else has to know of it."""

@@ -14,14 +14,15 @@ ROOT = Path(__file__).parents[2]
 SMALL = [
     "--config.schedule.steps=2",
     "--config.schedule.warmup_steps=2",
-    "--config.schedule.frozen_norm_steps=1",
+    "--config.schedule.frozen_norm_steps=0",
     "--config.data.batch_size=4",
     "--config.data.crop=16",
-    "--config.model.features=4",
+    "--config.model.features=8",
     "--config.model.blocks=1",
     "--config.discriminator.features=(4,4,8,8)",
     "--config.vgg.layer=conv1_2",
 ]
+"""One stage, the one that the walk compiles."""
 
 
 def command(data_dir, out, *more):

@@ -17,16 +17,25 @@ SMALL = {
     "schedule.frozen_norm_steps": 0,
     "data.batch_size": 4,
     "data.crop": 16,
-    "model.features": 4,
+    "model.features": 8,
     "model.blocks": 1,
     "discriminator.features": "(4,4,8,8)",
     "vgg.layer": "conv1_2",
 }
+"""One stage of the second, the one that the walk compiles."""
 
 
 def words(data_dir, workdir, **changes):
     flags = [f"--config.{key}={value}" for key, value in (SMALL | changes).items()]
-    return ["--config", "quickstart_srgan", *flags, "--data_dir", str(data_dir), "--workdir", workdir]
+    return [
+        "--config",
+        "quickstart_srgan",
+        *flags,
+        "--data_dir",
+        str(data_dir),
+        "--workdir",
+        workdir,
+    ]
 
 
 def test_the_second_is_refused_and_a_killed_one_s_lock_is_taken(tiny_data, tmp_path, capsys):

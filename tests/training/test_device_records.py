@@ -168,7 +168,9 @@ REFUSED = {
 
 
 def experiment_with(*words):
-    return experiment_of(load_config("configs/quickstart_srgan.py", [f"--config.{w}" for w in words]))
+    return experiment_of(
+        load_config("configs/quickstart_srgan.py", [f"--config.{w}" for w in words])
+    )
 
 
 @pytest.mark.parametrize("message", REFUSED)

@@ -113,7 +113,9 @@ TYPED = {
 def test_what_a_person_may_type_is_refused_before_anything_runs(key, tiny_data, tmp_path):
     for value in TYPED[key]:
         with pytest.raises(ValueError, match=_said(key)) as caught:
-            config = load_config(str(ROOT / "configs/quickstart.py"), [f"--config.{key}={value}"])
+            config = load_config(
+                str(ROOT / "configs/quickstart_srgan.py"), [f"--config.{key}={value}"]
+            )
             train(experiment_of(config), data_dir=tiny_data, workdir=tmp_path / "run")
         assert str(value).rstrip(".0") in str(caught.value)
         assert not (tmp_path / "run").exists()
@@ -250,6 +252,7 @@ def test_a_page_is_refused_before_there_are_records(message):
         experiment_of(config)
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_a_training_in_another_thread_hears_no_signals(tiny_data, tmp_path):
     """Python gives signals to the main thread alone; a notebook's worker may train all the same."""
     words = {"schedule.steps": 1, "data.batch_size": 4, "data.crop": 12, "task.margin": 2}
