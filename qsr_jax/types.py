@@ -5,10 +5,15 @@ Axes are always ``(z, y, x, c)``: slice, row, column, map. Positions are DICOM p
 """
 
 import dataclasses
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+from qsr_jax.mean_law import MeanLaw
+
+ItemT = TypeVar("ItemT")
 
 CORNER, SAMPLE = "corner", "sample"
 """The two grid alignments of a fine grid against a coarse one (same field of view).
@@ -133,6 +138,48 @@ class Volume:
 
 
 @dataclasses.dataclass(frozen=True)
+class Familiarity:
+    """How like a scan is to those that a model learned from.
+
+    Attributes:
+        scores: what was compared to how unlike it is: 0 is usual, beyond 1 is out of range.
+        reasons: what is out of range, in words, the worst first.
+        places: (slice, row, column) of the middle of every place that is, from 0, in pixels of the
+            scan.
+        subjects: how many it was compared with.
+    """
+
+    scores: Mapping[str, float]
+    reasons: tuple[str, ...]
+    places: tuple[tuple[int, int, int], ...] = ()
+    subjects: int = 0
+
+    @property
+    def score(self) -> float:
+        """The worst of the scores."""
+        return max(self.scores.values())
+
+    @property
+    def is_unfamiliar(self) -> bool:
+        """Whether anything is out of range."""
+        return self.score > 1.0
+
+    @property
+    def words(self) -> str:
+        """The outcome in a sentence, for people and headers; 400 characters at most."""
+        said = f"scans the model learned from (score {self.score:.2f}, limit 1)"
+        if not self.is_unfamiliar:
+            return f"like the {said}"
+        return textwrap.shorten(f"UNLIKE the {said}: {'; '.join(self.reasons)}", 400)
+
+    @classmethod
+    def worst_of(cls, several: "Sequence[Familiarity | None]") -> "Familiarity | None":
+        """The one with the highest score of several of one scan; None where nobody tells."""
+        told = [one for one in several if one is not None]
+        return max(told, key=lambda one: one.score) if told else None
+
+
+@dataclasses.dataclass(frozen=True)
 class Prediction:
     """What a predictor says: a value and, where it knows one, a spread.
 
@@ -143,9 +190,16 @@ class Prediction:
         geometry: where the voxels lie.
         clamped: for each of ``names`` the number of voxels that lay outside the map's range and
             were set to its nearer end; None when the predictor clamps nothing.
+        familiarity: how like the scan is to those the predictor learned from; None when it cannot
+            tell.
+        mean_laws: for each of ``names``, from ``std`` to how sure a mean is; None where nobody
+            found out.
+        std_against: what ``std`` is the error against, one of :data:`TARGETS`; None where nobody
+            says.
 
     Raises:
-        ValueError: ``mean``, ``std`` or ``clamped`` contradict the names or the geometry.
+        ValueError: ``mean``, ``std``, ``clamped`` or ``mean_laws`` contradict the names or the
+            geometry.
     """
 
     mean: np.ndarray
@@ -153,6 +207,9 @@ class Prediction:
     names: tuple[str, ...]
     geometry: Geometry
     clamped: tuple[int, ...] | None = None
+    mean_laws: tuple[MeanLaw, ...] | None = None
+    familiarity: Familiarity | None = None
+    std_against: str | None = None
 
     def __post_init__(self) -> None:
         """Refuses arrays that contradict the names or the geometry."""
@@ -161,6 +218,28 @@ class Prediction:
             _check_shape("std has", self.std, self.names, self.geometry)
         if self.clamped is not None and len(self.clamped) != len(self.names):
             raise ValueError(f"clamped counts {len(self.clamped)} maps, expected {self.names}")
+        if self.mean_laws is not None and len(self.mean_laws) != len(self.names):
+            raise ValueError(f"{len(self.mean_laws)} laws of means, expected one for {self.names}")
+
+    def std_of_mean(self, inside: np.ndarray) -> np.ndarray:
+        """How sure the mean over a place is: (c,) standard deviations in units of the maps.
+
+        Args:
+            inside: (z, y, x) bool, the voxels of the place.
+
+        Raises:
+            ValueError: no voxel, or the predictor knows no spread, or not that of means.
+        """
+        if self.std is None or self.mean_laws is None:
+            raise ValueError(
+                "this prediction does not tell how sure a mean is; expected that of a network that "
+                "tells its spread and was calibrated on validation subjects"
+            )
+        count = int(np.count_nonzero(inside))
+        if not count:
+            raise ValueError("a mean over no voxel; expected a place with one or more")
+        variance = np.square(self.std[inside], dtype=np.float64).mean(0)
+        return np.sqrt(variance * [law.ratio(count) for law in self.mean_laws])
 
     def select(self, names: Sequence[str]) -> "Prediction":
         """These maps alone, in this order.
@@ -174,7 +253,8 @@ class Prediction:
             mean=self.mean[..., channels],
             std=None if self.std is None else self.std[..., channels],
             names=tuple(names),
-            clamped=None if self.clamped is None else tuple(self.clamped[c] for c in channels),
+            clamped=_of(self.clamped, channels),
+            mean_laws=_of(self.mean_laws, channels),
         )
 
 
@@ -194,6 +274,11 @@ def _channels(held: tuple[str, ...], wanted: Sequence[str]) -> list[int]:
     if missing:
         raise ValueError(f"no {' and '.join(missing)} among {', '.join(held)}")
     return [held.index(name) for name in wanted]
+
+
+def _of(each: tuple[ItemT, ...] | None, channels: Sequence[int]) -> tuple[ItemT, ...] | None:
+    """What is known of these maps, if anything is."""
+    return None if each is None else tuple(each[c] for c in channels)
 
 
 Predictor = Callable[[Volume], Prediction]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from qsr_jax.files.digest import text_sha256
+from qsr_jax.mean_law import MeanLaw
 from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
-from qsr_jax.types import Prediction, Predictor, Volume
+from qsr_jax.types import Familiarity, Prediction, Predictor, Volume
 
 LEAST_MEMBERS = 2
 
@@ -22,7 +23,8 @@ def ensemble(predictors: Sequence[Predictor]) -> Predictor:
     the variance of the population of trainings the M members were drawn from. Members without a
     spread count as exact. Sums run in float64.
 
-    ``clamped`` of the result is the mean over the members, rounded up.
+    ``clamped`` of the result is the mean over the members, rounded up; the laws of means are the
+    means of the members', whose disagreement is taken to have the correlation of their errors.
 
     Args:
         predictors: two or more, of the same maps and grids.
@@ -41,7 +43,8 @@ def ensemble(predictors: Sequence[Predictor]) -> Predictor:
         first = members[0](volume)
         mean, within = first.mean.astype(np.float64), _variance(first)
         apart = np.zeros_like(mean)  # sum of squared distances from the mean (Welford 1962)
-        clamped = [first.clamped]
+        clamped, laws = [first.clamped], [first.mean_laws]
+        told = [first.familiarity]
         for count, member in enumerate(members[1:], start=2):
             made = member(volume)
             _check_alike(first, made)
@@ -50,11 +53,15 @@ def ensemble(predictors: Sequence[Predictor]) -> Predictor:
             apart += step * (made.mean - mean)
             within += _variance(made)
             clamped.append(made.clamped)
+            laws.append(made.mean_laws)
+            told.append(made.familiarity)
         return dataclasses.replace(
             first,
             mean=mean.astype(np.float32),
             std=np.sqrt((within + apart) / len(members)).astype(np.float32),
             clamped=_mean_count(clamped),
+            mean_laws=_mean_laws(laws),
+            familiarity=Familiarity.worst_of(told),
         )
 
     return predict
@@ -92,6 +99,19 @@ def _mean_count(counts: Sequence[tuple[int, ...] | None]) -> tuple[int, ...] | N
     if not known:
         return None
     return tuple(math.ceil(sum(column) / len(counts)) for column in zip(*known, strict=True))
+
+
+def _mean_laws(laws: Sequence[tuple[MeanLaw, ...] | None]) -> tuple[MeanLaw, ...] | None:
+    known = [law for law in laws if law is not None]
+    if len(known) < len(laws):
+        return None
+    return tuple(
+        MeanLaw(
+            shared=sum(law.shared for law in column) / len(column),
+            patch=sum(law.patch for law in column) / len(column),
+        )
+        for column in zip(*known, strict=True)
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from qsr_jax.types import Prediction, Predictor, Volume
+from qsr_jax.types import Familiarity, Prediction, Predictor, Volume
 
 
 class MismatchError(ValueError):
@@ -86,10 +86,15 @@ def join(parts: Sequence[Prediction]) -> Prediction:
         raise MismatchError(f"predictions on different grids: {grids}; expected one grid")
     counts = [part.clamped or (0,) * len(part.names) for part in parts]
     clamps = any(part.clamped is not None for part in parts)
+    laws = [part.mean_laws for part in parts if part.mean_laws is not None]
+    against = {part.std_against for part in parts}
     return Prediction(
         mean=np.concatenate([part.mean for part in parts], axis=-1),
         std=np.concatenate(stds, axis=-1) if stds else None,
         names=tuple(name for part in parts for name in part.names),
         geometry=parts[0].geometry,
         clamped=sum(counts, ()) if clamps else None,
+        mean_laws=sum(laws, ()) if len(laws) == len(parts) else None,
+        familiarity=Familiarity.worst_of([part.familiarity for part in parts]),
+        std_against=against.pop() if len(against) == 1 else None,
     )

@@ -1,6 +1,7 @@
 """Fits how far a network's own standard deviations are to be believed, when a training ends."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.objectives import Regression
 from qsr_jax.objectives.objective import exact, output_of
 from qsr_jax.tasks import JointMaps
+from qsr_jax.tasks.mean_spread import MeanTally
 from qsr_jax.tasks.spread import (
     SpreadCalibration,
     SpreadTally,
@@ -73,10 +75,35 @@ def fit_calibration(
     *,
     batch_size: int,
 ) -> SpreadCalibration:
-    """The factors of one network, from every voxel in the masks of the records.
+    """The factors and laws of one network, from every voxel in the masks of the records.
 
     The error is against what the network learned to make: with a target that has noise of its own,
-    the standard deviation covers that noise too.
+    the standard deviation covers that noise too. The records are predicted twice, for what is said
+    of means takes the factors.
+    """
+    said = _said(objective, task)
+
+    def everybody() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        for batch in in_order(records, batch_size=batch_size):
+            arrays = {name: jnp.asarray(array) for name, array in batch.items()}
+            mean, std, wanted = (np.asarray(made) for made in said(variables, arrays))
+            yield mean, std, wanted, np.asarray(batch["mask"])[..., 0] > 0
+
+    tally, means = SpreadTally(task.names), MeanTally(task.names)
+    for mean, std, wanted, inside in everybody():
+        tally.add(mean[inside], std[inside], wanted[inside])
+    calibration = SpreadCalibration(tally.factors())
+    for mean, std, wanted, inside in everybody():
+        means.add(mean, calibration.scaled(std, mean, task.names), wanted, inside)
+    return dataclasses.replace(calibration, laws=means.laws())
+
+
+def _said(
+    objective: Regression, task: JointMaps
+) -> Callable[[Any, Batch], tuple[jax.Array, jax.Array, jax.Array]]:
+    """From variables and a batch to what is said, how surely, and what it should be.
+
+    All are (n, h, w, c) in physical units.
     """
     network, count = exact(objective.network), len(task.names)
 
@@ -89,10 +116,4 @@ def fit_calibration(
         spread = task.physical_spread(maps, log_spread)
         return task.physical(maps), spread, task.physical(example.target)
 
-    tally = SpreadTally(task.names)
-    for batch in in_order(records, batch_size=batch_size):
-        arrays = {name: jnp.asarray(array) for name, array in batch.items()}
-        inside = np.asarray(batch["mask"])[..., 0] > 0
-        mean, std, wanted = (np.asarray(made)[inside] for made in compute(variables, arrays))
-        tally.add(mean, std, wanted)
-    return tally.calibration()
+    return compute
