@@ -12,12 +12,16 @@ A workdir holds ``latest/<step>/`` (and ``best/<step>/``, chosen on validation s
 Orbax writes a step under a temporary name and renames it when complete; a killed save leaves
 nothing that a restart could mistake for a checkpoint. A damaged step is set aside under
 ``damaged/`` and the one before it is used, unless the caller asks for strictness.
+
+Of one checkpoint, :mod:`qsr_jax.checkpoint.model_file` makes a single file to share; what reads a
+workdir's network reads that file as well.
 """
 
 import logging
 
 from qsr_jax.checkpoint.document import FORMAT_VERSION, REQUIRED
 from qsr_jax.checkpoint.errors import CheckpointError, DamageError
+from qsr_jax.checkpoint.model_file import ModelFile, read_model_file, write_model_file
 from qsr_jax.checkpoint.reading import load_document, load_network
 from qsr_jax.checkpoint.seal import sealed_steps
 from qsr_jax.checkpoint.store import BEST, DAMAGED, LATEST, Checkpoints, finishing
@@ -35,8 +39,11 @@ __all__ = [
     "CheckpointError",
     "Checkpoints",
     "DamageError",
+    "ModelFile",
     "finishing",
     "load_document",
     "load_network",
+    "read_model_file",
     "sealed_steps",
+    "write_model_file",
 ]

@@ -1,4 +1,4 @@
-"""Small text files that are whole at any moment, and logs whose lines are whole."""
+"""Small files that are whole at any moment, and logs whose lines are whole."""
 
 import os
 import socket
@@ -9,18 +9,23 @@ from qsr_jax.files.staged import WriteError
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Puts ``text`` (UTF-8) at ``path``; a reader finds the old text or the new, never a part.
+    """Puts ``text`` (UTF-8) at ``path``: :func:`write_bytes_atomically`."""
+    write_bytes_atomically(path, text.encode("utf-8"))
 
-    The text is on the disk before it takes its name, so a crash leaves one of the two as well.
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """Puts ``content`` at ``path``; a reader finds the old one or the new, never a part.
+
+    It is on the disk before it takes its name, so a crash leaves one of the two as well.
 
     Raises:
-        WriteError: the system refused (full disk, quota, permission); the old text still stands.
+        WriteError: the system refused (full disk, quota, permission); the old one still stands.
     """
     who = f"{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}"
     part = path.with_name(f".{path.name}.{who}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

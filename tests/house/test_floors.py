@@ -18,6 +18,7 @@ SOURCES = sorted(
 DOORS = 6
 FLOORS = {
     "qsr_jax.maps": 0,
+    "qsr_jax.mean_law": 0,
     "qsr_jax.types": 0,
     "qsr_jax.provenance": 0,
     "qsr_jax.files": 0,
@@ -32,14 +33,15 @@ FLOORS = {
     "qsr_jax.data": 2,
     "qsr_jax.checkpoint": 2,
     "qsr_jax.agreement_report": 2,
+    "qsr_jax.familiarity": 2,
     "qsr_jax.phantom": 3,
     "qsr_jax.simulate": 3,
     "qsr_jax.reconstruct": 3,
     "qsr_jax.tasks": 3,
     "qsr_jax.objectives": 3,
+    "qsr_jax.pretrained": 3,
     "qsr_jax.training": 4,
     "qsr_jax.predictors": 4,
-    "qsr_jax.pretrained": 4,
     "qsr_jax.evaluation": 5,
     "qsr_jax": DOORS,
     "qsr_jax.__main__": DOORS,
@@ -53,12 +55,12 @@ FLOORS = {
 front door: it knows by name what a notebook needs, and imports it when it is asked for."""
 
 NEIGHBOURS = {
+    ("qsr_jax.types", "qsr_jax.mean_law"),
     ("qsr_jax.metrics", "qsr_jax.ops"),
     ("qsr_jax.losses", "qsr_jax.physics"),
     ("qsr_jax.data", "qsr_jax.anatomy"),
     ("qsr_jax.simulate", "qsr_jax.phantom"),
     ("qsr_jax.objectives", "qsr_jax.tasks"),
-    ("qsr_jax.pretrained", "qsr_jax.predictors"),
     ("qsr_jax", "qsr_jax.front"),
     ("qsr_jax.__main__", "qsr_jax.cli"),
     ("qsr_jax.front", "qsr_jax.cli"),
@@ -88,13 +90,19 @@ ROOMS = {
     "sklearn": ("qsr_jax.anatomy.segmentation",),
     "flax": ("qsr_jax.models", "qsr_jax.objectives", "qsr_jax.training", "qsr_jax.predictors"),
     "optax": ("qsr_jax.training",),
-    "safetensors": ("qsr_jax.models", "data_tools.convert_vgg19"),
+    "safetensors": (
+        "qsr_jax.models",
+        "qsr_jax.checkpoint",
+        "qsr_jax.familiarity",
+        "data_tools.convert_vgg19",
+    ),
     "tensorboardX": ("qsr_jax.training.tensorboard",),
     "matplotlib": (
         "qsr_jax.formats.plots",
         "qsr_jax.evaluation",
         "qsr_jax.agreement_report.figures",
         "data_tools.cohort_report.figures",
+        "launch.study.figures",
     ),
     "jinja2": (
         "qsr_jax.evaluation.report.page",
