@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ def perform(study: Study, run: Run, place: Place) -> Path:
         cohort = cohort_of(manifest, workdirs, split=place.split, cache=place.work / "scans")
         content["measured"][name] = {
             "fingerprint": Manifest.load(manifest).fingerprint,
-            "subjects": {g: [*cohort.group.values()].count(g) for g in set(cohort.group.values())},
+            "subjects": dict(sorted(Counter(cohort.group.values()).items())),
             "processor_seconds": round(time.process_time() - begun, 1),
             "maps": rounded(numbers_of(cohort)),
         }

@@ -77,6 +77,20 @@ def test_biases_are_held_against_the_repeatability(changes, outside, unknown):
     assert against_routine.is_inside, "another reference has another bias"
 
 
+@pytest.mark.parametrize(
+    ("changes", "outside"),
+    [
+        ({"lesion": 2.9}, ()),
+        ({"lesion": 3.1}, ("lesions T2 +3.10 % (±3.00)",)),
+        ({"bias": 0.9}, ()),
+        ({"limits": (), "bias": 0.45}, ("GM T2 +0.45 % (±0.40)",)),
+    ],
+)
+def test_widened_limits_are_the_larger_of_margin_and_repeatability(changes, outside):
+    verdict = judge("cell", seeds(0.8, **changes), reference="truth", widened=True)
+    assert (verdict.outside, verdict.open) == (outside, ())
+
+
 def test_the_bias_of_a_cell_is_the_mean_over_its_seeds():
     pair = [*seeds(0.8, bias=1.5), *seeds(0.8, bias=-1.5)]
     assert judge("cell", pair, reference="truth").is_inside
@@ -126,7 +140,10 @@ def test_the_page_says_what_was_run_what_is_chosen_and_what_was_not_run(study, t
     text = page.read_text()
     assert text.startswith("# Study\n\nThe criterion.\n\n")
     assert "older" not in text
-    assert "Inside: ran. Chosen: `ran`, 0.840 ± 0.050 of routine's own error." in text
+    assert (
+        "Inside the repeatability: ran. Chosen: `ran`, 0.840 ± 0.050 of routine's own error."
+        in text
+    )
     line = next(line for line in text.splitlines() if line.startswith("| `ran` |"))
     assert "| 3 of 3 | 0.84 ± 0.05 / 0.84 ± 0.05 / 0.84 ± 0.05 |" in line
     assert line.endswith("| 123,456 | 1.5 |")
@@ -149,6 +166,25 @@ def test_the_page_of_the_house_says_what_its_results_say(tmp_path):
         shutil.copy(path, tmp_path / "study")
     write_page(tmp_path / "study.md", load_study(), tmp_path / "study")
     assert (tmp_path / "study.md").read_text() == page.read_text(), "run qsr study --page again"
+
+
+@pytest.mark.parametrize(
+    ("lesion", "says"),
+    [
+        (2.0, "Inside the repeatability: no cell. Inside the widened limits: ran. Chosen: `ran`"),
+        (9.0, "Inside the widened limits: no cell. No cell may be chosen; the nearest: `ran`, 0.800"
+         " ± 0.000 of routine's own error. Outside: lesions T2 +9.00 % (±3.00). Not known: none."),
+    ],
+)  # fmt: skip
+def test_where_no_cell_is_inside_the_limits_are_widened_once(lesion, says, study, tmp_path):
+    for path in tmp_path.glob("*.json"):
+        told = json.loads(path.read_text())
+        told["measured"]["here"]["maps"]["t2"] = numbers(share=0.8, lesion=lesion)
+        for name in ("t1", "pd"):
+            told["measured"]["here"]["maps"][name]["share"]["routine"]["mean"] = 0.8
+        path.write_text(json.dumps(told))
+    write_page(tmp_path / "study.md", study, tmp_path)
+    assert says in (tmp_path / "study.md").read_text()
 
 
 @pytest.mark.parametrize(
