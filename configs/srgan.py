@@ -57,6 +57,11 @@ def get_config() -> ConfigDict:
     config.data.flip = False  # mirror half of the samples, left to right
     config.data.resident = "auto"  # records kept on the devices: "yes", "no", or where they fit
 
+    config.start = ConfigDict()  # see configs/finetune.py
+    config.start.model = ""  # begin from a trained model: a shipped name, a file or a workdir
+    config.start.checkpoint = "latest"  # of a workdir; or "best"
+    config.start.hold = 0.0  # pull back to the weights it began with
+
     config.model = ConfigDict()  # name, and the network's own fields: qsr_jax/models/build.py
     config.model.name = "srgan"
     config.model.features = 64

@@ -5,12 +5,12 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from launch.config.build import experiment_of
-from launch.config.page import add_config_argument, parse_with_config
+from launch.config.page import Config, add_config_argument, parse_with_config
 from launch.processes import add_process_arguments, taking_part
 from qsr_jax.cli import program
 from qsr_jax.training.processes import say
@@ -20,29 +20,38 @@ from qsr_jax.training.stopping import STOPPED
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.train --help``."""
-    parser = _parser()
+    parser = argparse.ArgumentParser(prog=program("launch.train"), description=__doc__)
+    add_config_argument(parser)
+    add_run_arguments(parser)
+    run(lambda: parse_with_config(parser, argv))
+
+
+def run(read: Callable[[], tuple[argparse.Namespace, Config]]) -> TrainingResult:
+    """Trains what a command line asks for, and says how it ended.
+
+    Args:
+        read: gives the flags of :func:`add_run_arguments` and the page.
+    """
     threading.excepthook = _tell_in_one_line
     try:
-        arguments, config = parse_with_config(parser, argv)
+        arguments, config = read()
         with taking_part(arguments):
-            _tell_end(
-                train(
-                    experiment_of(config),
-                    data_dir=arguments.data_dir,
-                    workdir=arguments.workdir,
-                    strict=arguments.strict,
-                    allowed=arguments.allow_changed,
-                )
+            result = train(
+                experiment_of(config),
+                data_dir=arguments.data_dir,
+                workdir=arguments.workdir,
+                strict=arguments.strict,
+                allowed=arguments.allow_changed,
             )
+            _tell_end(result)
+            return result
     except (ValueError, OSError) as error:
         warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # a save cut short
         raise SystemExit(f"error: {error}") from error
 
 
-def _parser() -> argparse.ArgumentParser:
-    """Every flag of the door."""
-    parser = argparse.ArgumentParser(prog=program("launch.train"), description=__doc__)
-    add_config_argument(parser)
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Every flag of a training but its page."""
     parser.add_argument(
         "--data_dir", type=Path, required=True, help="folder made by data_tools.build_dataset"
     )
@@ -67,7 +76,6 @@ def _parser() -> argparse.ArgumentParser:
         "'version'; may be repeated; the workdir keeps both values",
     )
     add_process_arguments(parser)
-    return parser
 
 
 def _tell_in_one_line(failure: threading.ExceptHookArgs) -> None:
@@ -108,9 +116,14 @@ def leave(ending: SystemExit) -> NoReturn:
     os._exit(1)
 
 
-if __name__ == "__main__":
+def as_program(door: Callable[[], None]) -> None:
+    """Runs a door that trains as the process."""
     sys.unraisablehook = _tell_but_for_cut_saves
     try:
-        main()
+        door()
     except SystemExit as ending:
         leave(ending)
+
+
+if __name__ == "__main__":
+    as_program(main)

@@ -2,13 +2,17 @@
 
 import argparse
 import difflib
+import functools
 import runpy
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
+
+Config = ConfigDict
+"""An opened page, for doors that only hand it on."""
 
 PAGES = Path(__file__).parents[2] / "configs"
 """Beside ``launch/``, in a clone and in an installed package."""
@@ -35,15 +39,20 @@ def add_config_argument(parser: argparse.ArgumentParser, *, default: str | None 
     )
 
 
+Fill = Callable[[argparse.Namespace, ConfigDict], ConfigDict]
+"""What a door makes of its flags and the page, before the overrides."""
+
+
 def parse_with_config(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None, *, fill: Fill | None = None
 ) -> tuple[argparse.Namespace, ConfigDict]:
     """Parses a command line; whatever is neither a known flag nor an override is refused."""
     arguments, rest = parser.parse_known_args(argv)
     foreign = [word for word in rest if not word.startswith("--config.") or "=" not in word]
     if foreign:
         parser.error(f"unrecognized arguments: {' '.join(foreign)} (overrides: --config.key=value)")
-    return arguments, load_config(arguments.config, rest)
+    then = None if fill is None else functools.partial(fill, arguments)
+    return arguments, load_config(arguments.config, rest, then=then)
 
 
 def shipped_pages() -> list[str]:
@@ -70,14 +79,24 @@ def find_page(page: str | Path) -> Path:
     )
 
 
-def load_config(page: str | Path, overrides: Sequence[str] = ()) -> ConfigDict:
+def load_config(
+    page: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    then: Callable[[ConfigDict], ConfigDict] | None = None,
+) -> ConfigDict:
     """Opens a page and applies overrides such as ``--config.data.crop=32``.
+
+    Args:
+        page: a file, or the name of a shipped page.
+        overrides: of the page, or of what ``then`` made of it.
+        then: changes the page first.
 
     Raises:
         ConfigError: no such page, an unknown key, or a value of another type.
     """
     path = find_page(page)
-    config = _opened(path)
+    config = _opened(path) if then is None else then(_opened(path))
     words, values = ["launch", *overrides], flags.FlagValues()
     try:
         config_flags.DEFINE_config_dict(

@@ -12,9 +12,15 @@ from qsr_jax.checkpoint import BEST, LATEST, load_document, sealed_steps
 from qsr_jax.data.studies.entry import one_session_each
 from qsr_jax.data.studies.manifest import ROUTINE, Manifest, Subject
 from qsr_jax.evaluation.cohort import FoldSeed
-from qsr_jax.evaluation.unseen import LeakageError, check_unseen, whom_it_saw
+from qsr_jax.evaluation.unseen import (
+    LeakageError,
+    check_unseen,
+    whom_it_saw,
+    whom_its_models_saw,
+)
 from qsr_jax.maps import MAPS
 from qsr_jax.predictors import TrainedPredictor, load_predictors, merge_maps
+from qsr_jax.pretrained import find_model
 from qsr_jax.types import Predictor
 
 TRAIN = "train"
@@ -124,11 +130,11 @@ def load_runs(
     """Loads every run and refuses those whose subjects may be known to their models.
 
     Args:
-        given: manifest and workdirs of each run.
+        given: manifest and models of each run: workdirs, model files, names of shipped models.
         split: whom to measure.
         trained_on: the manifest that all models were trained with, if not that of their run and
             if they do not say themselves whom they learned from.
-        which: checkpoint of each model, "latest" or "best".
+        which: checkpoint of each workdir, "latest" or "best".
 
     Raises:
         LeakageError: see the module.
@@ -143,7 +149,7 @@ def load_runs(
     for index, (path, workdirs) in enumerate(given, 1):
         manifest = Manifest.load(path)
         models = tuple(load_predictors(workdirs, which=which))
-        documents = [load_document(workdir, which=which)[1] for workdir in workdirs]
+        documents = [load_document(find_model(one), which=which)[1] for one in workdirs]
         fold, manifest = in_its_fold(manifest, documents)
         subjects = tuple(manifest.subjects_of(split=split))
         if not subjects:
@@ -151,8 +157,9 @@ def load_runs(
         doubts: dict[str, None] = {}
         for workdir, document in zip(workdirs, documents, strict=True):
             said = (manifest, path) if source is None else (source, trained_on)
-            learned = whom_it_saw(workdir, document, *said, same=source is None)
-            doubts |= dict.fromkeys(check_unseen(workdir, learned, path, manifest, subjects))
+            saw = whom_it_saw(workdir, document, *said, same=source is None)
+            for learned in (saw, *whom_its_models_saw(document)):
+                doubts |= dict.fromkeys(check_unseen(workdir, learned, path, manifest, subjects))
         label = labels.setdefault(manifest.fingerprint, fold or str(len(labels) + 1))
         where = FoldSeed(label, _seed(documents))
         measured = one_session_each(subjects)

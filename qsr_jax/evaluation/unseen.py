@@ -3,18 +3,16 @@
 A model says which manifest its records came from, the hashes of its training subjects, and the
 digests of their scans' values. On another manifest it may be tested where none of these returns:
 the same scan under any pseudonym, header or format, and another session of the same person, as long
-as both manifests were made with one salt.
+as both manifests were made with one salt. What began from a trained model has also learned from
+that model's people.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qsr_jax.data.studies.learned import Learned, learned_of, values_of
+from qsr_jax.data.studies.learned import BEFORE, LEARNED, Learned, learned_of, values_of
 from qsr_jax.data.studies.manifest import Manifest, Subject
-
-LEARNED = "learned"
-"""Key of a checkpoint's document."""
 
 
 class LeakageError(ValueError):
@@ -56,6 +54,11 @@ def whom_it_saw(
         "wrong manifest was given. Give the manifest it was trained with, or, to test it on new "
         "subjects, also --trained-on MANIFEST"
     )
+
+
+def whom_its_models_saw(document: Mapping[str, Any]) -> list[Learned]:
+    """Whom the models learned from that a model began from."""
+    return [Learned.from_json(one) for one in document.get(BEFORE, [])]
 
 
 def check_unseen(

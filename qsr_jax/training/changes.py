@@ -16,6 +16,8 @@ from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.options import OptionError, Options
 
 DATA, VERSION = "data", "version"
+BY_CONTENT = ("start.model",)
+"""Keys that are paths: what lies there is compared (:func:`check_document`), not where."""
 NEVER = {"map": "the weights of one map mean nothing for another"}
 CHANGES = "changes.jsonl"
 
@@ -46,7 +48,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Changes:
     """
     keys = sorted(then.keys() | now.keys())
     pairs = {k: (then.get(k, default_of(k)), now.get(k)) for k in keys}
-    return {key: (old, new) for key, (old, new) in pairs.items() if old != new}
+    return {k: (old, new) for k, (old, new) in pairs.items() if old != new and k not in BY_CONTENT}
 
 
 def default_of(key: str) -> Any:
@@ -110,6 +112,12 @@ def check_document(
     Raises:
         CheckpointError: naming what differs and both values.
     """
+    began = [document.get("start", {}).get("sha256", "none") for document in (found, mine)]
+    if began[0] != began[1]:
+        raise CheckpointError(
+            f"the checkpoint began from weights {began[0][:12]}…, start.model holds "
+            f"{began[1][:12]}…; use another --workdir or the same model"
+        )
     data = found["data_fingerprint"], mine["data_fingerprint"]
     if data[0] != data[1] and DATA not in allowed:
         raise CheckpointError(

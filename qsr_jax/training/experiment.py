@@ -59,6 +59,7 @@ class Experiment:
     seed: int = 0
     task: TaskOptions = TaskOptions()
     data: options.DataOptions = options.DataOptions()
+    start: options.StartOptions = options.StartOptions()
     model: Mapping[str, Any] = dataclasses.field(default_factory=lambda: dict(PAPER_MODEL))
     objective: options.ObjectiveOptions = options.ObjectiveOptions()
     discriminator: options.DiscriminatorOptions | None = options.DiscriminatorOptions()

@@ -145,9 +145,12 @@ def _parsed(content: bytes) -> dict[str, float] | None:
 
 
 def _drop_lines_after(workdir: Path, step: int) -> None:
-    """Removes lines of steps that a resumed run will take again, and damaged ones."""
+    """Removes lines of steps that a resumed run will take again, and damaged ones.
+
+    A run that begins anew has none behind it, not even the step 0 of one that began from a model.
+    """
     if not (workdir / METRICS_JSONL).exists():
         return
-    kept = (line for line in read_whole_lines(workdir)[0] if line["step"] <= step)
+    kept = (line for line in read_whole_lines(workdir)[0] if line["step"] <= step != 0)
     text = "".join(json.dumps(line) + "\n" for line in kept)
     write_text_atomically(workdir / METRICS_JSONL, text)

@@ -1,5 +1,10 @@
 """One optimiser per role, all on one calendar."""
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
 import optax
 
 from qsr_jax.objectives.srgan import DISCRIMINATOR
@@ -8,7 +13,12 @@ from qsr_jax.training.state import Optimizers
 
 
 def make_optimizers(
-    roles: tuple[str, ...], options: OptimizerOptions, *, total_steps: int, warmup_steps: int
+    roles: tuple[str, ...],
+    options: OptimizerOptions,
+    *,
+    total_steps: int,
+    warmup_steps: int,
+    hold: Mapping[str, float] | None = None,
 ) -> Optimizers:
     """Adam for every role, at the rate of the step, not of the role's own number of updates.
 
@@ -20,12 +30,52 @@ def make_optimizers(
         options: the rate and how it falls.
         total_steps: of the training.
         warmup_steps: that the discriminator waits.
+        hold: role to the strength of :func:`held`.
     """
-    late = {DISCRIMINATOR: warmup_steps}
-    return {
-        role: optax.adam(_delayed(rate_of(options, total_steps=total_steps), late.get(role, 0)))
-        for role in roles
-    }
+    late, strengths = {DISCRIMINATOR: warmup_steps}, hold or {}
+
+    def one(role: str) -> optax.GradientTransformation:
+        rate = _delayed(rate_of(options, total_steps=total_steps), late.get(role, 0))
+        if not strengths.get(role):
+            return optax.adam(rate)
+        pull = held(strengths[role])
+        return optax.chain(optax.scale_by_adam(), pull, optax.scale_by_learning_rate(rate))
+
+    return {role: one(role) for role in roles}
+
+
+class Anchor(NamedTuple):
+    """Attributes: weights: where the training began."""
+
+    weights: Any
+
+
+def held(strength: float) -> optax.GradientTransformation:
+    """Adds ``strength`` times the way from the first weights to an update, before its rate.
+
+    The penalty of L2-SP (Li 2018, arXiv:1802.01483), decoupled from Adam's scaling as weight decay
+    is in AdamW (Loshchilov 2019, arXiv:1711.05101). Adam moves a weight by at most about its rate,
+    so no weight gets much farther than 1 / ``strength``.
+
+    Example:
+        >>> w = {"kernel": jnp.array([1.0, 2.0])}
+        >>> pull = held(10.0)
+        >>> moved = {"kernel": jnp.array([1.1, 2.0])}
+        >>> updates, _ = pull.update({"kernel": jnp.zeros(2)}, pull.init(w), moved)
+        >>> [round(float(u), 4) for u in updates["kernel"]]
+        [1.0, 0.0]
+    """
+
+    def init(weights: Any) -> Anchor:
+        return Anchor(jax.tree.map(jnp.copy, weights))  # the step donates the weights themselves
+
+    def update(updates: Any, state: Anchor, weights: Any = None) -> tuple[Any, Anchor]:
+        moved = jax.tree.map(
+            lambda u, now, first: u + strength * (now - first), updates, weights, state.weights
+        )
+        return moved, state
+
+    return optax.GradientTransformation(init, update)
 
 
 def rate_of(options: OptimizerOptions, *, total_steps: int) -> optax.Schedule:

@@ -88,6 +88,23 @@ class DataOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True)
+class StartOptions(Options):
+    """What the network that predicts begins with, see :mod:`qsr_jax.training.start`.
+
+    Attributes:
+        model: name of a shipped model, a model file or a workdir; "": fresh weights.
+        checkpoint: of a workdir, "latest" or "best".
+        hold: pull back to the weights it began with, see
+            :func:`qsr_jax.training.optimizers.held`; 0: none.
+    """
+
+    SECTION: ClassVar[str] = "start"
+    model: str = ""
+    checkpoint: str = choice("latest", among=("latest", "best"))
+    hold: float = number(0.0, low=0.0, high=1e6)
+
+
+@dataclasses.dataclass(frozen=True)
 class ObjectiveOptions(Options):
     """Who learns and what each minimises.
 

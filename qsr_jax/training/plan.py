@@ -19,6 +19,7 @@ from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.feed import is_resident
 from qsr_jax.training.optimizers import make_optimizers
 from qsr_jax.training.parallel import AXIS, compile_step
+from qsr_jax.training.start import Start, read_start
 from qsr_jax.training.state import Optimizers
 from qsr_jax.training.step import Step, make_step
 from qsr_jax.training.workdir import describe
@@ -34,6 +35,7 @@ class Plan:
     total_steps: int
     records: JointRecords
     document: dict[str, Any]
+    start: Start | None = None
 
     @functools.cached_property
     def optimizers(self) -> Optimizers:
@@ -44,6 +46,7 @@ class Plan:
             self.experiment.optimizer,
             total_steps=self.total_steps,
             warmup_steps=self.experiment.schedule.warmup_steps,
+            hold={self.last.served: self.experiment.start.hold},
         )
 
     @property
@@ -72,7 +75,20 @@ def make_plan(experiment: Experiment, data_dir: Path) -> Plan:
     total_steps = planned_steps(experiment, len(records))
     stages = stages_of(experiment, task, total_steps)
     check_runs_here(experiment, records)
-    return Plan(experiment, task, stages, total_steps, records, describe(experiment, task, records))
+    document = describe(experiment, task, records)
+    start = read_start(
+        experiment.start, document, lambda: served_shapes(stages[-1].objective, task)
+    )
+    if start is not None:
+        document = start.added_to(document)
+    return Plan(experiment, task, stages, total_steps, records, document, start)
+
+
+def served_shapes(objective: Objective, task: JointMaps) -> Any:
+    """Shapes of the variables of the network that predicts."""
+    return jax.eval_shape(
+        lambda: objective.init(jax.random.key(0), sample_example(task))[objective.served]
+    )
 
 
 def open_split(experiment: Experiment, data_dir: Path, split: str) -> JointRecords:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from qsr_jax.checkpoint import Checkpoints
+from qsr_jax.objectives import Variables
 from qsr_jax.training.changes import Claim
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.parallel import replicate
@@ -19,18 +20,23 @@ from qsr_jax.training.workdir import adopt, claim_workdir, how_exactly
 def start_state(
     plan: Plan, older: Callable[[TrainState], tuple[TrainState, int]]
 ) -> tuple[TrainState, int]:
-    """A fresh state, or the newest whole checkpoint's; process 0's, on all devices of all."""
+    """A fresh state, or the newest whole checkpoint's; process 0's, on all devices of all.
 
-    def fresh() -> TrainState:
+    A fresh one begins with the weights of the plan's start, if it has one.
+    """
+
+    def fresh(served: Variables | None) -> TrainState:
         return init_state(
             jax.random.key(plan.experiment.seed),
             plan.last,
             sample_example(plan.task),
             plan.optimizers,
             averaged=plan.experiment.average.decay > 0.0,
+            served=served,
         )
 
-    state = replicate(jax.jit(fresh)())
+    begun = None if plan.start is None else plan.start.variables
+    state = replicate(jax.jit(fresh)(begun))
     found = on_first(lambda: older(state))
     state, step = from_first((state, 0) if found is None else found)
     return replicate(state), int(step)

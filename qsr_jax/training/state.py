@@ -51,6 +51,7 @@ def init_state(
     optimizers: Optimizers,
     *,
     averaged: bool,
+    served: Variables | None = None,
 ) -> TrainState:
     """Draws every player and its optimiser's state.
 
@@ -60,8 +61,11 @@ def init_state(
         example: of any batch size; only its shapes matter.
         optimizers: one for every role.
         averaged: whether to keep a running average of the served network.
+        served: variables that the served network begins with instead.
     """
-    drawn = objective.init(key, example)
+    drawn = dict(objective.init(key, example))
+    if served is not None:
+        drawn[objective.served] = served
     players = {
         role: Player(variables, optimizers[role].init(variables["params"]))
         for role, variables in drawn.items()

@@ -14,6 +14,7 @@ from qsr_jax import __version__
 from qsr_jax.checkpoint import FORMAT_VERSION
 from qsr_jax.data.records.card import registration_notes
 from qsr_jax.data.records.joint import JointRecords
+from qsr_jax.data.studies.learned import LEARNED
 from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.maps import spec_of
 from qsr_jax.tasks import JointMaps
@@ -114,7 +115,7 @@ def describe(experiment: Experiment, task: JointMaps, records: JointRecords) -> 
         "config": experiment.leaves(),
         "data_fingerprint": records.fingerprint,
         "train_slices": len(records),
-        "learned": dict(records.learned),
+        LEARNED: dict(records.learned),
         "notes": [describe_features(experiment), *registration_notes(records.registration)],
         "environment": environment(),
     }

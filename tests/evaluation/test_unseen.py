@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 from evaluation_house import make_manifest, make_subject, manifest_of
 
-from qsr_jax.data.studies.learned import Learned, learned_of
-from qsr_jax.evaluation.unseen import LEARNED, LeakageError, check_unseen, whom_it_saw
+from qsr_jax.data.studies.learned import BEFORE, LEARNED, Learned, learned_of, lineage
+from qsr_jax.evaluation.unseen import (
+    LeakageError,
+    check_unseen,
+    whom_it_saw,
+    whom_its_models_saw,
+)
 
 WORKDIR, NEW = Path("t1"), Path("new.json")
 TRAINED = manifest_of(
@@ -80,3 +85,17 @@ def test_a_model_of_another_manifest_that_does_not_say_whom_it_saw_is_refused():
         whom_it_saw(WORKDIR, older, other, NEW, same=True)
     with pytest.raises(LeakageError, match="new.json is .* also --trained-on MANIFEST"):
         whom_it_saw(WORKDIR, DOCUMENT, other, NEW, same=False)
+
+
+def test_the_people_of_the_model_it_began_from_are_refused_too():
+    """Also after a second finetuning, and of a model that was trained with the tested manifest."""
+    mine = manifest_of((make_subject(8, split="train"), make_subject(0, split="test")))
+    document = {LEARNED: learned_of(mine).to_json(), BEFORE: lineage(DOCUMENT)}
+    again = {LEARNED: learned_of(mine).to_json(), BEFORE: lineage(document)}
+    assert whom_its_models_saw(DOCUMENT) == []
+    for tuned, count in ((document, 1), (again, 2)):
+        before = whom_its_models_saw(tuned)
+        assert len(before) == count
+        with pytest.raises(LeakageError, match=f"learned from subject {0:016x}"):
+            for learned in before:
+                check_unseen(WORKDIR, learned, NEW, mine, mine.subjects_of(split="test"))

@@ -9,6 +9,9 @@ from qsr_jax.data.studies.manifest import SIDES, Manifest, Subject
 TRAINING = ("train", "validation")
 """Splits whose subjects a model knows: it learned from them or was chosen by them."""
 
+LEARNED, BEFORE = "learned", "learned_before"
+"""Keys of a model's document: whom its training learned from, and whom the models it began from."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Learned:
@@ -52,3 +55,8 @@ def learned_of(manifest: Manifest) -> Learned:
 def values_of(subject: Subject) -> list[str]:
     """Digests of the values of a subject's scans."""
     return [pair.values[side] for pair in subject.maps.values() for side in SIDES]
+
+
+def lineage(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Whom a model learned from, its own training first, then those of what it began from."""
+    return [document[LEARNED], *document.get(BEFORE, [])]
