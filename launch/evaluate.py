@@ -1,8 +1,8 @@
 """Measures trained models against routine scans and writes the report: the paper's tables and ours.
 
-Interpolations of the fast scan are measured beside them. Give one --workdir per map; maps without a
-model are left out of the report. Several trainings (folds, seeds) of one question become one report
-with their spread: give one --run for each.
+Interpolations of the fast scan are measured beside them. Give one --model per map, or one of
+several maps; maps without a model are left out of the report. Several trainings (folds, seeds) of
+one question become one report with their spread: give one --run for each.
 """
 
 import argparse
@@ -144,17 +144,21 @@ def _add_trainings(parser: argparse.ArgumentParser) -> None:
         "--checkpoint",
         choices=(LATEST, BEST),
         default=LATEST,
-        help="of each model the last one saved, or the one that did best on validation subjects "
-        "(default: %(default)s)",
+        help="of each workdir the last one saved, or the one that did best on validation subjects; "
+        "a model file holds one (default: %(default)s)",
     )
     one = parser.add_argument_group("one training")
     one.add_argument("--manifest", type=Path, help="made by data_tools.pair_studies")
     one.add_argument(
+        "--model",
         "--workdir",
+        dest="model",
+        metavar="MODEL",
         type=Path,
         action="append",
         default=[],
-        help="folder of a trained model; repeat it for several maps",
+        help="name of a model that ships (qsr models lists them), a model file, or the workdir of "
+        "a training; repeat it for several maps. --workdir says the same",
     )
     one.add_argument(
         "--trained-on",
@@ -172,7 +176,7 @@ def _add_trainings(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="a manifest and the workdirs trained on it, or a folder with manifest.json and "
+        help="a manifest and models, or a folder with manifest.json and "
         "workdirs; repeat it for every fold and seed. Each subject is measured by the trainings "
         "that test on them and counts once, with the mean of these",
     )
@@ -193,15 +197,15 @@ def _positive(text: str) -> int:
 
 
 def _runs(arguments: argparse.Namespace) -> list[list[Path]]:
-    """Manifest and workdirs of every training that was asked for."""
-    single = arguments.manifest is not None or arguments.workdir or arguments.trained_on
+    """Manifest and models of every training that was asked for."""
+    single = arguments.manifest is not None or arguments.model or arguments.trained_on
     if arguments.run and single:
-        raise ValueError("--run stands for --manifest, --workdir and --trained-on; give one kind")
+        raise ValueError("--run stands for --manifest, --model and --trained-on; give one kind")
     if arguments.run:
         return list(arguments.run)
-    if arguments.manifest is None or not arguments.workdir:
-        raise ValueError("nothing to measure: give --manifest and --workdir, or --run")
-    return [[arguments.manifest, *arguments.workdir]]
+    if arguments.manifest is None or not arguments.model:
+        raise ValueError("nothing to measure: give --manifest and --model, or --run")
+    return [[arguments.manifest, *arguments.model]]
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.solve:
             print("\n".join(_said(found) for found in solve(*arguments.solve)))
             return
-        if arguments.manifest is None or not arguments.workdir or arguments.out is None:
-            raise ValueError("give --manifest, --workdir and --out, or --solve FORM KEY")
+        if arguments.manifest is None or not arguments.model or arguments.out is None:
+            raise ValueError("give --manifest, --model and --out, or --solve FORM KEY")
         runs = load_runs(
-            [(arguments.manifest, arguments.workdir)],
+            [(arguments.manifest, arguments.model)],
             split=arguments.split,
             trained_on=arguments.trained_on,
             which=LATEST,
@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--manifest", type=Path, help="made by data_tools.pair_studies")
-    add("--workdir", type=Path, action="append", default=[], help="of a trained model; repeat it")
+    model = {"dest": "model", "metavar": "MODEL", "type": Path, "action": "append", "default": []}
+    add("--model", "--workdir", **model, help="as in launch.predict; repeat it for several maps")
     add("--trained-on", type=Path, metavar="MANIFEST", help="as in launch.evaluate")
     add("--split", choices=SPLITS, default="test", help="whom to show (default: %(default)s)")
     add("--out", type=Path, help="folder to make")

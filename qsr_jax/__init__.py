@@ -3,7 +3,7 @@
 What a notebook needs has its name here and is imported when it is first used:
 
 - :func:`train`: from records to a trained network, by a config page or option classes;
-- :func:`load_predictor`: the network of a workdir;
+- :func:`load_predictor`: a trained network, by its name, from a file or a workdir;
 - :func:`predict`: from a subject's DICOM series to super-resolved DICOM or NIfTI;
 - :func:`evaluate`: the report of trained networks on the subjects of a manifest;
 - :func:`agreement`: agreement of methods of measurement, from any table of values.

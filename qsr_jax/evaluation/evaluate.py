@@ -66,9 +66,9 @@ def evaluate(
     """Measures everybody of a split and writes the report.
 
     Args:
-        runs: trainings; each is a manifest followed by the workdirs trained on it, or one folder
-            that holds manifest.json and the workdirs. Several (folds, seeds) become one report with
-            their spread.
+        runs: trainings; each is a manifest followed by models (workdirs, model files, names of
+            models that ship), or one folder that holds manifest.json and workdirs. Several (folds,
+            seeds) become one report with their spread.
         out: folder of the report; an older report is replaced, anything else refused.
         split: whom to measure, "train", "validation" or "test".
         trained_on: the manifest the models were trained with, if that of ``runs`` holds new

@@ -11,7 +11,7 @@ from qsr_jax.training.options import AUTO, NONE
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 
 
-def use_compile_cache(cache_dir: str, workdir: Path) -> None:
+def use_compile_cache(cache_dir: str, workdir: Path | None) -> None:
     """Makes JAX keep compiled programs.
 
     ``JAX_COMPILATION_CACHE_DIR`` comes first and changes no settings. Else "auto" is
@@ -20,12 +20,12 @@ def use_compile_cache(cache_dir: str, workdir: Path) -> None:
 
     Args:
         cache_dir: a folder, "auto" or "none".
-        workdir: of the run.
+        workdir: of the run; where there is none, "auto" keeps nothing.
     """
     if os.environ.get(CACHE_VARIABLE) or cache_dir == NONE:
         return
     if cache_dir == AUTO:
-        if jax.default_backend() == "cpu":
+        if workdir is None or jax.default_backend() == "cpu":
             return
         cache_dir = str(workdir / "compiled")
     jax.config.update("jax_compilation_cache_dir", cache_dir)

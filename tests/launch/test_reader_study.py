@@ -140,7 +140,7 @@ def test_what_makes_no_study_is_refused(house, tmp_path, flags, match):
     base = ["--manifest", "manifest.json", "--workdir", "runs/t1", "--out", str(tmp_path / "s")]
     with pytest.raises(SystemExit, match=match):
         door.main([*base, *flags])
-    with pytest.raises(SystemExit, match="give --manifest, --workdir and --out"):
+    with pytest.raises(SystemExit, match="give --manifest, --model and --out"):
         door.main(["--out", str(tmp_path / "s")])
 
 
