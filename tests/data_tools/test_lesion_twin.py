@@ -12,7 +12,14 @@ from qsr_jax.anatomy.regions import GREY, WHITE
 from qsr_jax.data.studies.case import load_case
 from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.evaluation.cohort import Cohort
-from qsr_jax.evaluation.measure.lesion_twin import TWIN, read_twin, twin_fields
+from qsr_jax.evaluation.measure.lesion_twin import (
+    INVENTED,
+    TWIN,
+    WITH,
+    WITHOUT,
+    read_twin,
+    twin_fields,
+)
 from qsr_jax.evaluation.sections.lesion_twin import twin_rows
 from qsr_jax.evaluation.values import Value
 from qsr_jax.phantom.mni_tissues import mni_tissues
@@ -90,6 +97,12 @@ def test_a_method_that_shows_half_has_a_sensitivity_of_half_and_what_it_invents_
     assert shifted.sensitivity_percent.difference > 110.0
     assert shifted.false_percent == pytest.approx(100.0 * 200.0 / shifted.true_change, rel=1e-3)
     assert half.sensitivity_percent.p is None  # one subject
+    values = {(f["quantity"], f["method"], f["place"]): f["value"] for f in fields
+              if f["map"] == "t1"}  # fmt: skip
+    for place in {place for _, _, place in values}:  # the truth makes nothing up, noise does
+        assert values[INVENTED, "trained", place] == pytest.approx(0.0, abs=1e-3)
+        assert values[INVENTED, "routine", place] > 1.0
+        assert abs(values[WITH, "bicubic", place]) > abs(values[WITHOUT, "bicubic", place])
     # Scans show less than what is there, and the finer one more of it, whatever lesions were drawn
     routine, fast = (found["t1", m].sensitivity_percent.difference for m in ("routine", "fast"))
     assert 1.5 * fast < routine < 100.0

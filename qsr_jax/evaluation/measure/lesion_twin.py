@@ -4,6 +4,10 @@ A *twin* is the same simulated subject scanned with the same noise, with lesions
 away (``data_tools.lesion_twin``). What differs between the two scans of a method is the lesions and
 nothing else. In a lesion the fraction of the true change that a method shows is its *sensitivity*:
 0 is a lesion left out. Where nothing was changed whatever a method changes is its invention.
+
+Two more tell a reader's side: the contrast to noise at a lesion's place with the lesion and
+without, and by how much the contrast of places without a lesion is off the truth. Routine's noise
+does that too, and no method should do it more.
 """
 
 import dataclasses
@@ -19,7 +23,7 @@ from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE, Manifest, Subject
 from qsr_jax.data.studies.truth import read_truth
 from qsr_jax.evaluation.measure.labels import true_labels
-from qsr_jax.evaluation.measure.lesion_contrast import Site, lesion_sites
+from qsr_jax.evaluation.measure.lesion_contrast import Site, contrasts, lesion_sites
 from qsr_jax.evaluation.measure.lesion_visibility import disc_radius_mm, matched_sites
 from qsr_jax.evaluation.values import TRUTH, Fields
 from qsr_jax.maps import spec_of
@@ -32,6 +36,9 @@ KIND = "lesion twin"
 CHANGE, FALSE_CHANGE, DIAMETER = "change", "false change", "diameter"
 """Mean change in a lesion; root mean square over control sites as large, where the truth has none;
 diameter of the disc as large as the lesion's largest slice."""
+WITH, WITHOUT = "contrast to noise with the lesion", "contrast to noise without the lesion"
+INVENTED = "invented contrast"
+"""Root mean square over control sites of what a method's contrast is off the true one."""
 UNCHANGED = 1e-4
 """Largest true change, as a fraction of white matter, of a site where nothing was changed."""
 TISSUES = {GREY: "grey matter", WHITE: "white matter"}
@@ -91,20 +98,18 @@ def twin_fields(
     """
     if case.truth is None or twin.truth is None:
         return
-    sign = 1.0 if twin.truth.lesions.any() else -1.0
-    ill, well = (twin.truth, case.truth) if sign > 0 else (case.truth, twin.truth)
-    has = case.routine.names
-    truth = _of(ill.maps - well.maps, has, names)
-    changes = {m: sign * _of(b.mean - a.mean, a.names, names) for m, (a, b) in made.items()}
+    planted, has = bool(twin.truth.lesions.any()), case.routine.names
+    ill, well = (twin.truth, case.truth) if planted else (case.truth, twin.truth)
+    here, there = (_of(one.maps, has, names) for one in (case.truth, twin.truth))
+    truth = _pair(here, there, planted=planted)
+    pairs = {}
+    for method, both in made.items():
+        here, there = (_of(one.mean, one.names, names) for one in both)
+        pairs[method] = _pair(here, there, planted=planted)
     if scans:
-        routine, fast = (
-            sign * (there.maps - here.maps)
-            for here, there in ((case.routine, twin.routine), (case.fast, twin.fast))
-        )
-        carried = nearest_on(dataclasses.replace(case.fast, maps=fast), case.routine.geometry)
-        changes[FAST] = _of(carried, case.fast.names, names)
-        changes |= {ROUTINE: _of(routine, has, names), TRUTH: truth}
-    white = _of(well.maps, has, names)[well.tissue == WHITE].mean(0)
+        pairs |= {s: _scanned(s, case, twin, names, planted=planted) for s in (FAST, ROUTINE)}
+        pairs[TRUTH] = truth
+    white = truth.well[well.tissue == WHITE].mean(0)
     labels, spacing_mm = true_labels(ill), case.routine.geometry.spacing_mm
     rooms: dict[int, np.ndarray] = {}
     for code, site in lesion_sites(labels, spacing_mm).items():
@@ -118,8 +123,12 @@ def twin_fields(
             size = {"map": "", "quantity": DIAMETER, "unit": "mm", "method": TRUTH}
             yield row | size | {"value": 2.0 * disc_radius_mm(site, spacing_mm)}
         controls = matched_sites(labels, site, spacing_mm, rooms)
-        same = [c for c in controls if (np.abs(_mean(truth, c)) <= UNCHANGED * white).all()]
-        yield from _change_fields(row, changes, names, site, same)
+        same = [c for c in controls if (np.abs(truth.change(c)) <= UNCHANGED * white).all()]
+        for method, pair in pairs.items():
+            found = _found(pair, truth, site, same)
+            if method == TRUTH:
+                found = {CHANGE: found[CHANGE]}
+            yield from _fields(row | {"method": method}, names, found)
 
 
 def _tissue(codes: np.ndarray) -> str:
@@ -127,27 +136,62 @@ def _tissue(codes: np.ndarray) -> str:
     return TISSUES[GREY if (codes == GREY).sum() > (codes == WHITE).sum() else WHITE]
 
 
-def _mean(maps: np.ndarray, site: Site) -> np.ndarray:
-    """(c,) mean over a place."""
-    return maps[site.inside].mean(0, np.float64)
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """What one method made of both scans, (z, y, x, c): with lesions, without, and of the subject.
+
+    ``own`` is one of the two: that of the subject, not of the twin.
+    """
+
+    ill: np.ndarray
+    well: np.ndarray
+    own: np.ndarray
+
+    def change(self, site: Site) -> np.ndarray:
+        """(c,) mean over a place with lesions minus without."""
+        with_, without = (maps[site.inside].mean(0, np.float64) for maps in (self.ill, self.well))
+        return with_ - without
 
 
-def _change_fields(
-    row: Fields,
-    changes: Mapping[str, np.ndarray],
-    names: tuple[str, ...],
-    lesion: Site,
-    controls: Sequence[Site],
+def _pair(here: np.ndarray, there: np.ndarray, *, planted: bool) -> _Pair:
+    return _Pair(there, here, here) if planted else _Pair(here, there, here)
+
+
+def _scanned(side: str, case: Case, twin: Case, names: tuple[str, ...], *, planted: bool) -> _Pair:
+    """Both scans of one side, on the routine grid."""
+    if side == ROUTINE:
+        both = [(one.routine.maps, one.routine.names) for one in (case, twin)]
+    else:
+        geometry = case.routine.geometry
+        both = [(nearest_on(one.fast, geometry), one.fast.names) for one in (case, twin)]
+    here, there = (_of(maps, has, names) for maps, has in both)
+    return _pair(here, there, planted=planted)
+
+
+def _found(
+    pair: _Pair, truth: _Pair, lesion: Site, controls: Sequence[Site]
+) -> dict[str, np.ndarray]:
+    """Quantity to (c,) of one method at a lesion and its control sites."""
+    found = {
+        CHANGE: pair.change(lesion),
+        WITH: contrasts(pair.ill, lesion)[1],
+        WITHOUT: contrasts(pair.well, lesion)[1],
+    }
+    if controls:
+        changed = [pair.change(control) for control in controls]
+        made_up = [contrasts(pair.own, c)[0] - contrasts(truth.own, c)[0] for c in controls]
+        for quantity, off in ((FALSE_CHANGE, changed), (INVENTED, made_up)):
+            found[quantity] = np.sqrt(np.square(off).mean(0))
+    return found
+
+
+def _fields(
+    row: Fields, names: tuple[str, ...], found: Mapping[str, np.ndarray]
 ) -> Iterator[Fields]:
-    for method, change in changes.items():
-        found = {CHANGE: _mean(change, lesion)}
-        if controls:
-            square = np.square([_mean(change, control) for control in controls])
-            found[FALSE_CHANGE] = np.sqrt(square.mean(0))
-        for quantity, values in found.items():
-            for name, value in zip(names, values.tolist(), strict=True):
-                unit = {"map": name, "quantity": quantity, "unit": spec_of(name).unit}
-                yield row | unit | {"method": method, "value": value}
+    for quantity, values in found.items():
+        for name, value in zip(names, values.tolist(), strict=True):
+            unit = "SD" if quantity in (WITH, WITHOUT) else spec_of(name).unit
+            yield row | {"map": name, "quantity": quantity, "unit": unit, "value": value}
 
 
 def _of(maps: np.ndarray, has: tuple[str, ...], wanted: tuple[str, ...]) -> np.ndarray:

@@ -11,6 +11,7 @@ from qsr_jax.data.studies.case import Case
 from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.measure import lesion_contrast, synthetic_contrast
 from qsr_jax.evaluation.measure.calibration import calibration_fields
+from qsr_jax.evaluation.measure.coverage import coverage_fields
 from qsr_jax.evaluation.measure.error_by_place import error_fields
 from qsr_jax.evaluation.measure.image_quality import brain_box, brain_mask, image_fields
 from qsr_jax.evaluation.measure.label_agreement import agreement_fields
@@ -79,6 +80,13 @@ def measure(
         _rows(case, names, sources, labels, own, sizes=scans),
         error_fields(case, names, sources, labels, wanted=own),
         resolution_fields(case, names, sources, wanted=own),
+        coverage_fields(
+            case,
+            names,
+            {m: made for m, made in predictions.items() if measures(m)},
+            references(case),
+            labels,
+        ),
     )
     return [Value(**who, **row) for row in rows if measures(row["method"])]
 

@@ -6,8 +6,10 @@ from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.names import name_of
+from qsr_jax.evaluation.sections.coverage import BELIEVED_PERCENT, judged
 from qsr_jax.evaluation.sections.error_by_place import AirRow, air_rows
 from qsr_jax.evaluation.sections.folds_and_seeds import run_rows
+from qsr_jax.evaluation.sections.lesion_detection import invention_rows
 from qsr_jax.evaluation.sections.lesions_kept import KeptRow, kept_rows
 from qsr_jax.evaluation.sections.places import (
     MARGIN_PERCENT,
@@ -38,7 +40,14 @@ def opening(cohort: Cohort) -> list[str]:
     """
     kept, shares = cohort.rows(kept_rows), cohort.rows(share_rows)
     found = [outcome(cohort), *_lesions(kept), *_worst(cohort, kept), *_worse(cohort)]
-    return [*found, *_verdicts(cohort), *_truth(shares), *_trainings(cohort)]
+    return [
+        *found,
+        *_verdicts(cohort),
+        *_truth(shares),
+        *_invented(cohort),
+        *_believed(cohort),
+        *_trainings(cohort),
+    ]
 
 
 def tissue_families(cohort: Cohort) -> list[FamilyRow]:
@@ -175,6 +184,34 @@ def _truth(rows: Sequence[ErrorShareRow]) -> Iterator[str]:
     below = " (below 1: nearer to the truth)" if first.reference == TRUTH else ""
     own = f"as a share of {name_of(first.base)}’s own"
     yield f"Error in {first.place} against {first.reference}, {own}: {'; '.join(said)}{below}."
+
+
+def _invented(cohort: Cohort) -> Iterator[str]:
+    """What is made up where there is no lesion, in parts of what routine's noise makes up."""
+    said = []
+    for row in cohort.rows(invention_rows):
+        if row.method == TRAINED:
+            ends, share = row.share.interval, number(row.share.value, 2)
+            between = f" ({_reach(ends, percent=False)})" if ends else ""
+            said.append(f"{spec_of(row.map).label} {share}{between}, {row.verdict}")
+    if said:
+        yield (
+            "Contrast made up where there is no lesion, as a share of what routine’s noise makes "
+            f"up: {'; '.join(said)}."
+        )
+
+
+def _believed(cohort: Cohort) -> Iterator[str]:
+    """Whether the model's own intervals hold what they say, and where they hold least."""
+    rows = judged(cohort)
+    if rows:
+        least = min(rows, key=lambda row: row.inside_percent)
+        good, (low, high) = sum(row.believed for row in rows), BELIEVED_PERCENT
+        yield (
+            f"Its own 95 % intervals hold {low:g} to {high:g} % of the errors against "
+            f"{least.reference} in {good} of {len(rows)} places and maps, least in {least.place} "
+            f"{spec_of(least.map).label} ({number(least.inside_percent, 1)} %)."
+        )
 
 
 def _trainings(cohort: Cohort) -> Iterator[str]:

@@ -109,11 +109,12 @@ def _share_row(
         base=base,
         n=len(errors[base]),
         rmse={m: float(values.mean()) for m, values in errors.items()},
-        share={m: _ratio(row, values, errors[base]) for m, values in errors.items() if m != base},
+        share={m: ratio(row, values, errors[base]) for m, values in errors.items() if m != base},
     )
 
 
-def _ratio(row: str, error: np.ndarray, base: np.ndarray) -> Ratio:
+def ratio(row: str, error: np.ndarray, base: np.ndarray) -> Ratio:
+    """Geometric mean over subjects of their errors (subjects,) in parts of others'."""
     if not (error.all() and base.all()):  # a map that is the reference, bit for bit
         return Ratio(len(error), float(error.mean() / base.mean()), None)
     logs = np.log(error), np.log(base)
