@@ -65,8 +65,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--manifest", type=Path, help="made by data_tools.pair_studies")
-    model = {"dest": "model", "metavar": "MODEL", "type": Path, "action": "append", "default": []}
-    add("--model", "--workdir", **model, help="as in launch.predict; repeat it for several maps")
+    add(
+        "--model",
+        "--workdir",
+        dest="model",
+        metavar="MODEL",
+        type=Path,
+        action="append",
+        default=[],
+        help="as in launch.predict; repeat it for several maps. --workdir says the same",
+    )
     add("--trained-on", type=Path, metavar="MANIFEST", help="as in launch.evaluate")
     add("--split", choices=SPLITS, default="test", help="whom to show (default: %(default)s)")
     add("--out", type=Path, help="folder to make")
