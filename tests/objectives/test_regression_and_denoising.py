@@ -1,6 +1,7 @@
 """Objectives without a judge through the same step; the optimisers of all."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,9 @@ def joint_batch(rng, n=4, side=24):
 def trained(task, objective, batch, steps=25):
     """Losses of some steps of Adam on one batch."""
     chosen = {"network": optax.adam(3e-3)}
-    state = init_state(jax.random.key(0), objective, task.whole(batch), chosen, averaged=False)
+    key, example = jax.random.key(0), task.whole(batch)
+    begin = jax.jit(lambda: init_state(key, objective, example, chosen, averaged=False), **quick)
+    state = begin()
     step = jax.jit(step_with(task, objective, chosen, batch_size=len(batch["sample_id"])), **quick)
     totals = []
     for _ in range(steps):
@@ -69,14 +72,20 @@ def test_three_maps_learn_jointly_with_a_physics_term(rng):
     assert totals[-1] == pytest.approx(parts, rel=1e-5)
     only = dataclasses.replace(objective, table={"t2w": TermOptions(1.0)})
     example = task.example(joint_batch(rng), step=jnp.int32(0))
-    output, _ = only.forward(state.players["network"].variables, example)
-    (term,) = only.terms({}, {}, example).values()
-    gradient = jax.grad(lambda o: term.values(o).sum())(output)
+
+    @functools.partial(jax.jit, **quick)
+    def compute(variables, example):
+        output, _ = only.forward(variables, example)
+        (term,) = only.terms({}, {}, example).values()
+        gradient = jax.grad(lambda o: term.values(o).sum())(output)
+        inner = task.physical(output), task.physical(example.target)
+        expected = losses.contrast_consistency(*inner, names=task.names)
+        return gradient, term.values(output), expected
+
+    gradient, values, expected = compute(state.players["network"].variables, example)
     assert np.isfinite(gradient).all()
     assert all(float(jnp.abs(gradient[..., i]).max()) > 0 for i in range(3))
-    inner = task.physical(output), task.physical(example.target)
-    expected = losses.contrast_consistency(*inner, names=task.names)
-    np.testing.assert_allclose(term.values(output), expected, rtol=1e-5)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
 def test_a_denoiser_learns_and_is_probed_at_one_strength(rng):
@@ -95,8 +104,8 @@ def test_a_denoiser_learns_and_is_probed_at_one_strength(rng):
     state, totals, _ = trained(task, objective, batch, steps=60)
     assert np.mean(totals[-5:]) < 0.7 * np.mean(totals[:5])
     example = task.whole(batch)
-    made = objective.probe(state.served, example)
-    noisy = objective.baseline(task, example)
+    made = jax.jit(objective.probe, **quick)(state.served, example)
+    noisy = jax.jit(lambda example: objective.baseline(task, example), **quick)(example)
     strength = float(jnp.std(noisy - example.target))
     assert strength == pytest.approx(0.15, rel=0.05)
     error = lambda x: float(jnp.square(x - example.target).mean())  # noqa: E731
