@@ -1,9 +1,12 @@
 """The same networks and the same step in PyTorch, with the same weights, give the same numbers."""
 
+import functools
+
 import jax
 import numpy as np
 import optax
 import pytest
+from any_network import QUICK
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install .[bench]")
 torch_networks = pytest.importorskip("torch_networks")
@@ -40,10 +43,12 @@ def pair(vgg_parameters):
     state = jax.jit(
         lambda: init_state(
             jax.random.key(0), objective, sample_example(TASK), OPTIMIZERS, averaged=False
-        )
+        ),
+        **QUICK,
     )()
     key = jax.random.key(1)
 
+    @functools.partial(jax.jit, **QUICK)
     def moved(tree):
         return jax.tree.map(lambda x: x + 0.2 * jax.random.uniform(key, x.shape), tree)
 
@@ -77,7 +82,7 @@ def images(batch):
 
 def test_prediction_agrees(pair):
     objective, state, batch, (generator, *_) = pair
-    mine = jax.jit(lambda v: objective.probe(v, TASK.whole(batch)))(state.served)
+    mine = jax.jit(lambda v: objective.probe(v, TASK.whole(batch)), **QUICK)(state.served)
     with torch.no_grad():
         theirs = generator.eval()(images(batch)[0])
     generator.train()
@@ -89,7 +94,7 @@ def test_a_training_step_agrees(pair, vgg_parameters):
     objective, state, batch, theirs = pair
     step = make_step(TASK, objective, OPTIMIZERS, batch_size=4, average_decay=0.0, axis_name=None)
     trainer = torch_networks.Trainer(*theirs, {"mae": 1.0, "gan": 1e-3, "vgg": 2e-6}, bf16=False)
-    compiled = jax.jit(step, compiler_options={"xla_backend_optimization_level": 0})
+    compiled = jax.jit(step, **QUICK)
     for tolerance in (1e-4, 3e-3):  # Adam's first step turns rounding of small gradients into steps
         state, mine = compiled(state, vgg_parameters, batch)
         for name, value in trainer.step(*images(batch)).items():

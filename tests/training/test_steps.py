@@ -13,6 +13,8 @@ from qsr_jax.objectives import TermOptions
 from qsr_jax.training.parallel import AXIS, compile_step, replicate, split_over_devices
 from qsr_jax.training.step import make_step
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 AVERAGE_DECAY = 0.05  # below (1 + t) / (10 + t) from the first step on
 STAGES = {"warm-up": {"adversarial": False}, "adversarial": {}}
 
@@ -94,7 +96,7 @@ def test_with_frozen_norm_what_is_trained_is_what_predicts(
     assert largest_difference(after["batch_stats"], before["batch_stats"]) == 0.0
     assert largest_difference(after["params"], before["params"]) > 0.0
     example = small_task().example(random_batch, step=small_state.step)
-    predicted = small_srgan(None).probe(before, example)
+    predicted = jax.jit(small_srgan(None).probe)(before, example)
     expected = float(jnp.abs(predicted - example.target).mean())
     assert float(metrics["mae"]) == pytest.approx(expected, rel=1e-5)
 
