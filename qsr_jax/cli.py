@@ -34,6 +34,7 @@ DOORS = {
     "train": "launch.train",
     "status": "launch.status",
     "sweep": "launch.sweep",
+    "study": "launch.study",
     "predict": "launch.predict",
     "evaluate": "launch.evaluate",
     "reader-study": "launch.reader_study",

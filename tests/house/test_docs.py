@@ -107,7 +107,7 @@ def test_the_readme_fits_on_150_lines():
 
 DOORS = [
     *(f"launch.{name}" for name in ("train", "predict", "evaluate", "bench")),
-    *(f"launch.{name}" for name in ("status", "sweep", "compare", "agreement")),
+    *(f"launch.{name}" for name in ("status", "sweep", "study", "compare", "agreement")),
     *(f"data_tools.{name}" for name in ("simulate_cohort", "repeat_scan", "calibrate_simulator")),
     *("data_tools.transfer_check", "data_tools.lesion_twin", "launch.reader_study"),
     *(f"data_tools.{name}" for name in ("describe_cohort", "convert_qmaps", "inspect_dicom")),
