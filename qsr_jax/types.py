@@ -224,6 +224,8 @@ class Prediction:
     def std_of_mean(self, inside: np.ndarray) -> np.ndarray:
         """How sure the mean over a place is: (c,) standard deviations in units of the maps.
 
+        Of a region or a tissue; the voxels of a lesion err as one, and its mean as they do.
+
         Args:
             inside: (z, y, x) bool, the voxels of the place.
 

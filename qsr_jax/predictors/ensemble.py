@@ -109,6 +109,7 @@ def _mean_laws(laws: Sequence[tuple[MeanLaw, ...] | None]) -> tuple[MeanLaw, ...
         MeanLaw(
             shared=sum(law.shared for law in column) / len(column),
             patch=sum(law.patch for law in column) / len(column),
+            power=sum(law.power for law in column) / len(column),
         )
         for column in zip(*known, strict=True)
     )

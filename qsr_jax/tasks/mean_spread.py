@@ -1,6 +1,6 @@
 """How sure the mean over a place is, from the standard deviations of its voxels.
 
-The law is that of :class:`qsr_jax.types.MeanLaw`; its two numbers are fitted on validation
+The law is that of :class:`qsr_jax.types.MeanLaw`; its numbers are fitted on validation
 subjects. Places there are tiles of many sizes, and whole slices, of one tissue each, told by the T1
 of what should have been made: a region is chosen by what is there and not by what a network says.
 For every size 95 % of the places' mean errors lie within a multiple of what the voxels say, and
@@ -27,7 +27,8 @@ SIZES = 10
 
 SHARED = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 121)])
 PATCHES = np.geomspace(1.0, 1e4, 121)
-"""What is tried for the two numbers of the law: 8 % apart."""
+POWERS = np.linspace(0.3, 1.0, 8)
+"""What is tried for the numbers of the law: 8 % apart, the power by tenths."""
 
 
 class MeanTally:
@@ -86,11 +87,15 @@ class MeanTally:
             return MeanLaw(1.0, 1.0)
         found = np.array([covering_factor(counts[k]) ** 2 for k in known])
         size = np.exp(self._log_size[known] / counts[known].sum(1))
-        shared, patch = SHARED[:, None, None], PATCHES[None, :, None]
-        law = shared + (1.0 - shared) * patch / (patch + size - 1.0)
-        off = np.square(np.log(law) - np.log(found)).sum(-1)
-        best = np.unravel_index(off.argmin(), off.shape)
-        return MeanLaw(round(float(SHARED[best[0]]), 5), round(float(PATCHES[best[1]]), 2))
+        shared, patch, power = np.ix_(SHARED, PATCHES, POWERS)
+        off = np.zeros((len(SHARED), len(PATCHES), len(POWERS)))
+        for n, wanted in zip(size, found, strict=True):
+            law = shared + (1.0 - shared) * (patch / (patch + n - 1.0)) ** power
+            off += np.square(np.log(law) - np.log(wanted))
+        i, j, k = np.unravel_index(off.argmin(), off.shape)
+        return MeanLaw(
+            round(float(SHARED[i]), 5), round(float(PATCHES[j]), 2), round(float(POWERS[k]), 1)
+        )
 
 
 def _tissue(wanted: np.ndarray, names: tuple[str, ...]) -> np.ndarray:

@@ -87,7 +87,7 @@ class SpreadCalibration:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON; what is read back scales in the same bits."""
-        laws = {name: [law.shared, law.patch] for name, law in self.laws.items()}
+        laws = {name: [law.shared, law.patch, law.power] for name, law in self.laws.items()}
         return {"factors": {n: np.array(f).tolist() for n, f in self.factors.items()}, "laws": laws}
 
     @classmethod

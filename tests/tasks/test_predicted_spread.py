@@ -121,7 +121,7 @@ DAMAGES = {
     "another format": lambda text: text.replace("qsr_jax-spread", "spread"),
     "a factor of 0": lambda text: text.replace("1.5", "0.0", 1),
     "a bin less": lambda text: text.replace("[1.5, ", "[", 1),
-    "a law that cannot be": lambda text: text.replace("[0.1, 9.0]", "[0.1, 0.5]", 1),
+    "a law that cannot be": lambda text: text.replace("[0.1, 9.0", "[0.1, 0.5", 1),
     "no table": lambda text: json.dumps(json.loads(text) | {"steps": {"10": [1.0]}}),
 }
 

@@ -67,8 +67,16 @@ def coverage_fields(
                 yield from _rows(row, names, place, reference, off[inside], made.std[inside])
             for place, parts in groups.items() if made.mean_laws else ():
                 errors = np.stack([off[part].mean(0, np.float64) for part in parts])
-                std = np.stack([made.std_of_mean(part) for part in parts])
+                std = np.stack([_std_of_mean(made, part, place) for part in parts])
                 yield from _rows(row, names, place, reference, errors, std)
+
+
+def _std_of_mean(made: Prediction, inside: np.ndarray, place: str) -> np.ndarray:
+    """How sure a mean is, (c,); the voxels of a lesion err as one, so no law applies to them."""
+    if place != LESIONS:
+        return made.std_of_mean(inside)
+    assert made.std is not None
+    return np.sqrt(np.square(made.std[inside], dtype=np.float64).mean(0))
 
 
 def _voxel_places(case: Case, labels: Labels | None) -> dict[str, np.ndarray]:
