@@ -141,8 +141,8 @@ def coverage_table(cohort: Cohort) -> Iterator[Table]:
         title="Errors within the model’s own 95 % intervals",
         caption="Inside: percent of errors no larger than 1.96 of the standard deviations that the "
         f"model tells, mean over n subjects with its 95 % interval; between {low:g} and {high:g} "
-        "they are to be believed. Of voxels, then of means over regions and tissues, whose standard "
-        "deviations follow from those of their voxels by a law fitted on validation subjects, and "
+        "they are to be believed. Of voxels, then of means over regions and tissues, whose own "
+        "follow from those of their voxels by a law fitted on validation subjects, and "
         "over lesions, whose voxels err as one. Said and error: root mean square of the standard "
         "deviation, and of the error. A network that learned the truth does not answer for "
         "routine’s own noise.",
