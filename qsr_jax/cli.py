@@ -32,6 +32,7 @@ DOORS = {
     "convert-qmaps": "data_tools.convert_qmaps",
     "convert-vgg19": "data_tools.convert_vgg19",
     "train": "launch.train",
+    "finetune": "launch.finetune",
     "status": "launch.status",
     "sweep": "launch.sweep",
     "study": "launch.study",

@@ -131,6 +131,8 @@ def _train(
         say(f"{workdir}: already trained, {first_step} steps; nothing to do")
         return TrainingResult(workdir, first_step, plan.total_steps)
     on_first(lambda: tell_status(workdir, plan.experiment, plan.total_steps, plan.document))
+    if plan.start is not None and first_step == 0:
+        say("\n".join(plan.start.notes(plan.document)))
     records = open_split(plan.experiment, data_dir, "validation")
     begun = _Begun(plan, workdir, state, first_step, checkpoints)
     done = begun.take_steps(frozen, records, request)
@@ -162,6 +164,9 @@ class _Begun:
             experiment, plan.task, plan.records, frozen, first_step=self.first_step
         )
         with finishing(self.checkpoints), recorder_of(self, plan) as recorder:
+            validate = self.validator(validation, recorder, best)
+            if plan.start is not None and self.first_step == 0:
+                validate(0, self.state)  # the model itself, which may stay the best
             _, done = fit(
                 self.state,
                 first_step=self.first_step,
@@ -171,7 +176,7 @@ class _Begun:
                 cadence=cadence_of(experiment, plan.total_steps),
                 recorder=recorder,
                 call=Callbacks(
-                    validate=self.validator(validation, recorder, best),
+                    validate=validate,
                     save=self.save,
                     inspect=make_inspector(
                         plan.records, batch_size=experiment.data.batch_size, seed=experiment.seed

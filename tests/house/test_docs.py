@@ -106,7 +106,7 @@ def test_the_readme_fits_on_150_lines():
 
 
 DOORS = [
-    *(f"launch.{name}" for name in ("train", "predict", "evaluate", "bench")),
+    *(f"launch.{name}" for name in ("train", "finetune", "predict", "evaluate", "bench")),
     *(f"launch.{name}" for name in ("status", "sweep", "study", "compare", "agreement")),
     *(f"data_tools.{name}" for name in ("simulate_cohort", "repeat_scan", "calibrate_simulator")),
     *("data_tools.transfer_check", "data_tools.lesion_twin", "launch.reader_study"),
