@@ -6,7 +6,8 @@ one subject, and the output gets one folder per map. --cohort, --bids and --mani
 the output gets one folder per scan, and the same command goes on where it was killed.
 --parametric-map writes Parametric Maps (float) instead of classic series; --nifti writes one BIDS
 derivative data set, T1 and T2 in seconds, as --bids always does. --ensemble takes all workdirs of
-the same maps for one model: their mean, and with --std how far they lie apart. Exit status 3 when a
+the same maps for one model: their mean, and how far they lie apart. A model that tells its standard
+deviation has it written beside the map, as t1_std; --no-std leaves it out. Exit status 3 when a
 scan of a cohort was refused.
 """
 
@@ -179,8 +180,8 @@ def _add_output_kinds(parser: argparse.ArgumentParser) -> None:
     """What is written, and as what."""
     parser.add_argument(
         "--std",
-        action="store_true",
-        help="write the standard deviation of every map too; single trainings know none",
+        action=argparse.BooleanOptionalAction,
+        help="write the standard deviation of every map too (default: where the model tells one)",
     )
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(

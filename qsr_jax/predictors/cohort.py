@@ -74,7 +74,7 @@ def predict_cohort(
     output: Path,
     *,
     format: str,
-    std: bool = False,
+    std: bool | None = None,
     workers: int = 1,
     shard: tuple[int, int] | None = None,
 ) -> Outcome:
@@ -89,7 +89,7 @@ def predict_cohort(
         scans: from :func:`qsr_jax.predictors.scans.scans_below` or ``scans_listed``.
         output: folder; made, or one that the same models began on the same tree.
         format: see :func:`qsr_jax.predictors.dicom_series.predict`.
-        std: whether standard deviations are written too.
+        std: whether standard deviations are written too; None: where the models tell them.
         workers: processes; each holds the models and a scan in memory.
         shard: (3, 10) does the third of ten parts.
 
@@ -165,22 +165,17 @@ def _predict_one(
     scan: Scan,
     output: Path,
     format: str,
-    std: bool,
+    std: bool | None,
 ) -> tuple[str, str]:
     """The name of a scan, and why it was refused; empty where it was not."""
     try:
         made = make_maps(_loaded(models), scan, std=std)
         if format == NIFTI:
-            add_to_data_set(
-                [one.derived for one in made],
-                output,
-                subject=scan.subject,
-                session=scan.session,
-                std=std,
-            )
+            maps = [one.derived for one in made]
+            add_to_data_set(maps, output, subject=scan.subject, session=scan.session)
         else:
             place, parametric = output / scan.name, format == PARAMETRIC_MAP
-            write_series(made, place, parametric=parametric, std=std, alone=False)
+            write_series(made, place, parametric=parametric, alone=False)
     except ValueError as error:
         return scan.name, str(error)
     return scan.name, ""

@@ -70,7 +70,7 @@ def predict(
     *,
     format: str = DICOM,
     subject: str | None = None,
-    std: bool = False,
+    std: bool | None = None,
     protocols: Sequence[SeriesRule] = (),
     tell: Callable[[str], None] = print,
 ) -> list[Path]:
@@ -89,7 +89,7 @@ def predict(
             (a BIDS derivative data set, T1 and T2 in seconds).
         subject: label of the subject in a BIDS data set, never a name; of "nifti" alone.
         std: whether the standard deviation is written too: a series of its own in ``<map>_std``, or
-            a file whose ``desc`` ends in "std".
+            a file whose ``desc`` ends in "std"; None: where the model tells one.
         protocols: rows that recognise other scanners' maps, as
             :func:`qsr_jax.data.studies.pair_folder.added_rows` reads them from a file.
         tell: is given a line for each map of which voxels were clamped.
@@ -118,11 +118,9 @@ def predict(
             tell(f"{spec_of(one.series.map_name).label}: {one.clamped}")
     if format == NIFTI:
         maps = [one.derived for one in made]
-        return write_bids_derivative(
-            maps, target, subject=subject or "", version=__version__, std=std
-        )
-    alone = len(made) == 1 and not std
-    return write_series(made, target, parametric=format == PARAMETRIC_MAP, std=std, alone=alone)
+        return write_bids_derivative(maps, target, subject=subject or "", version=__version__)
+    alone = len(made) == 1 and made[0].prediction.std is None
+    return write_series(made, target, parametric=format == PARAMETRIC_MAP, alone=alone)
 
 
 def check_models(models: Sequence[TrainedPredictor], format: str) -> None:
@@ -140,8 +138,13 @@ def check_models(models: Sequence[TrainedPredictor], format: str) -> None:
         raise MismatchError(f"models of {told}; expected each map once")
 
 
-def make_maps(models: Sequence[TrainedPredictor], scan: Scan, *, std: bool) -> list[Made]:
+def make_maps(models: Sequence[TrainedPredictor], scan: Scan, *, std: bool | None) -> list[Made]:
     """Runs every model on the one series of each of its maps.
+
+    Args:
+        models: that make different maps.
+        scan: of one subject.
+        std: whether predictions keep their standard deviation; None: where the model tells one.
 
     Raises:
         MismatchError, ValueError, DicomInputError: see :func:`predict`.
@@ -155,7 +158,7 @@ def make_maps(models: Sequence[TrainedPredictor], scan: Scan, *, std: bool) -> l
     return [one for model, series in bar for one in _run(model, series, std=std)]
 
 
-def _run(model: TrainedPredictor, series: Sequence[Series], *, std: bool) -> list[Made]:
+def _run(model: TrainedPredictor, series: Sequence[Series], *, std: bool | None) -> list[Made]:
     """What a model makes of its series, map by map."""
     made = model(_joined(series))
     if std and made.std is None:
@@ -163,6 +166,8 @@ def _run(model: TrainedPredictor, series: Sequence[Series], *, std: bool) -> lis
             f"{model.description}: knows no standard deviation; give two or more trainings of the "
             "same maps as an ensemble (--ensemble), or leave the standard deviation out"
         )
+    if std is False:
+        made = dataclasses.replace(made, std=None)
     return [Made(model, one, made.select([one.map_name])) for one in series]
 
 
@@ -213,16 +218,16 @@ def _folder(series: Series) -> str:
 
 
 def write_series(
-    made: Sequence[Made], output: Path, *, parametric: bool, std: bool, alone: bool
+    made: Sequence[Made], output: Path, *, parametric: bool, alone: bool
 ) -> list[Path]:
-    """Writes every map, and its spread where it is wanted, as a series.
+    """Writes every map, and its spread where it knows one, as a series.
 
     Args:
         made: the maps.
         output: folder to make.
         parametric: whether a Parametric Map is written in place of a classic series.
-        std: whether the spread is wanted.
-        alone: whether the one map becomes ``output`` itself; else each is a folder in it.
+        alone: whether the one map, without spread, becomes ``output`` itself; else each is a folder
+            in it.
 
     Returns:
         The folders of the series.
@@ -239,7 +244,7 @@ def write_series(
     names = []
     with staged_folder(output) as folder:
         for one in made:
-            for spread in (False, True) if std else (False,):
+            for spread in (False,) if one.prediction.std is None else (False, True):
                 name = one.series.map_name + (STD_SUFFIX if spread else "")
                 write(
                     one.prediction,

@@ -76,14 +76,18 @@ class NetworkPredictor:
         made = predict_maps(self.network, self.variables, self.task, volume.maps, batch=self.batch)
         mean, clamped = clamp(made[..., : len(self.names)], self.names)
         std = made[..., len(self.names) :] if made.shape[-1] > len(self.names) else None
+        laws = None
         if std is not None and self.calibration is not None:
             std = self.calibration.scaled(std, mean, self.names)
+            laws = self.calibration.laws_of(self.names)
         return Prediction(
             mean=mean,
             std=std,
             names=self.names,
             geometry=volume.geometry.refined(self.task.scale, self.task.alignment),
             clamped=clamped,
+            mean_laws=laws,
+            std_against=None if std is None else self.task.target,
         )
 
     def check(self, volume: Volume) -> None:

@@ -9,15 +9,17 @@ import sys
 import numpy as np
 import pydicom
 import pytest
-from dicom_factory import fast_geometry
+from dicom_factory import fast_geometry, write_subject
 from written_maps import WORDS, by_pydicom, prediction_of, source_of
 
+from data_tools import inspect_dicom, pair_studies
 from qsr_jax.data import dicom
 from qsr_jax.data.dicom.series_rules import SPREADS, NotAMapError, recognise
 from qsr_jax.data.dicom.spread import values_of
 from qsr_jax.data.nifti.bids import BidsError, read_map
 from qsr_jax.data.nifti.bids_derivative import Derived, write_bids_derivative
 from qsr_jax.data.nifti.files import read_nifti
+from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.maps import MAPS
 
 WRITERS = {"classic": dicom.write_derived, "parametric map": dicom.write_parametric_map}
@@ -138,6 +140,24 @@ def test_no_rule_of_maps_knows_it():
             recognise(rule.image_type)
 
 
+def test_pairing_and_inspection_leave_it_out_and_say_why(tmp_path, capsys):
+    """Predictions that lie beside the scans they were made from: the subject pairs all the same."""
+    tree = tmp_path / "tree"
+    folder = write_subject(tree / "a", seed=1)
+    source = dicom.read_series(folder / "fast_t1")
+    dicom.write_derived(with_std(source, 40.0), source, folder / "t1_std", std=True, **WORDS)
+    out = tmp_path / "m.json"
+    pair_studies.main(["--dicom", str(tree), "--out", str(out), "--test-fraction", "0"])
+    manifest = Manifest.load(out)
+    assert len(manifest.subjects) == 1
+    ((refused, reason),) = [(item["what"], item["reason"]) for item in manifest.refused]
+    assert refused == "a/t1_std" and "is the standard deviation of a map, not a map" in reason
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        inspect_dicom.main([str(tree)])
+    assert "6 accepted, 1 refused" in capsys.readouterr().out
+
+
 def test_what_is_not_there_cannot_be_written(write, tmp_path):
     source = source_of(tmp_path / "s", "t1", fast_geometry())
     with pytest.raises(ValueError, match="this prediction of T1 knows no standard deviation"):
@@ -163,7 +183,7 @@ def test_stands_beside_the_map_in_a_bids_data_set(tmp_path):
     prediction = with_std(source, 30.0)
     item = Derived(prediction, source.volume.geometry, "srgan", "srgan, sha256 abc")
     words = {"subject": "01", "version": "0.1"}
-    mean, spread = write_bids_derivative([item], tmp_path / "b", std=True, **words)
+    mean, spread = write_bids_derivative([item], tmp_path / "b", **words)
     assert spread.name == "sub-01_acq-fast_res-64_desc-srganstd_T2map.nii.gz"
     np.testing.assert_allclose(read_nifti(spread)[0] * 1000, prediction.std[..., 0], rtol=1e-6)
     cars = [json.loads(p.with_name(p.name.replace("nii.gz", "json")).read_text())
@@ -173,10 +193,8 @@ def test_stands_beside_the_map_in_a_bids_data_set(tmp_path):
     read_map(mean)
     with pytest.raises(BidsError, match="Statistic: present; expected a map, not a statistic"):
         read_map(spread)
-    with pytest.raises(ValueError, match="T2 knows no standard deviation"):
-        bare = dataclasses.replace(item, prediction=prediction_of(source))
-        write_bids_derivative([bare], tmp_path / "c", std=True, **words)
-    assert not (tmp_path / "c").exists()
+    bare = dataclasses.replace(item, prediction=prediction_of(source))
+    assert len(write_bids_derivative([bare], tmp_path / "c", **words)) == 1
 
 
 def test_dciodvfy_finds_no_error(write, tmp_path):
@@ -195,7 +213,7 @@ def test_bids_validator_finds_no_error(tmp_path):
         pytest.skip("bids-validator-deno is absent; pip install bids-validator-deno brings it")
     source = source_of(tmp_path / "s", "t1", fast_geometry())
     item = Derived(with_std(source, 30.0), source.volume.geometry, "srgan", "srgan, sha256 abc")
-    write_bids_derivative([item], tmp_path / "b", subject="01", version="0.1", std=True)
+    write_bids_derivative([item], tmp_path / "b", subject="01", version="0.1")
     command = [tool, "--json", str(tmp_path / "b")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     issues = json.loads(ran.stdout)["issues"]["issues"]

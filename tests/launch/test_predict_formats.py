@@ -65,7 +65,7 @@ def test_workdirs_of_the_same_map_become_an_ensemble(monkeypatch, scan, tmp_path
     words = ["--workdir", "a", "--workdir", "b", "--input", str(scan / "fast_t1"), "--output"]
     with pytest.raises(SystemExit, match=r"two of the same map; .*--ensemble"):
         predict.main([*words, str(tmp_path / "d")])
-    predict.main([*words, str(tmp_path / "d"), "--ensemble", "--std"])
+    predict.main([*words, str(tmp_path / "d"), "--ensemble"])
     assert capsys.readouterr().out.count("wrote ") == 2
     source = read_series(scan / "fast_t1").volume.maps
     mean = read_series(tmp_path / "d" / "t1").volume.maps

@@ -93,7 +93,7 @@ def test_the_spread_of_an_ensemble_comes_back(format, pair, study, tmp_path):
     if format == "parametric_map":
         pytest.importorskip("highdicom", reason="pip install qsr_jax[parametric-map] brings it")
     out = tmp_path / "out"
-    written = predict(pair, study, out, format=format, std=True, tell=lambda line: None)
+    written = predict(pair, study, out, format=format, tell=lambda line: None)
     assert [path.name for path in written] == [n + s for n in ALL for s in ("", "_std")]
     expected = pair(scan_of(study))
     for channel, name in enumerate(ALL):
@@ -110,7 +110,7 @@ def test_the_spread_of_an_ensemble_comes_back(format, pair, study, tmp_path):
 
 
 def test_the_spread_stands_in_the_bids_data_set(pair, study, tmp_path):
-    words = {"format": "nifti", "subject": "01", "std": True, "tell": lambda line: None}
+    words = {"format": "nifti", "subject": "01", "tell": lambda line: None}
     written = predict(pair, study, tmp_path / "out", **words)
     expected = pair(scan_of(study))
     for channel, name in enumerate(ALL):
@@ -125,6 +125,16 @@ def test_the_spread_stands_in_the_bids_data_set(pair, study, tmp_path):
         "residual_T1map.nii.gz",
         "residualstd_T1map.nii.gz",
     ]
+
+
+def test_a_spread_is_left_out_where_nobody_wants_it_or_the_model_tells_none(pair, study, tmp_path):
+    """Map by map: what one model tells is not lost because another tells nothing."""
+    words = {"tell": lambda line: None}
+    predict(pair, study, tmp_path / "without", std=False, **words)
+    assert {path.name for path in (tmp_path / "without").iterdir()} == set(ALL)
+    two = Ensemble((joint(seed=0, names=("t1",)), joint(seed=1, names=("t1",))))
+    written = predict([two, Doubler(names=("pd",))], study, tmp_path / "one", **words)
+    assert [path.name for path in written] == ["t1", "t1_std", "pd"]
 
 
 def test_a_model_without_a_spread_says_so_and_nothing_is_written(study, tmp_path):

@@ -10,10 +10,11 @@ from test_load import save
 
 from qsr_jax.checkpoint import CheckpointError
 from qsr_jax.maps import spec_of
+from qsr_jax.mean_law import MeanLaw
 from qsr_jax.predictors import load_predictor
 from qsr_jax.predictors.ensemble import Ensemble
 from qsr_jax.predictors.load import UNCALIBRATED
-from qsr_jax.tasks.spread import FILE, SpreadCalibration, write_calibrations
+from qsr_jax.tasks.spread import FILE, SPREAD_EDGES, SpreadCalibration, write_calibrations
 
 ALL = ("t1", "t2", "pd")
 OPTIONS = {"names": ALL, "margin": 2, "log_maps": ("t2",)}
@@ -26,7 +27,8 @@ def telling(monkeypatch):
 
 def factors(value, names=ALL):
     bins = {name: len(spec_of(name).value_bins) - 1 for name in names}
-    return SpreadCalibration({name: (value,) * count for name, count in bins.items()})
+    rows = {name: ((((value,) * (len(SPREAD_EDGES) + 1),) * k),) for name, k in bins.items()}
+    return SpreadCalibration(rows, {name: MeanLaw(0.1 * value, 4.0 * value) for name in names})
 
 
 def test_the_standard_deviation_is_in_the_units_of_the_maps(rng):
@@ -42,6 +44,8 @@ def test_the_standard_deviation_is_in_the_units_of_the_maps(rng):
     np.testing.assert_allclose(doubled.std, 2.0 * made.std, rtol=1e-6)
     np.testing.assert_array_equal(doubled.mean, made.mean)
     assert doubled.std.dtype == np.float32
+    assert (made.mean_laws, doubled.mean_laws) == (None, (MeanLaw(0.2, 8.0),) * 3)
+    assert made.std_against == "routine"
 
 
 def test_an_ensemble_adds_what_its_members_say_and_how_they_differ(rng):
@@ -57,6 +61,9 @@ def test_an_ensemble_adds_what_its_members_say_and_how_they_differ(rng):
     both = Ensemble(members)(volume)
     np.testing.assert_allclose(both.std, np.sqrt(within + apart), rtol=1e-4)
     assert (both.std**2 >= 0.999 * within).all() and (apart > 0).any()
+    assert [(law.shared, law.patch) for law in both.mean_laws] == [(pytest.approx(0.1), 4.0)] * 3
+    mixed = dataclasses.replace(members[0], calibration=None), members[1]
+    assert Ensemble(mixed)(volume).mean_laws is None
 
 
 def test_factors_are_loaded_with_the_network_of_their_step(tmp_path):

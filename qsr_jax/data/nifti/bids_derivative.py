@@ -50,31 +50,29 @@ class Derived:
 
 
 def write_bids_derivative(
-    maps: Sequence[Derived], out: Path, *, subject: str, version: str, std: bool = False
+    maps: Sequence[Derived], out: Path, *, subject: str, version: str
 ) -> list[Path]:
     """Writes the maps of one subject as the data set ``out``; it appears whole or not at all.
 
     Every image is read back before: values within 1e-6, positions within 1e-3 mm.
 
     Args:
-        maps: at most one of each kind.
+        maps: at most one of each kind; one that knows its standard deviation has it beside it.
         out: folder to make.
         subject: label of the subject, letters and digits; never a name or a PatientID.
         version: of this software.
-        std: whether the standard deviation of each map is written beside it.
 
     Returns:
         The image files; the spread of a map follows it.
 
     Raises:
-        ValueError: labels or values that cannot be, a prediction of several maps, or one that knows
-            no standard deviation where it is wanted.
+        ValueError: labels or values that cannot be, or a prediction of several maps.
         FileExistsError: ``out`` exists.
         WriteError: the system refused the write. Nothing is left at ``out`` in any case.
     """
     with staged_folder(out) as folder:
         describe_data_set(folder, version=version)
-        made = add_to_data_set(maps, folder, subject=subject, std=std)
+        made = add_to_data_set(maps, folder, subject=subject)
     return [out / path.relative_to(folder) for path in made]
 
 
@@ -92,7 +90,7 @@ def folder_in_data_set(subject: str, session: str) -> Path:
 
 
 def add_to_data_set(
-    maps: Sequence[Derived], out: Path, *, subject: str, session: str = "", std: bool = False
+    maps: Sequence[Derived], out: Path, *, subject: str, session: str = ""
 ) -> list[Path]:
     """Adds one session to the data set ``out``; its folder appears whole or not at all.
 
@@ -101,7 +99,6 @@ def add_to_data_set(
         out: the data set.
         subject: label.
         session: label, empty for none.
-        std: whether the standard deviation of each map is written beside it.
 
     Returns:
         The image files; the spread of a map follows it.
@@ -115,7 +112,7 @@ def add_to_data_set(
             raise ValueError(f"{out}: BIDS labels have letters and digits only; got {label!r}")
     place = folder_in_data_set(subject, session)
     stem = "_".join(place.parts)
-    images = [image for item in maps for image in _images(item, stem, out, std=std)]
+    images = [image for item in maps for image in _images(item, stem, out)]
     if len({image.name for image in images}) < len(images):
         raise ValueError(f"{out}: two maps of one kind")
     with staged_folder(out / place) as folder:
@@ -138,21 +135,16 @@ class _Image:
     statistic: str | None = None
 
 
-def _images(item: Derived, stem: str, out: Path, *, std: bool) -> list[_Image]:
-    """The map and, where it is wanted, its spread; ``res`` is the number of columns."""
+def _images(item: Derived, stem: str, out: Path) -> list[_Image]:
+    """The map and, where it knows one, its spread; ``res`` is the number of columns."""
     made = item.prediction
     if len(made.names) != 1:
         raise ValueError(f"{out}: an image holds one map, got {', '.join(made.names)}")
     (map_name,) = made.names
-    if std and made.std is None:
-        raise ValueError(
-            f"{out}: the prediction of {spec_of(map_name).label} knows no standard deviation; "
-            "expected one, as an ensemble makes it"
-        )
     name = f"{stem}_acq-fast_res-{made.geometry.shape[2]}_desc-{item.model}"
     suffix = spec_of(map_name).bids_suffix
     images = [_Image(f"{name}_{suffix}", map_name, made.mean[..., 0], item)]
-    if std and made.std is not None:
+    if made.std is not None:
         spread = made.std[..., 0]
         images.append(_Image(f"{name}std_{suffix}", map_name, spread, item, STANDARD_DEVIATION))
     return images
