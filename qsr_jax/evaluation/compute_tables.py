@@ -14,6 +14,7 @@ from qsr_jax.evaluation.sections import (
     coverage,
     error_by_place,
     example_slices,
+    familiarity,
     folds_and_seeds,
     image_quality,
     label_agreement,
@@ -60,6 +61,7 @@ SECTIONS: tuple[Section, ...] = (
     niqe.SECTION,
     worst_slices.SECTION,
     label_agreement.SECTION,
+    familiarity.SECTION,
     movement.SECTION,
     folds_and_seeds.SECTION,
 )

@@ -10,6 +10,7 @@ from qsr_jax.data.studies.case import Case, load_case
 from qsr_jax.data.studies.manifest import FAST
 from qsr_jax.data.studies.truth import TRUTH_JSON
 from qsr_jax.evaluation.measure.example_slices import Example, Shown, example_slice
+from qsr_jax.evaluation.measure.familiarity import familiarity_fields
 from qsr_jax.evaluation.measure.lesion_twin import TWIN, twin_folder
 from qsr_jax.evaluation.measure.movement import movement_fields
 from qsr_jax.evaluation.measure.niqe import fit_models
@@ -183,6 +184,7 @@ def measure_subject(
             if not first or name == CALIBRATED
         }
         made[TRAINED] = run.trained(seen.case.fast)
+        values += [Value(**who, run=run.name, **f) for f in familiarity_fields(made[TRAINED])]
         for view in seen.views if not first else seen.views[:1]:
             values += values_of_view(view, run, made, material, options, scans=not first)
         values += values_of_twin(one, run, seen, made, material, options.split, scans=not first)

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from qsr_jax.familiarity import KnownScans, check_units
 from qsr_jax.files.digest import arrays_sha256
 from qsr_jax.predictors.batched import BATCH, Variables, clamp, predict_maps
 from qsr_jax.predictors.trained import MismatchError
@@ -15,6 +16,8 @@ from qsr_jax.types import Prediction, Volume
 
 SPACING_TOLERANCE = 0.01
 """Relative difference of voxel size up to which a scan counts as the trained one's protocol."""
+
+FINETUNE = "; `qsr finetune` adapts a model to another protocol, from a few pairs of its scans"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,7 @@ class NetworkPredictor:
         notes: what a reader of its numbers must know.
         batch: slices at a time.
         calibration: factors on the standard deviations of a network that tells them, or None.
+        familiarity: the scans it learned from, with which every scan is compared; or None.
 
     Raises:
         ValueError: ``batch`` is below 1.
@@ -50,6 +54,7 @@ class NetworkPredictor:
     notes: tuple[str, ...] = ()
     batch: int = BATCH
     calibration: SpreadCalibration | None = None
+    familiarity: KnownScans | None = None
 
     def __post_init__(self) -> None:
         """Refuses a batch without slices."""
@@ -69,10 +74,13 @@ class NetworkPredictor:
 
         Raises:
             MismatchError: other maps, matrix or voxel size than trained on.
+            ScaleError: the values cannot be in the units of their maps.
         """
         if volume.names != self.names:
             raise self._other_maps(volume)
         self.check(volume)
+        check_units(volume)
+        familiarity = None if self.familiarity is None else self.familiarity.judge(volume)
         made = predict_maps(self.network, self.variables, self.task, volume.maps, batch=self.batch)
         mean, clamped = clamp(made[..., : len(self.names)], self.names)
         std = made[..., len(self.names) :] if made.shape[-1] > len(self.names) else None
@@ -86,6 +94,7 @@ class NetworkPredictor:
             names=self.names,
             geometry=volume.geometry.refined(self.task.scale, self.task.alignment),
             clamped=clamped,
+            familiarity=familiarity,
             mean_laws=laws,
             std_against=None if std is None else self.task.target,
         )
@@ -98,11 +107,13 @@ class NetworkPredictor:
         if shape[1:] != trained:
             raise MismatchError(
                 f"the model was trained on {trained[0]} x {trained[1]} images, the scan has "
-                f"{shape[1]} x {shape[2]}"
+                f"{shape[1]} x {shape[2]}{FINETUNE}"
             )
         spacing, given = self.lr_spacing_mm, volume.geometry.spacing_mm
         if not np.allclose(given, spacing, rtol=SPACING_TOLERANCE):
-            raise MismatchError(f"the model was trained on voxels of {spacing} mm, not {given} mm")
+            raise MismatchError(
+                f"the model was trained on voxels of {spacing} mm, not {given} mm{FINETUNE}"
+            )
 
     def _other_maps(self, volume: Volume) -> MismatchError:
         trained, given = ", ".join(self.names), ", ".join(volume.names)

@@ -14,6 +14,7 @@ from qsr_jax.files.lock import workdir_lock
 from qsr_jax.training.assemble import frozen_parameters
 from qsr_jax.training.compile_cache import use_compile_cache
 from qsr_jax.training.experiment import Experiment
+from qsr_jax.training.familiarity import keep_familiar
 from qsr_jax.training.feed import feed
 from qsr_jax.training.loop import Cadence, Callbacks, fit
 from qsr_jax.training.metric_log import NullLogger, Recorder
@@ -119,12 +120,12 @@ def _train(
 
     state, first_step = start_state(plan, older)
 
+    def validation() -> JointRecords:
+        return open_split(plan.experiment, data_dir, "validation")
+
     def calibrated() -> None:
-        on_first(
-            lambda: calibrate_spreads(
-                workdir, plan, lambda: open_split(plan.experiment, data_dir, "validation")
-            )
-        )
+        on_first(lambda: calibrate_spreads(workdir, plan, validation))
+        on_first(lambda: keep_familiar(workdir, plan, validation))
 
     if first_step >= plan.total_steps:
         calibrated()
@@ -133,9 +134,8 @@ def _train(
     on_first(lambda: tell_status(workdir, plan.experiment, plan.total_steps, plan.document))
     if plan.start is not None and first_step == 0:
         say("\n".join(plan.start.notes(plan.document)))
-    records = open_split(plan.experiment, data_dir, "validation")
     begun = _Begun(plan, workdir, state, first_step, checkpoints)
-    done = begun.take_steps(frozen, records, request)
+    done = begun.take_steps(frozen, validation(), request)
     if done >= plan.total_steps:
         calibrated()
     stopped = None if done >= plan.total_steps else request.name or "a signal to another process"
