@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from launch.model_argument import add_model_argument
 from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import SPLITS
@@ -149,17 +150,7 @@ def _add_trainings(parser: argparse.ArgumentParser) -> None:
     )
     one = parser.add_argument_group("one training")
     one.add_argument("--manifest", type=Path, help="made by data_tools.pair_studies")
-    one.add_argument(
-        "--model",
-        "--workdir",
-        dest="model",
-        metavar="MODEL",
-        type=Path,
-        action="append",
-        default=[],
-        help="name of a model that ships (qsr models lists them), a model file, or the workdir of "
-        "a training; repeat it for several maps. --workdir says the same",
-    )
+    add_model_argument(one, required=False)
     one.add_argument(
         "--trained-on",
         type=Path,

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from launch.model_argument import add_model_argument
 from qsr_jax.checkpoint import LATEST
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import SPLITS
@@ -65,16 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--manifest", type=Path, help="made by data_tools.pair_studies")
-    add(
-        "--model",
-        "--workdir",
-        dest="model",
-        metavar="MODEL",
-        type=Path,
-        action="append",
-        default=[],
-        help="as in launch.predict; repeat it for several maps. --workdir says the same",
-    )
+    add_model_argument(parser, required=False)
     add("--trained-on", type=Path, metavar="MANIFEST", help="as in launch.evaluate")
     add("--split", choices=SPLITS, default="test", help="whom to show (default: %(default)s)")
     add("--out", type=Path, help="folder to make")

@@ -128,10 +128,10 @@ def _learned(document: Mapping[str, Any]) -> str:
     """How many people a model knows; their hashes stand in the file."""
     if LEARNED not in document:
         return NOT_STATED
-    own, *before = (len(learned["subjects"]) for learned in lineage(document))
+    own, *before = (str(len(learned["subjects"])) for learned in lineage(document))
     slices = document.get("train_slices", NOT_STATED)
-    began = f"; before, in the models it began from: {joined([*map(str, before)])}"
-    return f"{own} people, validation included, {slices} training slices{began if before else ''}"
+    told = f"{own} people, validation included, {slices} training slices"
+    return f"{told}; in the models it began from: {joined(before)}" if before else told
 
 
 def _software(environment: Mapping[str, Any]) -> str:
