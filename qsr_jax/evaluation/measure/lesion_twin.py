@@ -102,10 +102,7 @@ def twin_fields(
     ill, well = (twin.truth, case.truth) if planted else (case.truth, twin.truth)
     here, there = (_of(one.maps, has, names) for one in (case.truth, twin.truth))
     truth = _pair(here, there, planted=planted)
-    pairs = {}
-    for method, both in made.items():
-        here, there = (_of(one.mean, one.names, names) for one in both)
-        pairs[method] = _pair(here, there, planted=planted)
+    pairs = {m: _predicted(both, names, planted=planted) for m, both in made.items()}
     if scans:
         pairs |= {s: _scanned(s, case, twin, names, planted=planted) for s in (FAST, ROUTINE)}
         pairs[TRUTH] = truth
@@ -155,6 +152,13 @@ class _Pair:
 
 def _pair(here: np.ndarray, there: np.ndarray, *, planted: bool) -> _Pair:
     return _Pair(there, here, here) if planted else _Pair(here, there, here)
+
+
+def _predicted(
+    both: tuple[Prediction, Prediction], names: tuple[str, ...], *, planted: bool
+) -> _Pair:
+    here, there = (_of(one.mean, one.names, names) for one in both)
+    return _pair(here, there, planted=planted)
 
 
 def _scanned(side: str, case: Case, twin: Case, names: tuple[str, ...], *, planted: bool) -> _Pair:
