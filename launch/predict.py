@@ -1,27 +1,29 @@
 """Super-resolves map series with trained models: DICOM in, DICOM out, physical units kept.
 
---input takes one scan: with one model of one map the output folder becomes one series. With several
-models, or one that makes several maps at once, the input is a folder that holds the fast series of
-one subject, and the output gets one folder per map. --cohort, --bids and --manifest take everybody;
-the output gets one folder per scan, and the same command goes on where it was killed.
---parametric-map writes Parametric Maps (float) instead of classic series; --nifti writes one BIDS
-derivative data set, T1 and T2 in seconds, as --bids always does. --ensemble takes all workdirs of
-the same maps for one model: their mean, and how far they lie apart. A model that tells its standard
-deviation has it written beside the map, as t1_std; --no-std leaves it out. Exit status 3 when a
-scan of a cohort was refused.
+--model names a model that ships with the package (qsr models), a model file, or the workdir of a
+training. --input takes one scan: with one model of one map the output folder becomes one series.
+With several models, or one that makes several maps at once, the input is a folder that holds the
+fast series of one subject, and the output gets one folder per map. --cohort, --bids and --manifest
+take everybody; the output gets one folder per scan, and the same command goes on where it was
+killed. --parametric-map writes Parametric Maps (float) instead of classic series; --nifti writes
+one BIDS derivative data set, T1 and T2 in seconds, as --bids always does. --ensemble takes all
+models of the same maps for one: their mean, and how far they lie apart. A model that tells its
+standard deviation has it written beside the map, as t1_std; --no-std leaves it out. Exit status 3
+when a scan of a cohort was refused.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from launch.model_argument import add_model_argument
 from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import BIDS, SPLITS
 from qsr_jax.data.studies.manifest import DICOM as DICOM_TREE
 from qsr_jax.data.studies.pair_folder import added_rows
 from qsr_jax.files.journal import parse_shard
-from qsr_jax.predictors.cohort import Outcome, Workdirs, predict_cohort
+from qsr_jax.predictors.cohort import Models, Outcome, predict_cohort
 from qsr_jax.predictors.dicom_series import DICOM, NIFTI, PARAMETRIC_MAP, predict
 from qsr_jax.predictors.load import load_predictors
 from qsr_jax.predictors.scans import Scan, scans_below, scans_listed
@@ -35,12 +37,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.predict --help``."""
     arguments = _parser().parse_args(argv)
     try:
-        use_compile_cache(arguments.compile_cache, arguments.workdir[0])
+        use_compile_cache(arguments.compile_cache, _first_workdir(arguments.model))
         refused = _one(arguments) if arguments.input else _cohort(arguments)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     if refused:
         raise SystemExit(SOMETHING_REFUSED)
+
+
+def _first_workdir(models: Sequence[Path]) -> Path | None:
+    """The first model that is a folder; nothing is written beside a model file."""
+    return next((path for path in models if path.is_dir()), None)
 
 
 def _one(arguments: argparse.Namespace) -> bool:
@@ -51,7 +58,7 @@ def _one(arguments: argparse.Namespace) -> bool:
             "one scan"
         )
     models = load_predictors(
-        arguments.workdir, which=arguments.checkpoint, ensemble=arguments.ensemble
+        arguments.model, which=arguments.checkpoint, ensemble=arguments.ensemble
     )
     for path in predict(
         models,
@@ -61,6 +68,7 @@ def _one(arguments: argparse.Namespace) -> bool:
         subject=arguments.nifti,
         std=arguments.std,
         protocols=() if arguments.protocols is None else added_rows(arguments.protocols),
+        refuse_unfamiliar=arguments.refuse_unfamiliar,
     ):
         print(f"wrote {path}")
     return False
@@ -71,13 +79,14 @@ def _cohort(arguments: argparse.Namespace) -> bool:
     if arguments.nifti:
         raise ValueError(f"--nifti {arguments.nifti}: subjects of a cohort have their own labels")
     scans, refused = _scans(arguments)
-    workdirs = Workdirs(tuple(arguments.workdir), arguments.checkpoint, arguments.ensemble)
+    models = Models(tuple(arguments.model), arguments.checkpoint, arguments.ensemble)
     outcome = predict_cohort(
-        workdirs,
+        models,
         scans,
         arguments.output,
         format=_format(arguments),
         std=arguments.std,
+        refuse_unfamiliar=arguments.refuse_unfamiliar,
         workers=arguments.workers,
         shard=None if arguments.shard is None else parse_shard(arguments.shard),
     )
@@ -102,10 +111,13 @@ def _scans(arguments: argparse.Namespace) -> tuple[list[Scan], list[str]]:
 def _report(outcome: Outcome, refused: Sequence[str], output: Path) -> None:
     for text in (*refused, *outcome.refused):
         print(f"refused  {text}")
+    for text in outcome.unfamiliar:
+        print(f"unfamiliar  {text}")
     count = len(refused) + len(outcome.refused)
     print(
         f"{output}: {len(outcome.written)} scans predicted, {len(outcome.kept)} were there before, "
         f"{count} refused"
+        + (f", {len(outcome.unfamiliar)} unfamiliar" if outcome.unfamiliar else "")
     )
 
 
@@ -117,13 +129,7 @@ def _format(arguments: argparse.Namespace) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program("launch.predict"), description=__doc__)
-    parser.add_argument(
-        "--workdir",
-        type=Path,
-        action="append",
-        required=True,
-        help="folder of a trained model; repeat it for several maps",
-    )
+    add_model_argument(parser, required=True)
     _add_inputs(parser)
     parser.add_argument(
         "--output", type=Path, required=True, help="folder to make; must not exist yet"
@@ -132,22 +138,29 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoint",
         choices=(LATEST, BEST),
         default=LATEST,
-        help="the last one saved, or the one that did best on validation subjects "
-        "(default: %(default)s)",
+        help="of a workdir the last one saved, or the one that did best on validation subjects; a "
+        "model file holds one (default: %(default)s)",
     )
     parser.add_argument(
         "--ensemble",
         action="store_true",
-        help="workdirs of the same maps are trainings of one model: write their mean",
+        help="models of the same maps are trainings of one model: write their mean",
     )
     _add_output_kinds(parser)
     _add_cohort(parser)
+    parser.add_argument(
+        "--refuse-unfamiliar",
+        action="store_true",
+        help="refuse a scan unlike those the model learned from; without it, it is predicted and "
+        "the maps say so",
+    )
     parser.add_argument(
         "--compile-cache",
         metavar="DIR",
         default=AUTO,
         help="where compiled programs are kept: a folder, 'none', or 'auto': compiled/ in the "
-        "first --workdir on a GPU, nowhere on a CPU (default: %(default)s)",
+        "first workdir among the models on a GPU, nowhere on a CPU or without a workdir "
+        "(default: %(default)s)",
     )
     return parser
 

@@ -30,27 +30,28 @@ from qsr_jax.predictors.dicom_series import (
 from qsr_jax.predictors.load import load_predictors
 from qsr_jax.predictors.scans import Scan
 from qsr_jax.predictors.trained import TrainedPredictor
+from qsr_jax.types import Familiarity
 
 RECORD = "predicted.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Workdirs:
+class Models:
     """Models that every process loads for itself.
 
     Attributes:
-        paths: of the trainings.
-        which: checkpoint of each, "latest" or "best".
+        given: names, files or workdirs, see :func:`qsr_jax.predictors.load.load_predictor`.
+        which: checkpoint of each workdir, "latest" or "best".
         ensemble: see :func:`qsr_jax.predictors.load.load_predictors`.
     """
 
-    paths: tuple[Path, ...]
+    given: tuple[Path, ...]
     which: str
     ensemble: bool = False
 
     def __call__(self) -> list[TrainedPredictor]:
         """Loads them."""
-        return load_predictors(self.paths, which=self.which, ensemble=self.ensemble)
+        return load_predictors(self.given, which=self.which, ensemble=self.ensemble)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +62,13 @@ class Outcome:
         written: names of the scans that were predicted now.
         kept: names of those that had been before.
         refused: "name: reason" of those that could not be.
+        unfamiliar: "name: reason" of those written that are unlike what a model learned from.
     """
 
     written: tuple[str, ...]
     kept: tuple[str, ...]
     refused: tuple[str, ...]
+    unfamiliar: tuple[str, ...] = ()
 
 
 def predict_cohort(
@@ -75,6 +78,7 @@ def predict_cohort(
     *,
     format: str,
     std: bool | None = None,
+    refuse_unfamiliar: bool = False,
     workers: int = 1,
     shard: tuple[int, int] | None = None,
 ) -> Outcome:
@@ -85,11 +89,12 @@ def predict_cohort(
 
     Args:
         models: gives the models, in whatever process it is called; importable and hashable, as
-            :class:`Workdirs` is.
+            :class:`Models` is.
         scans: from :func:`qsr_jax.predictors.scans.scans_below` or ``scans_listed``.
         output: folder; made, or one that the same models began on the same tree.
         format: see :func:`qsr_jax.predictors.dicom_series.predict`.
         std: whether standard deviations are written too; None: where the models tell them.
+        refuse_unfamiliar: see :func:`qsr_jax.predictors.dicom_series.predict`.
         workers: processes; each holds the models and a scan in memory.
         shard: (3, 10) does the third of ten parts.
 
@@ -116,14 +121,16 @@ def predict_cohort(
     _begin(output, mine, data_set=format == NIFTI)
     part = part_of(scans, shard)
     todo = [scan for scan in part if not (output / _place(scan, format)).exists()]
-    calls = [(models, scan, output, format, std) for scan in todo]
+    calls = [(models, scan, output, format, std, refuse_unfamiliar) for scan in todo]
     done = in_processes(_predict_one, calls, workers=workers)
     bar = {"desc": "cohort", "unit": "scan", "mininterval": 1.0, "total": len(part)}
-    reasons = dict(tqdm(done, initial=len(part) - len(todo), **bar))
+    told = list(tqdm(done, initial=len(part) - len(todo), **bar))
+    reasons = {name: reason for name, reason, _ in told}
     return Outcome(
         written=tuple(scan.name for scan in todo if not reasons[scan.name]),
         kept=tuple(scan.name for scan in part if scan.name not in reasons),
         refused=tuple(f"{scan.name}: {reasons[scan.name]}" for scan in todo if reasons[scan.name]),
+        unfamiliar=tuple(f"{name}: {words}" for name, _, words in told if words),
     )
 
 
@@ -166,10 +173,11 @@ def _predict_one(
     output: Path,
     format: str,
     std: bool | None,
-) -> tuple[str, str]:
-    """The name of a scan, and why it was refused; empty where it was not."""
+    refuse_unfamiliar: bool,
+) -> tuple[str, str, str]:
+    """The name of a scan, why it was refused and what is unfamiliar; empty where nothing is."""
     try:
-        made = make_maps(_loaded(models), scan, std=std)
+        made = make_maps(_loaded(models), scan, std=std, refuse_unfamiliar=refuse_unfamiliar)
         if format == NIFTI:
             maps = [one.derived for one in made]
             add_to_data_set(maps, output, subject=scan.subject, session=scan.session)
@@ -177,5 +185,6 @@ def _predict_one(
             place, parametric = output / scan.name, format == PARAMETRIC_MAP
             write_series(made, place, parametric=parametric, alone=False)
     except ValueError as error:
-        return scan.name, str(error)
-    return scan.name, ""
+        return scan.name, str(error), ""
+    worst = Familiarity.worst_of([one.prediction.familiarity for one in made])
+    return scan.name, "", worst.words if worst is not None and worst.is_unfamiliar else ""

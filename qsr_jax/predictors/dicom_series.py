@@ -17,7 +17,7 @@ from qsr_jax.maps import spec_of
 from qsr_jax.predictors.scans import Scan, read_scan, whole_folder
 from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
 from qsr_jax.provenance import software_version
-from qsr_jax.types import Prediction, Volume
+from qsr_jax.types import Familiarity, Prediction, Volume
 
 DICOM, PARAMETRIC_MAP, NIFTI = "dicom", "parametric_map", "nifti"
 FORMATS = (DICOM, PARAMETRIC_MAP, NIFTI)
@@ -46,12 +46,19 @@ class Made:
         )
 
     @property
+    def familiarity(self) -> str:
+        """How like the scan is to those the model learned from; empty where it cannot tell."""
+        found = self.prediction.familiarity
+        return "" if found is None else f"scan {found.words}"
+
+    @property
     def derivation(self) -> str:
-        """DerivationDescription: the model, its weights, what was clamped, what it is for."""
+        """DerivationDescription: model, weights, clamped voxels, likeness, what it is for."""
         parts = [
             f"Super-resolved by {self.model.description}",
             f"weights sha256 {self.model.weights_sha256}",
             self.clamped,
+            self.familiarity,
             "research use, not for diagnostic use",
         ]
         return "; ".join(part for part in parts if part)
@@ -72,6 +79,7 @@ def predict(
     subject: str | None = None,
     std: bool | None = None,
     protocols: Sequence[SeriesRule] = (),
+    refuse_unfamiliar: bool = False,
     tell: Callable[[str], None] = print,
 ) -> list[Path]:
     """Super-resolves the DICOM series of one subject that the models were trained for.
@@ -92,7 +100,10 @@ def predict(
             a file whose ``desc`` ends in "std"; None: where the model tells one.
         protocols: rows that recognise other scanners' maps, as
             :func:`qsr_jax.data.studies.pair_folder.added_rows` reads them from a file.
-        tell: is given a line for each map of which voxels were clamped.
+        refuse_unfamiliar: whether a scan unlike those a model learned from is refused; else the
+            maps and ``tell`` say so.
+        tell: is given a line for each map of which voxels were clamped, and one on how like the
+            scan is to those the models learned from.
 
     Returns:
         What was written: folders of series, or image files.
@@ -102,6 +113,8 @@ def predict(
             model lie on different grids or belong to different studies.
         ValueError: no such format, a subject missing or not wanted, or a model that knows no
             standard deviation where it is wanted.
+        ScaleError: the values cannot be in the units of their maps.
+        UnfamiliarError: the scan is unlike those a model learned from, and that is refused.
         DicomInputError: the series cannot be trusted.
         FileExistsError: ``output`` exists.
         WriteError: the system refused the write; nothing is left at ``output``.
@@ -112,10 +125,13 @@ def predict(
     if (format == NIFTI) != (subject is not None):
         wanted = "a label for the subject" if format == NIFTI else "no subject"
         raise ValueError(f"format {format} with subject {subject!r}; expected {wanted}")
-    made = make_maps(models, whole_folder(source, protocols), std=std)
+    scan = whole_folder(source, protocols)
+    made = make_maps(models, scan, std=std, refuse_unfamiliar=refuse_unfamiliar)
     for one in made:
         if one.clamped:
             tell(f"{spec_of(one.series.map_name).label}: {one.clamped}")
+    for line in dict.fromkeys(one.familiarity for one in made if one.familiarity):
+        tell(line)
     if format == NIFTI:
         maps = [one.derived for one in made]
         return write_bids_derivative(maps, target, subject=subject or "", version=__version__)
@@ -138,16 +154,27 @@ def check_models(models: Sequence[TrainedPredictor], format: str) -> None:
         raise MismatchError(f"models of {told}; expected each map once")
 
 
-def make_maps(models: Sequence[TrainedPredictor], scan: Scan, *, std: bool | None) -> list[Made]:
+class UnfamiliarError(ValueError):
+    """A scan unlike those a model learned from, where that is refused."""
+
+
+def make_maps(
+    models: Sequence[TrainedPredictor],
+    scan: Scan,
+    *,
+    std: bool | None,
+    refuse_unfamiliar: bool = False,
+) -> list[Made]:
     """Runs every model on the one series of each of its maps.
 
     Args:
         models: that make different maps.
         scan: of one subject.
         std: whether predictions keep their standard deviation; None: where the model tells one.
+        refuse_unfamiliar: see :func:`predict`.
 
     Raises:
-        MismatchError, ValueError, DicomInputError: see :func:`predict`.
+        MismatchError, ValueError, UnfamiliarError, DicomInputError: see :func:`predict`.
     """
     read, reasons = read_scan(scan, [name for model in models for name in model.names])
     jobs = [
@@ -155,7 +182,14 @@ def make_maps(models: Sequence[TrainedPredictor], scan: Scan, *, std: bool | Non
         for model in models
     ]
     bar = tqdm(jobs, desc="predict", unit="model", mininterval=1.0, leave=False)
-    return [one for model, series in bar for one in _run(model, series, std=std)]
+    made = [one for model, series in bar for one in _run(model, series, std=std)]
+    worst = Familiarity.worst_of([one.prediction.familiarity for one in made])
+    if refuse_unfamiliar and worst is not None and worst.is_unfamiliar:
+        raise UnfamiliarError(
+            f"{scan.root.name}: scan {worst.words}; leave --refuse-unfamiliar out to predict it "
+            "all the same"
+        )
+    return made
 
 
 def _run(model: TrainedPredictor, series: Sequence[Series], *, std: bool | None) -> list[Made]:

@@ -1,5 +1,6 @@
-"""Trained predictors from the workdirs of their trainings."""
+"""Trained predictors: by the name they ship under, from model files, from workdirs of trainings."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,39 +8,69 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, load_network
+from qsr_jax.checkpoint import (
+    BEST,
+    LATEST,
+    CheckpointError,
+    load_document,
+    load_network,
+    read_model_file,
+)
+from qsr_jax.familiarity import FamiliarityError, KnownScans, from_tensors
+from qsr_jax.familiarity.saving import read_known
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.models import build_model
 from qsr_jax.predictors.ensemble import Ensemble
 from qsr_jax.predictors.network import NetworkPredictor, variables_sha256
 from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
+from qsr_jax.pretrained import find_model, shipped_name
 from qsr_jax.tasks import JointMaps, described_task
 from qsr_jax.tasks.spread import SpreadCalibration, SpreadError, read_calibrations
 
 DENOISING = "denoising"
 UNCALIBRATED = "standard deviations are the network's own: no validation subjects calibrated them"
 
+CHECKPOINT, SPREAD, FAMILIARITY = "checkpoint", "spread", "familiarity"
+"""Extras of a model file: which checkpoint it was made of; its calibration of spreads; the scans it
+knows, whose arrays have the same first part in their names."""
 
-def load_predictor(workdir: Path | str, *, which: str = LATEST) -> NetworkPredictor:
-    """Loads the newest checkpoint of a workdir.
+
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """What belongs to a network and is none of its weights.
+
+    Attributes:
+        which: checkpoint it is, "latest" or "best".
+        calibration: of its standard deviations, or None.
+        familiarity: the scans it knows, or None.
+    """
+
+    which: str
+    calibration: SpreadCalibration | None
+    familiarity: KnownScans | None
+
+
+def load_predictor(model: Path | str, *, which: str = LATEST) -> NetworkPredictor:
+    """Loads a trained network.
 
     Args:
-        workdir: folder given to training.
-        which: "latest", or "best": the one that did best on validation subjects.
+        model: name of a model that ships, a model file, or the workdir of a training.
+        which: "latest", or "best", the one that did best on validation subjects: of a workdir,
+            whose newest checkpoint of that kind is taken. A file holds one checkpoint.
 
     Returns:
-        A predictor of the one map, or of all maps at once, that the workdir was trained on.
+        A predictor of the one map, or of all maps at once, that the network was trained on.
 
     Raises:
-        CheckpointError: no checkpoint, one that lacks its normalisation, one of another
-            normalisation than this version's, of a network that makes no maps from a scan, or
-            one whose calibration of spreads is damaged.
+        CheckpointError: no such model, no checkpoint in it, one that lacks its normalisation, one
+            of another normalisation than this version's, of a network that makes no maps from a
+            scan, or one whose calibration of spreads or whose known scans are damaged.
     """
-    workdir = Path(workdir)
-    step, document = load_document(workdir, which=which)
-    _check_normalisation(workdir, document)
+    path = find_model(model)
+    step, document = load_document(path, which=which)
+    _check_normalisation(path, document)
     if document["objective"] == DENOISING:
-        raise CheckpointError(f"{workdir}: holds a denoiser, which makes no maps from a scan")
+        raise CheckpointError(f"{path}: holds a denoiser, which makes no maps from a scan")
     task = described_task(document["task"])
     network = build_model(
         **document["model"],
@@ -52,10 +83,10 @@ def load_predictor(workdir: Path | str, *, which: str = LATEST) -> NetworkPredic
         jax.random.key(0),
         jax.ShapeDtypeStruct(_input_shape(task, document["lr_shape"]), jnp.float32),
     )
-    variables = load_network(workdir, step, target, which=which)
-    labels = "+".join(spec_of(name).label for name in task.names)
-    chosen = ", chosen on validation subjects" if which == BEST else ""
-    calibration, notes = _calibration(workdir, step, tells=getattr(network, "spread", False))
+    variables = load_network(path, step, target, which=which)
+    beside = _beside(path, step, which)
+    tells = getattr(network, "spread", False)
+    uncalibrated = [UNCALIBRATED] if tells and beside.calibration is None else []
     rows, columns = document["lr_shape"]
     dz, dy, dx = document["lr_spacing_mm"]
     return NetworkPredictor(
@@ -64,64 +95,81 @@ def load_predictor(workdir: Path | str, *, which: str = LATEST) -> NetworkPredic
         task=task,
         lr_shape=(rows, columns),
         lr_spacing_mm=(dz, dy, dx),
-        description=f"{document['model']['name']} {labels}, {step} training steps{chosen}",
+        description=_description(path, document, step, beside.which),
         weights_sha256=variables_sha256(variables),
-        notes=(*document["notes"], *notes),
-        calibration=calibration,
+        notes=(*document["notes"], *uncalibrated),
+        calibration=beside.calibration if tells else None,
+        familiarity=beside.familiarity,
     )
 
 
-def _calibration(
-    workdir: Path, step: int, *, tells: bool
-) -> tuple[SpreadCalibration | None, tuple[str, ...]]:
-    """Factors on the spread of the network of a step, and what a reader must know without them."""
-    if not tells:
-        return None, ()
+def _beside(path: Path, step: int, which: str) -> Beside:
+    """What a file holds, or a workdir, beside the weights of a step."""
     try:
-        calibration = read_calibrations(workdir).get(step)
-    except SpreadError as error:
-        raise CheckpointError(str(error)) from None
-    return calibration, () if calibration else (UNCALIBRATED,)
+        if not path.is_file():
+            return Beside(which, read_calibrations(path).get(step), read_known(path)[0])
+        held = read_model_file(path)
+        extras, known = held.extras, None
+        if FAMILIARITY in extras:
+            known = from_tensors(held.arrays_of(FAMILIARITY), extras[FAMILIARITY])
+        spread = extras.get(SPREAD)
+        found = None if spread is None else SpreadCalibration.from_json(spread)
+        return Beside(extras.get(CHECKPOINT, LATEST), found, known)
+    except (SpreadError, FamiliarityError) as error:
+        where = f"{path}: " if path.is_file() else ""  # a workdir's errors name its files
+        raise CheckpointError(f"{where}{error}") from None
+
+
+def _description(path: Path, document: Mapping[str, Any], step: int, which: str) -> str:
+    """One line for people and DICOM headers; only names of ours stand in it, none of a user's."""
+    labels = "+".join(spec_of(name).label for name in document["maps"])
+    name = shipped_name(path)
+    parts = [
+        f"{document['model']['name']} {labels}, {step} training steps",
+        "chosen on validation subjects" if which == BEST else "",
+        f"shipped as {name}" if name else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def load_predictors(
-    workdirs: Sequence[Path | str], *, which: str = LATEST, ensemble: bool = False
+    models: Sequence[Path | str], *, which: str = LATEST, ensemble: bool = False
 ) -> list[TrainedPredictor]:
     """Loads models that together make each map once, in the order of :data:`qsr_jax.maps.MAPS`.
 
     Args:
-        workdirs: of models of one map, of several maps at once, or both.
-        which: checkpoint of each, "latest" or "best".
-        ensemble: whether all workdirs of the same maps make one
+        models: as :func:`load_predictor` takes them; of one map, of several at once, or both.
+        which: checkpoint of each workdir, "latest" or "best".
+        ensemble: whether all models of the same maps make one
             :class:`~qsr_jax.predictors.ensemble.Ensemble`; each then needs two or more.
 
     Raises:
         MismatchError: a map is made by two models, or with ``ensemble`` by one training alone.
         CheckpointError: see :func:`load_predictor`.
     """
-    models: list[TrainedPredictor] = [load_predictor(path, which=which) for path in workdirs]
+    loaded: list[TrainedPredictor] = [load_predictor(model, which=which) for model in models]
     if ensemble:
         groups: dict[tuple[str, ...], list[TrainedPredictor]] = {}
-        for model in models:
-            groups.setdefault(model.names, []).append(model)
-        models = [Ensemble(tuple(members)) for members in groups.values()]
-    names = [name for model in models for name in model.names]
+        for one in loaded:
+            groups.setdefault(one.names, []).append(one)
+        loaded = [Ensemble(tuple(members)) for members in groups.values()]
+    names = [name for one in loaded for name in one.names]
     if len(set(names)) < len(names):
         raise MismatchError(
             f"models of {', '.join(names)}: two of the same map; give one per map, or ask for "
             "ensembles (--ensemble) where all of them make exactly the same maps"
         )
-    return sorted(models, key=lambda model: list(MAPS).index(model.names[0]))
+    return sorted(loaded, key=lambda one: list(MAPS).index(one.names[0]))
 
 
-def _check_normalisation(workdir: Path, document: Mapping[str, Any]) -> None:
+def _check_normalisation(path: Path, document: Mapping[str, Any]) -> None:
     """Refuses weights whose numbers would be read on another scale."""
     rows = zip(document["maps"], document["unit"], document["network_max"], strict=True)
     for name, unit, network_max in rows:
         spec = spec_of(name)
         if network_max != spec.network_max or unit != spec.unit:
             raise CheckpointError(
-                f"{workdir}: trained with {spec.label} normalised by {network_max} {unit}, this "
+                f"{path}: trained with {spec.label} normalised by {network_max} {unit}, this "
                 f"version uses {spec.network_max} {spec.unit}"
             )
 

@@ -81,9 +81,11 @@ def test_a_spread_that_nobody_knows_is_told(monkeypatch, scan, tmp_path):
 
 
 def test_compiled_programs_are_kept_where_asked(monkeypatch, scan, tmp_path):
-    """As training keeps them: beside the first workdir unless told otherwise."""
+    """As training keeps them: in the first workdir unless told otherwise, in no model's folder."""
     asked = []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b").mkdir()
     monkeypatch.setattr(predict, "use_compile_cache", lambda *words: asked.append(words))
     run(monkeypatch, scan, tmp_path / "d")
     run(monkeypatch, scan, tmp_path / "e", "--compile-cache", "none")
-    assert asked == [("auto", Path("a")), ("none", Path("a"))]
+    assert asked == [("auto", Path("b")), ("none", Path("b"))]

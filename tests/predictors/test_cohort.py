@@ -34,7 +34,7 @@ class FastOnly(Doubler):
 
 
 def three():
-    """A model per map, as ``Workdirs`` loads them; other processes import it."""
+    """A model per map, as ``Models`` loads them; other processes import it."""
     return [FastOnly(names=(name,)) for name in NAMES]
 
 
@@ -148,7 +148,7 @@ def test_half_a_series_is_refused(trees, tmp_path):
 
 
 def run(monkeypatch, *flags):
-    monkeypatch.setattr(door, "Workdirs", lambda *_: three)
+    monkeypatch.setattr(door, "Models", lambda *_: three)
     door.main(["--workdir", "w", *map(str, flags)])
 
 
