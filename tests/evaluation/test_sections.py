@@ -115,7 +115,7 @@ def test_measures_and_sections_have_the_same_names():
     assert measures - sections == {"labels", "repeated_scan", "rois", "subject"}  # inputs of others
     assert sections - measures == {  # computed from values that several sections share
         "summary", "lesions_kept", "folds_and_seeds", "tissue", "agreement", "regions", "lesions",
-        "worst_slices", "repeatability",
+        "worst_slices", "repeatability", "lesion_detection",
     }  # fmt: skip
 
 
