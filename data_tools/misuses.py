@@ -26,9 +26,7 @@ Change = Callable[[Volume, np.random.Generator], np.ndarray]
 
 def scaled(name: str, factor: float) -> Change:
     """One map times a factor."""
-    return lambda volume, _: (
-        volume.maps * np.float32([factor if other == name else 1.0 for other in volume.names])
-    )
+    return lambda volume, _: volume.maps * np.where(np.array(volume.names) == name, factor, 1.0)
 
 
 def swapped(first: str, second: str) -> Change:
@@ -53,7 +51,7 @@ def noisier(factor: float) -> Change:
         maps = np.where(np.array(volume.names) == "pd", maps, np.log(maps))
         noise = _kept(rng.standard_normal(maps.shape, np.float32), ACQUIRED)
         gain = np.sqrt(factor**2 - 1.0) * _finest(maps) / _finest(noise)
-        made = maps + np.float32(gain) * noise
+        made = maps + gain * noise
         return np.where(np.array(volume.names) == "pd", made, np.exp(np.minimum(made, 9.0)))
 
     return change
@@ -141,7 +139,7 @@ def lesioned(t1_ms: float, t2_ms: float, pd_percent: float, *, radius_mm: float)
         rough = ndimage.gaussian_filter(rng.standard_normal(shape), (1.0, 4.0, 4.0))
         edge = radius_mm * (1.0 + 0.1 * rough / rough.std()) - distance
         share = 1.0 / (1.0 + np.exp(-np.clip(edge / (EDGE_PX * spacing[1]), -30.0, 30.0)))
-        inside = np.float32([values[name] for name in volume.names])
+        inside = np.array([values[name] for name in volume.names], np.float32)
         return volume.maps + share[..., None] * (inside - volume.maps)
 
     return change
@@ -189,6 +187,6 @@ def misused(volume: Volume, change: Change, rng: np.random.Generator) -> Volume:
         change: of :data:`MISUSES`.
         rng: source of randomness.
     """
-    high = np.float32([spec_of(name).scanner_max for name in volume.names])
+    high = np.array([spec_of(name).scanner_max for name in volume.names], np.float32)
     maps = np.clip(change(volume, rng), 0.0, high).astype(np.float32)
     return dataclasses.replace(volume, maps=np.ascontiguousarray(maps))

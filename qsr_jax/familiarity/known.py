@@ -37,6 +37,8 @@ VALUE_FLOOR, LYING_FLOOR = 0.01, 0.01
 LYING, PLACES, HEAD = "place and orientation", "places", "head"
 NO_HEAD = 99.0
 """Score of a scan in which no head was found."""
+NONE = np.zeros(0)
+"""Features of places, which have none."""
 
 TURNED: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
     ("mirrored front to back or turned by half a turn", lambda picture: picture[:, :, ::-1]),
@@ -106,10 +108,11 @@ class KnownScans:
         odd = np.argwhere(apart > np.exp(self.limits[PLACES]))
         mean = dict(self._split(row - self.features.mean(0)))
         worst = sorted((kind for kind in scores if scores[kind] > 1.0), key=lambda k: -scores[k])
+        slices = sorted({int(z) for z, _, _ in odd})
         reasons = tuple(
-            reason_of(kind, mean.get(kind), maps=len(self.names), slices=sorted(set(odd[:, 0])))
-            if kind != LYING
-            else _lying(mean[kind], row[-mean[kind].size :])
+            _lying(mean[kind], row[-mean[kind].size :])
+            if kind == LYING
+            else reason_of(kind, mean.get(kind, NONE), maps=len(self.names), slices=slices)
             for kind in worst
         )
         return Familiarity(scores, reasons, _middles(odd), self.subjects)

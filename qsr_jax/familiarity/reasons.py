@@ -17,12 +17,12 @@ MOST_TOLD = 5
 """Slices that are named."""
 
 
-def reason_of(kind: str, apart: np.ndarray | None, *, maps: int, slices: Sequence[int]) -> str:
+def reason_of(kind: str, apart: np.ndarray, *, maps: int, slices: Sequence[int]) -> str:
     """One kind in words.
 
     Args:
         kind: of features, or places.
-        apart: features minus their mean in training; None for places.
+        apart: features minus their mean in training; empty for places.
         maps: of the model.
         slices: in which places lie, from 0.
     """
@@ -30,7 +30,7 @@ def reason_of(kind: str, apart: np.ndarray | None, *, maps: int, slices: Sequenc
         if kind == VALUES.format(name):
             return f"values of {spec.label}: {_percent(apart)} than in training on the whole"
     if kind == DETAIL:
-        return _detail(np.asarray(apart).reshape(maps, 2, len(LAGS), len(DETAIL_PERCENTILES)))
+        return _detail(apart.reshape(maps, 2, len(LAGS), len(DETAIL_PERCENTILES)))
     if kind == BACKGROUND:
         times = float(np.exp(np.mean(apart)))
         return (
@@ -42,7 +42,7 @@ def reason_of(kind: str, apart: np.ndarray | None, *, maps: int, slices: Sequenc
     return f"places like none in training, in slice {told}{more}"
 
 
-def _percent(apart: np.ndarray | None) -> str:
+def _percent(apart: np.ndarray) -> str:
     percent = 100.0 * (float(np.exp(np.mean(apart))) - 1.0)
     return f"{abs(percent):.0f} % {'higher' if percent > 0 else 'lower'}"
 

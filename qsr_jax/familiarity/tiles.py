@@ -33,7 +33,9 @@ FINEST, COARSER = 0.5, 1.15
 FARTHEST = 127
 """Cells from 0: a byte holds it, and no value of a map in its range lies beyond."""
 ROUND = 3
-"""Tiles on a side over whose median a distance is taken: a single odd tile is chance."""
+"""Tiles on a side whose mean is a tile's surroundings."""
+TOGETHER = 2
+"""Tiles on a side that must all be unlike training: a single odd tile is chance."""
 
 
 def tiles_of(
@@ -49,7 +51,7 @@ def tiles_of(
     Returns:
         (n, 2 c + 1) means, means of 3 x 3 tiles and texture; (n, 3) their slice, row and column.
     """
-    whole = blocks(mask, SIDE // BLOCK).all((2, 4))
+    whole = np.asarray(blocks(mask, SIDE // BLOCK).all((2, 4)))
     inside = np.stack([ndimage.binary_erosion(one, iterations=RIM) for one in whole])
     weight = ndimage.uniform_filter(whole.astype(np.float32), (1, ROUND, ROUND), mode="constant")
     own, around, texture = [], [], np.zeros(inside.shape, np.float32)
@@ -114,7 +116,7 @@ def _cells(tiles: np.ndarray, width: float) -> np.ndarray:
 def distances(tiles: np.ndarray, where: np.ndarray, tree: cKDTree, shape: tuple) -> np.ndarray:
     """How far every tile of a scan is from the nearest known one, (z, rows, columns).
 
-    Each is the median of its 3 x 3 surroundings; 0 outside the head.
+    Each is the least of 2 x 2 tiles, itself the last; 0 outside the head.
 
     Args:
         tiles: from :func:`tiles_of`.
@@ -125,4 +127,4 @@ def distances(tiles: np.ndarray, where: np.ndarray, tree: cKDTree, shape: tuple)
     image = np.zeros((shape[0], shape[1] // SIDE, shape[2] // SIDE), np.float32)
     if len(tiles) and tree.n:
         image[tuple(where.T)] = tree.query(tiles)[0]
-    return ndimage.median_filter(image, (1, ROUND, ROUND), mode="constant")
+    return ndimage.minimum_filter(image, (1, TOGETHER, TOGETHER), mode="constant")

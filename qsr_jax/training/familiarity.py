@@ -50,7 +50,7 @@ def described(records: JointRecords) -> Iterator[Features]:
 def fast_scans(records: JointRecords) -> Iterator[Volume]:
     """The fast scan of every subject of a split; a subject's records lie together."""
     alone = dataclasses.replace(records, context=1, target=ROUTINE)
-    slopes = np.float32([spec_of(name).slope for name in alone.names])
+    slopes = np.array([spec_of(name).slope for name in alone.names], np.float32)
     everything = (alone[index] for index in range(len(alone)))
     for _, mine in itertools.groupby(everything, key=lambda record: record["subject"]):
         slices = {int(record["slice_index"]): record["lr"] for record in mine}

@@ -17,7 +17,8 @@ from qsr_jax.familiarity import (
     to_tensors,
 )
 from qsr_jax.familiarity.features import BACKGROUND, DETAIL
-from qsr_jax.familiarity.known import HEAD, LYING, NO_HEAD, PLACES
+from qsr_jax.familiarity.known import HEAD, LYING, NO_HEAD
+from qsr_jax.familiarity.tiles import distances, tree_of
 
 OTHER = 100
 """First seed of heads that nobody learned from."""
@@ -69,13 +70,15 @@ def test_motion_and_a_masked_background_are_seen(known):
     assert found.scores[BACKGROUND] > 1.0 and "outside the head" in found.words
 
 
-def test_a_lesion_of_strange_values_is_found_where_it_is(known):
-    scan = head(OTHER)
-    maps = scan.maps.copy()
-    maps[2, 32:64, 32:64] = (600.0, 400.0, 130.0)
-    found = known.judge(dataclasses.replace(scan, maps=maps))
-    assert found.scores[PLACES] > 1.0 and "in slice 3" in found.words
-    assert any(abs(y - 48) <= 16 and abs(x - 48) <= 16 for z, y, x in found.places if z == 2)
+def test_odd_tiles_count_where_several_lie_together():
+    where = np.argwhere(np.ones((1, 4, 4)))
+    tree = tree_of(np.zeros((1, 3), np.int8), 1.0)
+    together, alone = np.zeros((2, 4, 4, 3))
+    together[1:3, 1:3, 0] = 10.0
+    alone[1, 1, 0] = 10.0
+    image = distances(together.reshape(-1, 3), where, tree, (1, 32, 32))
+    assert image.max() == 10.0 and np.argwhere(image > 1.0).tolist() == [[0, 2, 2]]
+    assert distances(alone.reshape(-1, 3), where, tree, (1, 32, 32)).max() == 0.0
 
 
 def test_left_and_right_are_not_told_apart(known):
