@@ -20,13 +20,14 @@ from qsr_jax.data.nifti.bids import STATISTIC
 from qsr_jax.data.nifti.files import read_nifti, write_nifti
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS, check, spec_of
-from qsr_jax.types import Geometry, Prediction
+from qsr_jax.types import Familiarity, Geometry, Prediction
 
 BIDS_VERSION = "1.10.0"
 METHOD_URL = "https://doi.org/10.2196/79389"
 FACTORS = {s.name: (1.0 / s.bids_units[0][1], s.bids_units[0][0]) for s in MAPS.values()}
 """What a physical value of the house is multiplied with, and the unit it has then."""
 STANDARD_DEVIATION = "standard deviation"
+FAMILIARITY = "Familiarity"
 RELATIVE_TOLERANCE = 1e-6
 GEOMETRY_TOLERANCE_MM = 1e-3
 """A NIfTI header holds float32: 1e-5 mm at 100 mm."""
@@ -181,7 +182,21 @@ def _side_car(image: _Image) -> dict[str, Any]:
         "EstimationReference": METHOD_URL,
         "Description": "Research use only; not for diagnosis.",
     }
+    if image.item.prediction.familiarity is not None:
+        car[FAMILIARITY] = _familiarity(image.item.prediction.familiarity)
     return car if image.statistic is None else car | {STATISTIC: image.statistic}
+
+
+def _familiarity(found: Familiarity) -> dict[str, Any]:
+    """How like the scan is to those the model learned from; BIDS leaves such names to us."""
+    return {
+        "OutOfRange": found.is_unfamiliar,
+        "Description": found.words,
+        "Scores": {kind: round(score, 3) for kind, score in found.scores.items()},
+        "Limit": 1.0,
+        "Subjects": found.subjects,
+        "PlacesSliceRowColumn": [list(place) for place in found.places],
+    }
 
 
 def _dataset(version: str) -> dict[str, Any]:
