@@ -110,7 +110,12 @@ DOORS = [
     *(f"launch.{name}" for name in ("status", "sweep", "study", "compare", "agreement")),
     *(f"launch.{name}" for name in ("models", "export")),
     *(f"data_tools.{name}" for name in ("simulate_cohort", "repeat_scan", "calibrate_simulator")),
-    *("data_tools.transfer_check", "data_tools.misuse_check", "data_tools.lesion_twin", "launch.reader_study"),
+    *(
+        "data_tools.transfer_check",
+        "data_tools.misuse_check",
+        "data_tools.lesion_twin",
+        "launch.reader_study",
+    ),
     *(f"data_tools.{name}" for name in ("describe_cohort", "convert_qmaps", "inspect_dicom")),
     *(f"data_tools.{name}" for name in ("convert", "deidentify", "pair_studies")),
     *(f"data_tools.{name}" for name in ("build_dataset", "convert_vgg19")),

@@ -18,14 +18,14 @@ from qsr_jax.training.familiarity import fast_scans, keep_familiar
 
 
 def test_known_scans_are_of_training_and_validation_subjects(tiny_data, tmp_path):
-    """Three train and one validates; a damaged file is made anew, one of the same data stays."""
+    """Two train and one validates; a damaged file is made anew, one of the same data stays."""
     records = {
         split: open_joint(tiny_data, ALL, split, context=3) for split in ("train", "validation")
     }
     plan = SimpleNamespace(records=records["train"], task=SimpleNamespace(names=ALL))
     keep_familiar(tmp_path, plan, lambda: records["validation"])
     known, fingerprint = read_known(tmp_path)
-    assert (known.subjects, len(known.features)) == (4, 3)
+    assert (known.subjects, len(known.features)) == (3, 2)
     assert fingerprint == records["train"].fingerprint
     (scan,) = fast_scans(records["validation"])
     lr = records["validation"][0]["lr"][..., 3:6]  # the middle one of three slices
