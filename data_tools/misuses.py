@@ -12,7 +12,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from qsr_jax.familiarity.head import BLOCK, head_mask, logarithms
-from qsr_jax.maps import spec_of
+from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.types import Volume
 
 ACQUIRED = 0.6
@@ -128,7 +128,7 @@ def lesioned(t1_ms: float, t2_ms: float, pd_percent: float, *, radius_mm: float)
     """A ball of one value beside the middle of the head, its edge rough."""
 
     def change(volume: Volume, rng: np.random.Generator) -> np.ndarray:
-        values = {"t1": t1_ms, "t2": t2_ms, "pd": pd_percent}
+        values = dict(zip(MAPS, (t1_ms, t2_ms, pd_percent), strict=True))
         shape, spacing = volume.maps.shape[:3], np.array(volume.geometry.spacing_mm)
         centre = np.array(shape) / 2 + rng.uniform(-0.5, 0.5, 3) * np.array(
             [4, *np.array(shape[1:]) / 6]

@@ -45,6 +45,7 @@ class MapSpec:
         tissue_levels: (white, grey matter) typical at 3 tesla (paper, Table 1, rounded); what
             benchmarks make their material from.
         remap_about: value that stays where training moves values by a power at random.
+        subjects_differ_by: one tissue of several subjects, in ln of the value; our choice.
         display_window: (black, white) of pictures; the same in every report.
         error_window: half width of the colour scale of errors.
         digits: decimals of a mean value in text.
@@ -74,6 +75,7 @@ class MapSpec:
     solid_max: float | None
     tissue_levels: tuple[float, float]
     remap_about: float
+    subjects_differ_by: float
     display_window: tuple[float, float]
     error_window: float
     digits: int
@@ -108,6 +110,7 @@ MAPS: dict[str, MapSpec] = {
         solid_max=1900.0,
         tissue_levels=(840.0, 1230.0),
         remap_about=1000.0,
+        subjects_differ_by=0.12,
         display_window=(0.0, 2500.0),
         error_window=300.0,
         digits=1,
@@ -137,6 +140,7 @@ MAPS: dict[str, MapSpec] = {
         solid_max=180.0,
         tissue_levels=(80.0, 93.0),
         remap_about=80.0,
+        subjects_differ_by=0.15,
         display_window=(0.0, 250.0),
         error_window=40.0,
         digits=2,
@@ -166,6 +170,7 @@ MAPS: dict[str, MapSpec] = {
         solid_max=None,
         tissue_levels=(68.0, 80.0),
         remap_about=75.0,
+        subjects_differ_by=0.10,
         display_window=(40.0, 120.0),
         error_window=10.0,
         digits=2,

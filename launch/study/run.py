@@ -32,7 +32,7 @@ OF_THE_MACHINE = ("vgg.path", "compile.cache_dir", "data.threads", "data.residen
 
 DRY: dict[str, Any] = {
     "schedule.steps": 2, "schedule.warmup_steps": 1, "schedule.frozen_norm_steps": 1,
-    "data.batch_size": 2, "data.crop": 8, "task.margin": 4, "model.features": 6,
+    "data.batch_size": 4, "data.crop": 8, "task.margin": 4, "model.features": 6,
     "model.blocks": 1, "discriminator.features": "(4,4)", "vgg.weights": "random",
     "vgg.layer": "conv1_1",
 }  # fmt: skip

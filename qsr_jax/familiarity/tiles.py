@@ -14,11 +14,10 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from qsr_jax.familiarity.head import BLOCK, blocks
+from qsr_jax.maps import spec_of
 
 SIDE = 8
 """Pixels; 7 mm of the paper's fast grid."""
-WIDTHS = {"t1": 0.12, "t2": 0.15, "pd": 0.10}
-"""Width of a cell in ln of the map; by so much tissue of one kind differs between people."""
 TEXTURE_WIDTH = 0.4
 """Width of a cell in ln of the standard deviation inside a tile."""
 LEAST_TEXTURE = 0.02
@@ -59,8 +58,8 @@ def tiles_of(
         parts = blocks(logs[..., channel], SIDE)
         mean = np.where(whole, parts.mean((2, 4)), 0.0)
         near = ndimage.uniform_filter(mean, (1, ROUND, ROUND), mode="constant")
-        own.append(mean / WIDTHS[name])
-        around.append(near / np.maximum(weight, 1e-3) / WIDTHS[name])
+        own.append(mean / spec_of(name).subjects_differ_by)
+        around.append(near / np.maximum(weight, 1e-3) / spec_of(name).subjects_differ_by)
         texture += np.log(parts.std((2, 4)) + LEAST_TEXTURE) / TEXTURE_WIDTH / len(names)
     found = np.stack([*own, *around, texture], -1)[inside]
     return found.astype(np.float32), np.argwhere(inside)

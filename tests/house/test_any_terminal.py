@@ -12,7 +12,7 @@ from agreement_table import made_values, write_table
 
 from qsr_jax import cli
 
-MODULES = {door: f"{name}.door" if name == "launch.bench" else name
+MODULES = {door: f"{name}.door" if name in ("launch.bench", "launch.study") else name
            for door, name in cli.DOORS.items()}  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def test_from_a_cohort_to_a_report(tiny_cohort, tmp_path):
     said = run("from_cohort_to_report.py", tmp_path, data=str(tiny_cohort), steps="4")
     assert "step 4 of 4" in said
     folder = tmp_path / "from_cohort_to_report"
-    assert list((folder / "predicted").glob("sub-*/*.dcm"))
+    assert list((folder / "predicted").glob("sub-*/t1/*.dcm"))
     assert (folder / "report" / "index.html").is_file()
     assert said.rstrip().endswith("report/index.html")
     assert "T1" in said.split("step 4 of 4")[1]

@@ -18,6 +18,7 @@ ALLOWED = {
     "qsr_jax/maps.py": "their home",
     "qsr_jax/evaluation/sections/published.py": "tables of one paper, which has these three maps",
     "qsr_jax/physics/mdme_fit.py": "arrays that a fit returns, no facts of a map",
+    "launch/study/criterion.py": "limits that the study declared before its runs",
     "data_tools/convert_qmaps.py": "keys of a published file, and the units that file has",
 }
 
