@@ -164,7 +164,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", required=True, help="name, file or workdir of a model")
     whom = parser.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--cohort", type=Path, nargs="+", metavar="DIR", help="of qsr simulate")
+    whom.add_argument(
+        "--cohort", type=Path, nargs="+", action="extend", metavar="DIR", help="of qsr simulate"
+    )
     whom.add_argument("--manifest", type=Path, metavar="FILE", help="of qsr pair")
     add("--split", choices=SPLITS, default="test", help="of the manifest (default: %(default)s)")
     add(

@@ -4,7 +4,8 @@ Makes a cohort with both protocols scaled to the measured heads, trains the fixe
 configs/transfer.py on it, and tests it on other simulated subjects and on the heads, scanned by the
 same simulator. Prints each group's error as a share of bicubic interpolation's; all numbers go to
 OUT/transfer.json. Finished parts are found and kept, a killed training goes on. Whoever changes the
-instrument runs it before and after: docs/transfer.md.
+instrument runs it before and after: docs/transfer.md. With --model that one is tested, pixel for
+pixel, and none is trained.
 """
 
 import argparse
@@ -31,8 +32,9 @@ from qsr_jax.phantom.measured_maps import scaled_protocols
 from qsr_jax.physics.installation import MEAN, PROTOCOL_NAMES, draw_values, installed
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, Protocol
 from qsr_jax.physics.scanner import SCANNER
+from qsr_jax.predictors.network import NetworkPredictor
 from qsr_jax.provenance import software_version
-from qsr_jax.types import Predictor
+from qsr_jax.types import Prediction, Predictor, Volume
 
 PAGE = "transfer"
 TRAIN_SEED, TEST_SEED = 1, 2
@@ -77,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         heads = [head for folder in args.measured for head in measured_heads(folder)]
         scaled = protocols(heads, slices=size.slices)
         args.out.mkdir(parents=True, exist_ok=True)
-        network = _trained(args.out, scaled, size, [*simulated, "--workers", str(args.workers)])
+        network = _network(args, scaled, size, simulated)
         groups = {
             "simulated": _simulated(args.out, scaled, size, args.workers),
             "measured": [m for head in heads for m in _measured(args.out, head)],
@@ -87,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(f"error: {error}") from None
     about = {
         "software": software_version(),
+        "model": args.model,
         "simulated_with": simulated,
         "size": dataclasses.asdict(size),
         "heads": [head.name for head in heads],
@@ -112,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="measured heads as simulate_cohort takes them, or folders of such",
     )
+    add("--model", help="name, file or workdir of a model of all maps that is tested as it is")
     add("--steps", type=int, default=0, help="of training, other than the page's")
     add("--workers", type=int, default=2, help="processes that simulate (default 2)")
     add("--dry", action="store_true", help="everything once, tiny; its numbers mean nothing")
@@ -138,6 +142,36 @@ def protocols(heads: Sequence[Path], *, slices: int) -> tuple[Protocol, Protocol
         )
     routine, fast = pairs.pop()
     return routine, fast
+
+
+def _network(
+    args: argparse.Namespace, scaled: tuple[Protocol, Protocol], size: Size, simulated: list[str]
+) -> Predictor:
+    """The model that is given, or the network of the page.
+
+    Raises:
+        ValueError: a model is given, and so is something that only trains.
+    """
+    if args.model is None:
+        return _trained(args.out, scaled, size, [*simulated, "--workers", str(args.workers)])
+    if simulated or args.steps:
+        told = " ".join([*(["--steps"] if args.steps else []), *simulated])
+        raise ValueError(f"{told}: of a training, and --model {args.model} is not trained again")
+    return on_any_grid(qsr_jax.load_predictor(args.model))
+
+
+def on_any_grid(model: NetworkPredictor) -> Predictor:
+    """A model that takes other matrices and voxels than it was trained on, pixel for pixel."""
+
+    def predict(volume: Volume) -> Prediction:
+        geometry = volume.geometry
+        rows, columns = geometry.shape[1:]
+        here = dataclasses.replace(
+            model, lr_shape=(rows, columns), lr_spacing_mm=geometry.spacing_mm
+        )
+        return here(volume)
+
+    return predict
 
 
 def _trained(

@@ -133,6 +133,12 @@ def test_the_door_walks_from_heads_to_a_table(tmp_path, capsys):
     assert "already trained" in capsys.readouterr().out
     again = json.loads((tmp_path / "out" / "transfer.json").read_text())
     assert again["measured"] == document["measured"]
+    given = [*flags[:-2], "--model", str(tmp_path / "out" / "network")]
+    transfer_check.main(given)  # the same network, given: the same table
+    again = json.loads((tmp_path / "out" / "transfer.json").read_text())
+    assert again["measured"] == document["measured"] and again["model"] == given[-1]
+    with pytest.raises(SystemExit, match="--values wide: of a training"):
+        transfer_check.main([*flags, "--model", given[-1]])
 
 
 def test_heads_of_two_sizes_are_refused(tmp_path):
