@@ -21,7 +21,12 @@ import logging
 
 from qsr_jax.checkpoint.document import FORMAT_VERSION, REQUIRED
 from qsr_jax.checkpoint.errors import CheckpointError, DamageError
-from qsr_jax.checkpoint.model_file import ModelFile, read_model_file, write_model_file
+from qsr_jax.checkpoint.model_file import (
+    ModelFile,
+    read_model_file,
+    variables_sha256,
+    write_model_file,
+)
 from qsr_jax.checkpoint.reading import load_document, load_network
 from qsr_jax.checkpoint.seal import sealed_steps
 from qsr_jax.checkpoint.store import BEST, DAMAGED, LATEST, Checkpoints, finishing
@@ -45,5 +50,6 @@ __all__ = [
     "load_network",
     "read_model_file",
     "sealed_steps",
+    "variables_sha256",
     "write_model_file",
 ]

@@ -171,3 +171,9 @@ def flat(variables: Any) -> dict[str, np.ndarray]:
     leaves = jax.tree_util.tree_leaves_with_path(variables)
     name_of = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
     return {name_of(path): leaf for path, leaf in leaves}
+
+
+def variables_sha256(variables: Any) -> str:
+    """Digest over names, shapes and bytes of a pytree of arrays."""
+    leaves = jax.tree_util.tree_leaves_with_path(variables)
+    return arrays_sha256((jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in leaves)

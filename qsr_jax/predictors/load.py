@@ -15,13 +15,14 @@ from qsr_jax.checkpoint import (
     load_document,
     load_network,
     read_model_file,
+    variables_sha256,
 )
 from qsr_jax.familiarity import FamiliarityError, KnownScans, from_tensors
 from qsr_jax.familiarity.saving import read_known
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.models import build_model
 from qsr_jax.predictors.ensemble import Ensemble
-from qsr_jax.predictors.network import NetworkPredictor, variables_sha256
+from qsr_jax.predictors.network import NetworkPredictor
 from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
 from qsr_jax.pretrained import find_model, shipped_name
 from qsr_jax.tasks import JointMaps, described_task

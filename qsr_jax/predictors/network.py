@@ -3,11 +3,9 @@
 import dataclasses
 
 import flax.linen as nn
-import jax
 import numpy as np
 
 from qsr_jax.familiarity import KnownScans, check_units
-from qsr_jax.files.digest import arrays_sha256
 from qsr_jax.predictors.batched import BATCH, Variables, clamp, predict_maps
 from qsr_jax.predictors.trained import MismatchError
 from qsr_jax.tasks import JointMaps
@@ -118,9 +116,3 @@ class NetworkPredictor:
     def _other_maps(self, volume: Volume) -> MismatchError:
         trained, given = ", ".join(self.names), ", ".join(volume.names)
         return MismatchError(f"the model was trained on {trained}, the scan is {given}")
-
-
-def variables_sha256(variables: Variables) -> str:
-    """Digest over names, shapes and bytes of a pytree of arrays."""
-    leaves = jax.tree_util.tree_leaves_with_path(variables)
-    return arrays_sha256((jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in leaves)

@@ -1,6 +1,6 @@
 """How sure the mean over a place is, from the standard deviations of its voxels.
 
-The law is that of :class:`qsr_jax.types.MeanLaw`; its numbers are fitted on validation
+The law is that of :class:`qsr_jax.mean_law.MeanLaw`; its numbers are fitted on validation
 subjects. Places there are tiles of many sizes, and whole slices, of one tissue each, told by the T1
 of what should have been made: a region is chosen by what is there and not by what a network says.
 For every size 95 % of the places' mean errors lie within a multiple of what the voxels say, and

@@ -12,10 +12,9 @@ from typing import Any
 
 import jax
 
-from qsr_jax.checkpoint import CheckpointError, load_document, load_network
+from qsr_jax.checkpoint import CheckpointError, load_document, load_network, variables_sha256
 from qsr_jax.checkpoint.model_file import SUFFIX
 from qsr_jax.data.studies.learned import BEFORE, LEARNED, lineage
-from qsr_jax.files.digest import arrays_sha256
 from qsr_jax.models import NETWORKS
 from qsr_jax.models.build import own_fields
 from qsr_jax.objectives import Variables
@@ -48,8 +47,7 @@ class Start:
     @property
     def sha256(self) -> str:
         """Of the weights, as predictions made with them say it."""
-        leaves = jax.tree_util.tree_leaves_with_path(self.variables)
-        return arrays_sha256((jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
+        return variables_sha256(self.variables)
 
     def added_to(self, mine: Mapping[str, Any]) -> dict[str, Any]:
         """The document of a training that begins here: also whom the model has learned from."""

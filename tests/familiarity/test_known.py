@@ -17,7 +17,7 @@ from qsr_jax.familiarity import (
     to_tensors,
 )
 from qsr_jax.familiarity.features import BACKGROUND, DETAIL
-from qsr_jax.familiarity.known import HEAD, LYING, NO_HEAD
+from qsr_jax.familiarity.known import HEAD, LYING, NO_HEAD, PLACES
 from qsr_jax.familiarity.tiles import distances, tree_of
 
 OTHER = 100
@@ -79,6 +79,16 @@ def test_odd_tiles_count_where_several_lie_together():
     image = distances(together.reshape(-1, 3), where, tree, (1, 32, 32))
     assert image.max() == 10.0 and np.argwhere(image > 1.0).tolist() == [[0, 2, 2]]
     assert distances(alone.reshape(-1, 3), where, tree, (1, 32, 32)).max() == 0.0
+
+
+def test_a_strange_lesion_is_found_at_its_place(known):
+    """In slice 1, where the small heads have tiles inside: rows 32 to 63, columns 40 to 55."""
+    scan = head(OTHER)
+    maps = scan.maps.copy()
+    maps[1, 40:64, 40:64] = (3000.0, 150.0, 60.0)
+    found = known.judge(dataclasses.replace(scan, maps=maps))
+    assert found.scores[PLACES] > 1.0 > known.judge(scan).scores[PLACES]
+    assert found.places == ((1, 52, 52), (1, 60, 52)) and "in slice 2" in found.words
 
 
 def test_left_and_right_are_not_told_apart(known):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from small_predictors import SHAPE, SPACING_MM, Doubler, save, scan, small_predictor
 
-from qsr_jax.checkpoint import BEST, CheckpointError
+from qsr_jax.checkpoint import BEST, CheckpointError, variables_sha256
 from qsr_jax.predictors import MismatchError, load, load_predictor, load_predictors
-from qsr_jax.predictors.network import variables_sha256
 
 ALL = ("t1", "t2", "pd")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from small_predictors import SHAPE, scan, small_predictor
 
+from qsr_jax.checkpoint import variables_sha256
 from qsr_jax.maps import MAPS, from_network, spec_of, to_network
 from qsr_jax.predictors import MismatchError
 from qsr_jax.predictors.batched import clamp, super_resolve
-from qsr_jax.predictors.network import variables_sha256
 
 ALL = ("t1", "t2", "pd")
 JOINT = {"names": ALL, "context": 3, "margin": 2, "log_maps": ("t2",)}

@@ -166,21 +166,22 @@ def coverage_plot(rows: Sequence[CoverageRow]) -> Markup:
     """Percent inside by place, one panel per map; the band is where a spread is to be believed."""
     maps = maps_of(rows)
     plot = Plot(height_inch=2.8, label="Errors within the model’s own 95 % intervals, by place")
+    least = min(80.0, *(10.0 * (row.inside_percent // 10.0) for row in rows))
     for name, axes in zip(maps, plot.panels(len(maps)), strict=True):
-        _panel(plot, axes, [row for row in rows if row.map == name])
+        _panel(plot, axes, [row for row in rows if row.map == name], least=least)
     return plot.svg()
 
 
-def _panel(plot: Plot, axes: Axes, rows: Sequence[CoverageRow]) -> None:
+def _panel(plot: Plot, axes: Axes, rows: Sequence[CoverageRow], *, least: float) -> None:
     axes.set(title=spec_of(rows[0].map).label, xlabel="inside the 95 % interval (%)")
-    axes.set(xlim=(80.0, 100.5), ylim=(len(rows) - 0.5, -0.5))
+    axes.set(xlim=(least, 100.5), ylim=(len(rows) - 0.5, -0.5))
     axes.axvspan(*BELIEVED_PERCENT, color="#e8eef4", lw=0)
     axes.set_yticks(range(len(rows)), [row.place for row in rows])
     marks = []
     for at, row in enumerate(rows):
         values = [row.inside_percent]
         if row.interval:
-            ends = np.clip([row.interval.low, row.interval.high], 80.0, 100.0)
+            ends = np.clip([row.interval.low, row.interval.high], least, 100.0)
             axes.plot(ends, [at, at], color=BLUE, lw=1.3)
         says = f"{row.place} {spec_of(row.map).label}: {number(values[0], 1)} %; n = {row.n}"
         marks.append(Mark(row.inside_percent, at, says, values))
