@@ -42,7 +42,7 @@ class Made:
         share = 100 * count / self.prediction.mean.size
         return (
             f"{count} voxels ({share:.2g} %) lay outside 0 to {spec.network_max:g} {spec.unit} and "
-            "were set to its nearer end"
+            "were set to its nearer end (air, of which nothing is learned, counts)"
         )
 
     @property
