@@ -1,14 +1,16 @@
 """Weighted images computed from maps: what a scanner would show at the stated sequence times.
 
-Warntjes et al., Magn Reson Med 2008;60:320-329 (doi:10.1002/mrm.21635), cited as W08: equation 6
-(spin echo) and equation 7 (inversion recovery, re-derived for any excitation angle). A double
-inversion follows from the same steady state at an excitation of 90 degrees.
+The equations are those of :mod:`qsr_jax.physics.weighted_signal`; here they have the fixed times of
+named sequences. A double inversion follows from the same steady state at an excitation of 90
+degrees.
 """
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
+
+from qsr_jax.physics.weighted_signal import decay, inversion_recovery, spin_echo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +70,9 @@ def weighted(
 ) -> jax.Array:
     """The image a sequence would show, in percent of the signal of fully relaxed water at TE 0.
 
-    With ``E(t) = exp(-t / T1)`` and excitation angle a:
-
-    - no inversion ``PD (1 - E(TR)) / (1 - cos a E(TR)) exp(-TE/T2)`` (W08 eq. 6),
-    - one ``PD (1 - 2 E(TI) + E(TR)) / (1 + cos a E(TR)) exp(-TE/T2)`` (W08 eq. 7),
-    - two ``PD (1 - 2 E(TI2) + 2 E(TI1) - E(TR)) exp(-TE/T2)``, TI1 > TI2.
+    No inversion: :func:`qsr_jax.physics.weighted_signal.spin_echo`; one:
+    :func:`qsr_jax.physics.weighted_signal.inversion_recovery`; two, with ``E(t) = exp(-t / T1)``:
+    ``PD (1 - 2 E(TI2) + 2 E(TI1) - E(TR)) exp(-TE/T2)``, TI1 > TI2.
 
     Limits: TR to infinity and TE to 0 without inversion give PD; T2 = 0 gives 0; no T1, T2 or PD
     of 0 gives anything but a finite number.
@@ -90,29 +90,17 @@ def weighted(
     Returns:
         (...) percent, not negative unless the sequence keeps signs.
     """
-
-    def left(t_ms: float) -> jax.Array:
-        return _decay(t_ms, t1_ms)
-
-    cosine = jnp.cos(jnp.deg2rad(sequence.flip_deg))
-    recovered = left(sequence.tr_ms)
+    maps, flip_deg = (t1_ms, t2_ms, pd_percent), sequence.flip_deg
+    tr_ms, te_ms = sequence.tr_ms, sequence.te_ms
     match sequence.ti_ms:
         case ():
-            state = (1.0 - recovered) / (1.0 - cosine * recovered)
+            image = spin_echo(*maps, tr_ms=tr_ms, te_ms=te_ms, flip_deg=flip_deg)
         case (ti_ms,):
-            state = (1.0 - 2.0 * left(ti_ms) + recovered) / (1.0 + cosine * recovered)
+            image = inversion_recovery(
+                *maps, tr_ms=tr_ms, te_ms=te_ms, ti_ms=ti_ms, flip_deg=flip_deg
+            )
         case (first_ms, second_ms):
-            state = 1.0 - 2.0 * left(second_ms) + 2.0 * left(first_ms) - recovered
-    image = pd_percent * state * _decay(sequence.te_ms, t2_ms)
+            left = [decay(t_ms, t1_ms) for t_ms in (second_ms, first_ms, tr_ms)]
+            state = 1.0 - 2.0 * left[0] + 2.0 * left[1] - left[2]
+            image = pd_percent * state * decay(te_ms, t2_ms)
     return image if sequence.signed else jnp.abs(image)
-
-
-SHORTEST_MS = 1e-6
-"""Relaxation times below it have decayed; the quotient's gradient would be infinity times zero."""
-
-
-def _decay(t_ms: float, relaxation_ms: jax.Array) -> jax.Array:
-    """``exp(-t / T)``, 0 with a gradient of 0 where T is 0, so that it can stand in a loss."""
-    relaxation_ms = jnp.asarray(relaxation_ms)
-    lives = relaxation_ms > SHORTEST_MS
-    return jnp.where(lives, jnp.exp(-t_ms / jnp.where(lives, relaxation_ms, 1.0)), 0.0)
