@@ -99,3 +99,24 @@ def test_the_page_shows_it_and_the_first_lines_say_where_it_is_least(found, tmp_
     good = sum(93.0 <= r.inside_percent <= 97.0 for r in rows)
     assert f"in {good} of {len(rows)} places and maps" in line
     assert "(0.0 %)" in line and " PD " in line
+
+
+def test_an_example_carries_the_spread_of_the_trained_maps_alone(rng):
+    case = make_case(rng, subject="feed", lesions=3, group="patient")
+    predictions = make_predictions(rng, case)
+    assert example_slice(case, predictions, index=1).stds == {}
+    std = np.broadcast_to(STD, predictions["trained"].mean.shape).astype(np.float32)
+    told = dataclasses.replace(predictions["trained"], std=std, std_against="truth")
+    example = example_slice(case, predictions | {"trained": told}, index=1)
+    assert {name: image.mean() for name, image in example.stds.items()} == dict(
+        zip(NAMES, STD, strict=True)
+    )
+    assert example.std_against == "truth"
+
+
+def test_the_page_shows_error_beside_what_was_told(found, tmp_path):
+    cohort_, examples = found
+    out = tmp_path / "report"
+    write_report(out, cohort=cohort_, shown=make_shown(examples), about=make_about())
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert page.count("Error and told uncertainty") == len(make_shown(examples).examples)

@@ -60,3 +60,20 @@ def test_weighted_pictures_show_the_model_that_made_them(cohort_and_examples):
 def test_pictures_are_the_same_every_time(cohort_and_examples):
     example = cohort_and_examples[1][0]
     assert figures.pictures(example, ["pd"]) == figures.pictures(example, ["pd"])
+
+
+def test_spread_pictures_show_error_and_half_width_in_one_window(cohort_and_examples):
+    """A wider interval changes the half width and the ratio, and leaves the error as it was."""
+    example = cohort_and_examples[1][0]
+    std = np.full_like(example.images["t1"]["trained"], 40.0)
+
+    def draw(one):
+        return matplotlib.image.imread(
+            io.BytesIO(figures.spread_pictures(one, ["t1"])), format="png"
+        )
+
+    narrow = draw(dataclasses.replace(example, stds={"t1": std}))
+    wide = draw(dataclasses.replace(example, stds={"t1": 2 * std}))
+    moved = np.flatnonzero((np.abs(narrow - wide).max(-1) > 0.02).any(0)) / narrow.shape[1]
+    assert moved.min() > 0.3  # of three columns the second and third
+    assert (moved < 0.6).any() and (moved > 0.7).any()

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from qsr_jax.data.studies.case import Case
-from qsr_jax.data.studies.manifest import FAST
+from qsr_jax.data.studies.manifest import FAST, ROUTINE
 from qsr_jax.evaluation.measure.image_quality import brain_mask
 from qsr_jax.evaluation.measure.subject import channel, covered_maps, references
-from qsr_jax.evaluation.values import NEEDS_BOTH
+from qsr_jax.evaluation.values import NEEDS_BOTH, TRAINED, TRUTH
 from qsr_jax.types import Prediction
 
 
@@ -24,6 +24,8 @@ class Example:
         mask: (y, x) bool of the routine grid.
         lesion: (y, x) bool, or None where no label is known.
         images: map to method to (y, x); fast on its own grid, the others on the routine grid.
+        stds: map to the trained method's standard deviation, (y, x); empty where it tells none.
+        std_against: the method of ``images`` that ``stds`` are the errors against.
     """
 
     subject: str
@@ -32,6 +34,8 @@ class Example:
     mask: np.ndarray
     lesion: np.ndarray | None
     images: dict[str, dict[str, np.ndarray]]
+    stds: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    std_against: str = ROUTINE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,4 +68,14 @@ def example_slice(
         for name in covered_maps(predictions)
     }
     lesion = None if lesions is None else lesions[index]
-    return Example(case.subject, case.group, index, mask[index], lesion, images)
+    told = predictions.get(TRAINED)
+    stds = {} if told is None else _stds(told, index)
+    against = TRUTH if told and told.std_against == TRUTH and case.truth else ROUTINE
+    return Example(case.subject, case.group, index, mask[index], lesion, images, stds, against)
+
+
+def _stds(made: Prediction, index: int) -> dict[str, np.ndarray]:
+    """Map to (y, x) standard deviations of one slice; nothing where none are told."""
+    if made.std is None:
+        return {}
+    return {name: made.std[index, ..., i].copy() for i, name in enumerate(made.names)}

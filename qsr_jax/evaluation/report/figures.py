@@ -22,6 +22,7 @@ from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.formats.plots import STYLE
 from qsr_jax.maps import MAPS, spec_of
 from qsr_jax.physics.synthetic_contrast import SEQUENCES
+from qsr_jax.statistics.moments import LIMIT_Z
 
 WEIGHTED_WINDOW: dict[str, tuple[float, float]] = {
     "t1w": (5, 35),
@@ -120,6 +121,30 @@ def weighted_pictures(example: Example) -> bytes:
                 axes.set_title(f"{SEQUENCES[name].label} from {method}")
                 if method == ROUTINE:
                     figure.colorbar(shown, ax=rows[i, :], label="signal (%)", extend="max")
+        return _png(figure)
+
+
+def spread_pictures(example: Example, names: Sequence[str]) -> bytes:
+    """PNG of one slice, a line per map: error, half width of the 95 % interval, and their ratio.
+
+    Error and half width share a window and its colours, so that they can be compared by eye; beyond
+    1 the ratio's colours are those of an error that the interval does not hold.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(0.6 * WIDTH_INCH, 0.2 + 1.7 * len(names)), layout="constrained")
+        lines = figure.subplots(len(names), 3, squeeze=False)
+        for line, name in zip(lines, names, strict=True):
+            spec, images = spec_of(name), example.images[name]
+            half = LIMIT_Z * example.stds[name]
+            error = images[TRAINED] - images[example.std_against]
+            said = f"{TRAINED} − {example.std_against}, {spec.label}"
+            windows = (spec.error_window, spec.error_window, 2.0)
+            shown = (error, half, error / np.maximum(half, np.finfo(np.float32).tiny))
+            titles = (said, "half width of 95 %", "error / half width")
+            for axes, image, window, title in zip(line, shown, windows, titles, strict=True):
+                drawn = _show(axes, image, example, cmap=ERROR_COLOURS, vmin=-window, vmax=window)
+                axes.set_title(title)
+                figure.colorbar(drawn, ax=axes, label="" if window == 2.0 else spec.unit)
         return _png(figure)
 
 

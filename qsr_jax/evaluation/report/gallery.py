@@ -12,7 +12,7 @@ from qsr_jax.maps import MAPS
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One figure of a slice of some maps; ``why`` is "example", "weighted" or "worst"."""
+    """One figure of a slice of some maps; ``why`` is "example", "spread", "weighted" or "worst"."""
 
     why: str
     maps: Sequence[str]
@@ -21,10 +21,13 @@ class Picture:
 
 
 def all_pictures(shown: Shown, maps: Sequence[str]) -> Iterator[Picture]:
-    """The examples, patients first; their weighted images; the worst slice of every map."""
+    """Examples, patients first; their spread and weighted images; the worst slice of each map."""
     examples = sorted(shown.examples, key=lambda example: example.group != PATIENT)
     for example in examples:
         yield _picture("example", maps, example, figures.pictures(example, maps))
+    for example in examples:
+        if set(maps) <= set(example.stds):
+            yield _picture("spread", maps, example, figures.spread_pictures(example, maps))
     for example in examples:
         if set(MAPS) <= set(example.images):
             yield _picture("weighted", maps, example, figures.weighted_pictures(example))
