@@ -15,8 +15,8 @@ from qsr_jax.training.options import OptionError, Options
 SECTIONS = {field.name: field.type for field in dataclasses.fields(Experiment)}
 
 
-OPTIONAL = ("discriminator", "vgg")
-"""Sections that a page may leave out: its objective then has no such network."""
+OPTIONAL = ("discriminator", "vgg", "weighted")
+"""Sections that a page may leave out: its objective or task then has no use for them."""
 
 
 def experiment_of(config: ConfigDict) -> Experiment:

@@ -12,21 +12,26 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 
+from qsr_jax.models.embedding import Film
 from qsr_jax.models.interpolated import added, interpolated
 from qsr_jax.models.precision import lowered, restored
 
 
 class Block(nn.Module):
-    """Convolution, ReLU, convolution, times ``residual_scale``, plus the input."""
+    """Convolution, ReLU, convolution, times ``residual_scale``, plus the input.
+
+    Told something, the first convolution's features are scaled and shifted by it before the ReLU.
+    """
 
     features: int
     residual_scale: float
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps (n, h, w, features) to the same shape."""
-        y = nn.relu(nn.Conv(self.features, (3, 3), dtype=self.dtype)(x))
+    def __call__(self, x: jax.Array, told: jax.Array | None = None) -> jax.Array:
+        """Maps (n, h, w, features) to the same shape; ``told`` (n, k), or None."""
+        y = nn.Conv(self.features, (3, 3), dtype=self.dtype)(x)
+        y = nn.relu(y if told is None else Film()(y, told))
         return x + self.residual_scale * nn.Conv(self.features, (3, 3), dtype=self.dtype)(y)
 
 

@@ -91,14 +91,24 @@ class Objective(Protocol):
 
 
 def run(
-    network: nn.Module, variables: Variables, *inputs: Any, train: bool
+    network: nn.Module, variables: Variables, *inputs: Any, train: bool, **told: Any
 ) -> tuple[jax.Array, Variables]:
     """The network's output and its mutable collections, new in training if it has any."""
     rest = {name: value for name, value in variables.items() if name != "params"}
     if not train or not rest:
-        return output_of(network, variables, *inputs, train=False), rest
-    output, new = network.apply(variables, *inputs, train=True, mutable=list(rest))
+        return output_of(network, variables, *inputs, train=False, **told), rest
+    output, new = network.apply(variables, *inputs, train=True, mutable=list(rest), **told)
     return output, dict(new)
+
+
+def told_to(network: nn.Module, inputs: Mapping[str, jax.Array]) -> dict[str, Any]:
+    """What a network takes by name, of an example's inputs."""
+    return {name: inputs[name] for name in names_told(network)}
+
+
+def names_told(network: nn.Module) -> tuple[str, ...]:
+    """Names of what a network takes beside the image; most take nothing."""
+    return tuple(getattr(network, "told", ()))
 
 
 def output_of(network: nn.Module, variables: Variables, *inputs: Any, **options: Any) -> jax.Array:

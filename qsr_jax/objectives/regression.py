@@ -7,7 +7,15 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from qsr_jax.objectives.objective import Term, Variables, Watched, exact, run
+from qsr_jax.objectives.objective import (
+    Term,
+    Variables,
+    Watched,
+    exact,
+    names_told,
+    run,
+    told_to,
+)
 from qsr_jax.objectives.weighted_terms import (
     OF_PIXELS,
     TermOptions,
@@ -38,8 +46,8 @@ class Regression:
         frozen_norm: True leaves running statistics as they are, where the network has any.
 
     Raises:
-        ValueError: a loss that is not known or needs what is not there, no weight, or a spread that
-            nothing teaches.
+        ValueError: a loss that is not known or needs what is not there, no weight, a spread that
+            nothing teaches, or a network that wants to be told what the task does not tell.
     """
 
     task: Task
@@ -56,6 +64,12 @@ class Regression:
         kinds = {*OF_PIXELS} | ({"features"} if self.features is not None else set())
         check_terms(self.table, known=frozenset(kinds))
         check_spread(self.table, self.network)
+        missing = [name for name in names_told(self.network) if name not in self.task.TOLD]
+        if missing:
+            raise ValueError(
+                f"the network wants to be told {', '.join(missing)}, and task {self.task.KIND} "
+                "tells nothing of the kind: set model.film and model.encoders to False"
+            )
 
     def seen(self, example: Example) -> tuple[jax.Array, ...]:
         """What the network takes."""
@@ -63,11 +77,14 @@ class Regression:
 
     def init(self, key: jax.Array, example: Example) -> dict[str, Variables]:
         """Draws the network."""
-        return {NETWORK: self.network.init(key, *self.seen(example), train=False)}
+        told = told_to(self.network, example.inputs)
+        return {NETWORK: self.network.init(key, *self.seen(example), train=False, **told)}
 
     def forward(self, variables: Variables, example: Example) -> tuple[jax.Array, Variables]:
         """The output in training, and new running statistics, if any."""
-        return run(self.network, variables, *self.seen(example), train=not self.frozen_norm)
+        told = told_to(self.network, example.inputs)
+        seen = self.seen(example)
+        return run(self.network, variables, *seen, train=not self.frozen_norm, **told)
 
     def terms(
         self, players: Mapping[str, Variables], frozen: Any, example: Example
@@ -86,8 +103,12 @@ class Regression:
 
     def probe(self, variables: Variables, example: Example) -> jax.Array:
         """The network's maps as it predicts them."""
-        output = run(exact(self.network), variables, *self.seen(example), train=False)[0]
-        return maps_of(output, self.task)
+        return maps_of(self.said(variables, example), self.task)
+
+    def said(self, variables: Variables, example: Example) -> jax.Array:
+        """All that the network says as it predicts: maps, and their spreads if it tells them."""
+        told = told_to(self.network, example.inputs)
+        return run(exact(self.network), variables, *self.seen(example), train=False, **told)[0]
 
     def baseline(self, task: Task, example: Example) -> jax.Array:
         """Interpolation."""

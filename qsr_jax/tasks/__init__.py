@@ -9,10 +9,12 @@ from typing import Any
 from qsr_jax.tasks.example import Example, Task
 from qsr_jax.tasks.joint_maps import JointMaps
 from qsr_jax.tasks.super_resolution import SuperResolution
+from qsr_jax.tasks.weighted_to_maps import WeightedToMaps
 
 TASKS: dict[str, type[JointMaps]] = {
     "super_resolution": SuperResolution,
     "joint_maps": JointMaps,
+    "weighted_to_maps": WeightedToMaps,
 }
 """Every task that can be asked for by name."""
 
@@ -49,6 +51,7 @@ __all__ = [
     "JointMaps",
     "SuperResolution",
     "Task",
+    "WeightedToMaps",
     "build_task",
     "described_task",
 ]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import jax
 
@@ -33,6 +33,9 @@ class Example:
 
 class Task(Protocol):
     """What goes in, what comes out, in which units."""
+
+    KIND: ClassVar[str]
+    TOLD: ClassVar[tuple[str, ...]]
 
     @property
     def names(self) -> tuple[str, ...]:

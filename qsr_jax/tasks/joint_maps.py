@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from qsr_jax.losses.likelihood import LEAST_LOG_SPREAD
 from qsr_jax.ops.resample import upsample
 from qsr_jax.tasks.crops import crop_and_flip, sample_keys, with_margin
 from qsr_jax.tasks.example import Example
 from qsr_jax.tasks.remap import Remapping, remapped
-from qsr_jax.tasks.scaling import MapScale, scales_of
+from qsr_jax.tasks.scaling import CentredScale, MapScale, scales_of
 from qsr_jax.types import ALIGNMENTS, CORNER, REPEAT, ROUTINE, TARGETS, Batch
 
 CONTEXTS = (1, 3, 5)
@@ -61,6 +62,12 @@ class JointMaps:
     seed: int = 0
 
     KIND: ClassVar[str] = "joint_maps"
+    SEES_MAPS: ClassVar[bool] = True
+    """Whether what goes in are the maps that come out, of another scan."""
+    ONLY_SCALE: ClassVar[int | None] = None
+    """The one factor between the grids that it knows, if there is only one."""
+    TOLD: ClassVar[tuple[str, ...]] = ()
+    """What it tells beside the image, by the names in an example's inputs."""
 
     def __post_init__(self) -> None:
         """Refuses what cannot be."""
@@ -80,7 +87,7 @@ class JointMaps:
         scales_of(self.names, self.log_maps)
 
     @property
-    def scales(self) -> tuple[MapScale, ...]:
+    def scales(self) -> tuple[MapScale | CentredScale, ...]:
         """The network scale of every map."""
         return scales_of(self.names, self.log_maps)
 
@@ -90,6 +97,16 @@ class JointMaps:
         fields = {name: getattr(self, name) for name in kept}
         lists = {"names": list(self.names), "log_maps": list(self.log_maps)}
         return {"name": self.KIND, **fields, **lists}
+
+    def blank(self, side: int = 32) -> Batch:
+        """A made-up batch of one slice, small: no parameter's shape depends on its size."""
+        channels, fine = len(self.names), (1, side * self.scale, side * self.scale)
+        return {
+            "lr": np.zeros((1, side, side, channels * self.context), np.uint16),
+            "hr": np.zeros((*fine, channels), np.uint16),
+            "mask": np.zeros((*fine, 1), np.uint8),
+            "sample_id": np.zeros(1, np.int32),
+        }
 
     def example(self, batch: Batch, *, step: jax.Array) -> Example:
         """See :class:`qsr_jax.tasks.example.Task`; ``lr`` may hold the slices beside each."""

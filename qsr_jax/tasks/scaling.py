@@ -78,3 +78,58 @@ def scales_of(names: tuple[str, ...], logarithmic: tuple[str, ...] = ()) -> tupl
     if foreign:
         raise ValueError(f"task.log_maps names {foreign[0]!r}; the maps are {', '.join(names)}")
     return tuple(MapScale(spec_of(name), name in logarithmic) for name in names)
+
+
+@dataclasses.dataclass(frozen=True)
+class CentredScale:
+    """Network scale of one map around a usual value: ``ln(x / centre)``, or ``x / centre - 1``.
+
+    Nothing bounds it. Below the map's ``measured_min`` the logarithm stays where it is there.
+
+    Attributes:
+        spec: the map.
+        centre: physical value that is 0.
+        logarithmic: whether the scale is.
+
+    Example:
+        >>> scale = CENTRED["t1"]
+        >>> round(float(scale.to_network(jnp.float32(1100.0))), 3)
+        0.0
+        >>> round(float(scale.from_network(jnp.float32(-0.2))), 1)
+        900.6
+    """
+
+    spec: MapSpec
+    centre: float
+    logarithmic: bool
+
+    def to_network(self, physical: jax.Array) -> jax.Array:
+        """Physical values, >= 0, to network scale."""
+        ratio = physical / self.centre
+        if not self.logarithmic:
+            return ratio - 1.0
+        return jnp.log(jnp.maximum(ratio, self.spec.measured_min / self.centre))
+
+    def from_network(self, network: jax.Array) -> jax.Array:
+        """Network scale to physical values; the inverse of :meth:`to_network`."""
+        ratio = jnp.exp(network) if self.logarithmic else 1.0 + network
+        return ratio * self.centre
+
+    def slope(self, network: jax.Array) -> jax.Array:
+        """Physical units per unit of network scale, at values in network scale."""
+        return self.centre * (jnp.exp(network) if self.logarithmic else jnp.ones_like(network))
+
+    def from_stored(self, stored: jax.Array) -> jax.Array:
+        """Stored values to network scale, float32."""
+        return self.to_network(stored.astype(jnp.float32) * jnp.float32(self.spec.slope))
+
+
+CENTRED: dict[str, CentredScale] = {
+    name: CentredScale(spec_of(name), centre, logarithmic)
+    for name, centre, logarithmic in (
+        ("t1", 1100.0, True),
+        ("t2", 80.0, True),
+        ("pd", 75.0, False),
+    )
+}
+"""Scales around white and grey matter, for maps that are made from something else."""

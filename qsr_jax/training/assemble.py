@@ -17,7 +17,7 @@ from qsr_jax.models.vgg19 import (
     random_vgg19,
 )
 from qsr_jax.objectives import OBJECTIVES, Objective, Srgan
-from qsr_jax.tasks import JointMaps, build_task
+from qsr_jax.tasks import TASKS, JointMaps, WeightedToMaps, build_task
 from qsr_jax.tasks.remap import Remapping
 from qsr_jax.training.compute_options import ComputeOptions
 from qsr_jax.training.experiment import Experiment
@@ -57,7 +57,10 @@ def task_of(
     Raises:
         OptionError: the maps, slices or margins do not fit the task.
     """
-    options = experiment.task
+    options, weighted = experiment.task, experiment.weighted
+    if (options.name == WeightedToMaps.KIND) != (weighted is not None):
+        why = "does not use" if weighted else "needs"
+        raise OptionError(f"task {options.name!r} {why} weighted in its page")
     try:
         return build_task(
             options.name,
@@ -72,6 +75,7 @@ def task_of(
             crop=experiment.data.crop,
             flip=experiment.data.flip,
             seed=experiment.seed,
+            **({} if weighted is None else dataclasses.asdict(weighted)),
         )
     except ValueError as error:
         raise OptionError(str(error)) from error
@@ -203,7 +207,7 @@ def check_experiment(experiment: Experiment) -> None:
         OptionError: an unknown task, network, loss or objective, or a section, field or value that
             one of them refuses.
     """
-    task = task_of(experiment, scale=2)
+    task = task_of(experiment, scale=TASKS[experiment.task.name].ONLY_SCALE or 2)
     stages_of(experiment, task, max(1, experiment.schedule.steps))
 
 

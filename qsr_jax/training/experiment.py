@@ -9,7 +9,7 @@ from qsr_jax.maps import MAPS
 from qsr_jax.objectives import TermOptions
 from qsr_jax.training import options
 from qsr_jax.training.options import OptionError
-from qsr_jax.training.task_options import TaskOptions
+from qsr_jax.training.task_options import TaskOptions, WeightedOptions
 
 JOINED = "+"
 """Between the maps of one network: ``t1+t2+pd``."""
@@ -46,6 +46,7 @@ class Experiment:
         model: a network's name and its own fields, see :mod:`qsr_jax.models.build`.
         discriminator: None where nobody judges.
         vgg: None where no loss of features counts.
+        weighted: None where no weighted images go in.
 
     Raises:
         OptionError: an unknown map, or a section that lacks or surplus to the objective.
@@ -76,6 +77,7 @@ class Experiment:
     precision: options.PrecisionOptions = options.PrecisionOptions()
     memory: options.MemoryOptions = options.MemoryOptions()
     compile: options.CompileOptions = options.CompileOptions()
+    weighted: WeightedOptions | None = None
 
     def __post_init__(self) -> None:
         """Refuses what cannot be."""

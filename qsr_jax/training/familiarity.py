@@ -20,13 +20,15 @@ def keep_familiar(workdir: Path, plan: Plan, open_validation: Callable[[], Joint
     """Writes the known scans of a training's subjects into its workdir.
 
     It looks at fast scans alone, so one file serves every step of a workdir. Nothing happens where
-    it is there already, nor with too few subjects to tell what is usual.
+    it is there already, with too few subjects to tell what is usual, or where no maps go in.
 
     Args:
         workdir: of a training that has ended.
         plan: of the training.
         open_validation: gives the validation split.
     """
+    if not plan.task.SEES_MAPS:
+        return
     fingerprint = plan.records.fingerprint
     try:
         if read_known(workdir)[1] == fingerprint:

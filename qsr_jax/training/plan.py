@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from qsr_jax.data.records.joint import JointRecords, open_joint
+from qsr_jax.data.records.weighted import open_weighted
 from qsr_jax.objectives import Objective
-from qsr_jax.tasks import Example, JointMaps
+from qsr_jax.tasks import Example, JointMaps, WeightedToMaps
 from qsr_jax.training.assemble import Stage, compute_options_of, stages_of, task_of
 from qsr_jax.training.checks import check_runs_here, planned_steps
 from qsr_jax.training.device_records import from_resident
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.feed import is_resident
 from qsr_jax.training.optimizers import make_optimizers
+from qsr_jax.training.options import OptionError
 from qsr_jax.training.parallel import AXIS, compile_step
 from qsr_jax.training.start import Start, read_start
 from qsr_jax.training.state import Optimizers
@@ -57,15 +58,7 @@ class Plan:
 
 def sample_example(task: JointMaps) -> Example:
     """One made-up example, small: no parameter's shape depends on its size."""
-    side, channels = 32, len(task.names)
-    fine = (1, side * task.scale, side * task.scale)
-    batch = {
-        "lr": np.zeros((1, side, side, channels * task.context), np.uint16),
-        "hr": np.zeros((*fine, channels), np.uint16),
-        "mask": np.zeros((*fine, 1), np.uint8),
-        "sample_id": np.zeros(1, np.int32),
-    }
-    return task.whole(batch)
+    return task.whole(task.blank())
 
 
 def make_plan(experiment: Experiment, data_dir: Path) -> Plan:
@@ -92,7 +85,18 @@ def served_shapes(objective: Objective, task: JointMaps) -> Any:
 
 
 def open_split(experiment: Experiment, data_dir: Path, split: str) -> JointRecords:
-    """The records of a split that an experiment uses."""
+    """The records of a split that an experiment uses.
+
+    Raises:
+        OptionError: a fold of records that have none.
+    """
+    if experiment.task.name == WeightedToMaps.KIND:
+        if experiment.data.fold:
+            raise OptionError(
+                f"data.fold is {experiment.data.fold!r}; weighted records have no folds: set it "
+                "to ''"
+            )
+        return open_weighted(data_dir, split)
     return open_joint(
         data_dir,
         experiment.names,

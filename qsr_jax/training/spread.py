@@ -13,7 +13,6 @@ from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, loa
 from qsr_jax.data.records.batches import in_order
 from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.objectives import Regression
-from qsr_jax.objectives.objective import exact, output_of
 from qsr_jax.tasks import JointMaps
 from qsr_jax.tasks.mean_spread import MeanTally
 from qsr_jax.tasks.spread import (
@@ -105,13 +104,13 @@ def _said(
 
     All are (n, h, w, c) in physical units.
     """
-    network, count = exact(objective.network), len(task.names)
+    count = len(task.names)
 
     @jax.jit
     def compute(variables: Any, batch: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
         example = task.whole(batch)
         with jax.default_matmul_precision("highest"):
-            output = output_of(network, variables, *objective.seen(example), train=False)
+            output = objective.said(variables, example)
         maps, log_spread = output[..., :count], output[..., count:]
         spread = task.physical_spread(maps, log_spread)
         return task.physical(maps), spread, task.physical(example.target)

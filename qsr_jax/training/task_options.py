@@ -7,6 +7,7 @@ from qsr_jax.maps import MAPS
 from qsr_jax.tasks import TASKS
 from qsr_jax.tasks.joint_maps import CONTEXTS
 from qsr_jax.tasks.remap import LARGEST
+from qsr_jax.tasks.weighted_to_maps import BOTH, INTENSITIES
 from qsr_jax.training.options import OptionError, Options, choice, number
 from qsr_jax.types import ROUTINE, TARGETS
 
@@ -48,3 +49,23 @@ class TaskOptions(Options):
             raise OptionError(
                 f"task.log_maps is {self.log_maps!r}; expected some of {', '.join(MAPS)} in (…)"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightedOptions(Options):
+    """What the task "weighted_to_maps" is told; see :class:`qsr_jax.tasks.WeightedToMaps`.
+
+    Attributes:
+        intensities: whether the contrasts share one gain: "common", "free", or "both" in turn.
+        parameters: whether TR, TE and TI are told at all.
+        constant_maps: whether they stand as constant channels behind the images.
+        physics: whether the pixelwise solution stands behind the images.
+        unknown: share of the training samples in which times are hidden.
+    """
+
+    SECTION: ClassVar[str] = "weighted"
+    intensities: str = choice(BOTH, among=INTENSITIES)
+    parameters: bool = True
+    constant_maps: bool = False
+    physics: bool = True
+    unknown: float = number(0.1, low=0.0, high=1.0)

@@ -13,8 +13,8 @@ from launch.config.page import ConfigError, load_config
 from qsr_jax.models import NETWORKS
 from qsr_jax.models.build import own_fields
 from qsr_jax.objectives import TermOptions
-from qsr_jax.tasks import build_task
-from qsr_jax.training.assemble import frozen_parameters, stages_of
+from qsr_jax.tasks import TASKS
+from qsr_jax.training.assemble import frozen_parameters, stages_of, task_of
 from qsr_jax.training.experiment import Experiment, LossOptions
 from qsr_jax.training.optimizers import make_optimizers
 from qsr_jax.training.options import Options
@@ -40,16 +40,7 @@ def test_every_page_opens_and_its_steps_can_be_traced(page):
     """Every stage of each page, at its own width, by shapes alone (nothing is computed)."""
     config = load_config(str(page))
     experiment = experiment_of(_random(config))
-    task = build_task(
-        experiment.task.name,
-        names=experiment.names,
-        scale=2,
-        context=experiment.task.context,
-        margin=experiment.task.margin,
-        log_maps=experiment.task.log_maps,
-        crop=experiment.data.crop,
-        flip=experiment.data.flip,
-    )
+    task = task_of(experiment, scale=TASKS[experiment.task.name].ONLY_SCALE or 2)
     total = experiment.schedule.steps or 1000
     stages = stages_of(experiment, task, total)
     example = sample_example(task)
@@ -62,12 +53,10 @@ def test_every_page_opens_and_its_steps_can_be_traced(page):
             jax.random.key(0), stages[-1].objective, example, optimizers, averaged=True
         )
     )
-    size, side, count = experiment.data.batch_size, 64, len(task.names)
+    size = experiment.data.batch_size
     shapes = {
-        "lr": jax.ShapeDtypeStruct((1, size, side, side, count * task.context), "uint16"),
-        "hr": jax.ShapeDtypeStruct((1, size, 2 * side, 2 * side, count), "uint16"),
-        "mask": jax.ShapeDtypeStruct((1, size, 2 * side, 2 * side, 1), "uint8"),
-        "sample_id": jax.ShapeDtypeStruct((1, size), "int32"),
+        name: jax.ShapeDtypeStruct((1, size, *array.shape[1:]), array.dtype)
+        for name, array in task.blank(64).items()
     }
     frozen = jax.eval_shape(lambda: frozen_parameters(experiment))
     for stage in stages:

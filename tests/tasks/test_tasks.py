@@ -7,11 +7,12 @@ import pytest
 
 from qsr_jax.maps import MAPS
 from qsr_jax.models import build_model
-from qsr_jax.tasks import TASKS, JointMaps, SuperResolution, build_task, described_task
+from qsr_jax.tasks import JointMaps, SuperResolution, build_task, described_task
 from qsr_jax.tasks.crops import crop_and_flip
 from qsr_jax.tasks.scaling import scales_of
 
 NAMES = {"super_resolution": ("t2",), "joint_maps": ("t1", "t2", "pd")}
+"""Tasks whose input is maps; that of weighted images has tests/tasks/test_weighted_to_maps.py."""
 
 
 def small(name, **changes):
@@ -29,12 +30,12 @@ def batch_of(task, rng, n=4, side=24):
     return {"lr": lr, "hr": hr, "mask": mask, "sample_id": np.arange(n, dtype=np.int32)}
 
 
-# --- every task -----------------------------------------------------------------------------------
+# --- every task of maps ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("margin", [0, 3])
 @pytest.mark.parametrize("log_maps", [(), ("t2",)])
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_units_come_back(name, log_maps, margin, rng):
     task = small(name, margin=margin, log_maps=log_maps)
     tops = [MAPS[m].scanner_max for m in task.names]
@@ -46,7 +47,7 @@ def test_units_come_back(name, log_maps, margin, rng):
     np.testing.assert_allclose(same_grid.physical(seen), maps, rtol=2e-4, atol=2e-2)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_example_is_the_stored_values_in_network_scale(name, rng):
     task = small(name)
     batch = batch_of(task, rng)
@@ -60,7 +61,7 @@ def test_an_example_is_the_stored_values_in_network_scale(name, rng):
 
 
 @pytest.mark.parametrize("network", ["residual", "unet"])
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_with_a_margin_a_crop_gives_what_the_whole_slice_gives(name, network, rng):
     """The margin is as wide as the network sees: 1 + 2 + 1 + 1 convolutions, halvings twofold."""
     depth = {"depth": 1} if network == "unet" else {}
@@ -91,7 +92,7 @@ def test_with_a_margin_a_crop_gives_what_the_whole_slice_gives(name, network, rn
         np.testing.assert_allclose(made[i], part, rtol=1e-3, atol=5e-3)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_description_makes_the_same_task(name):
     task = small(name, context=3, margin=2, log_maps=("t2",), crop=8, flip=True, seed=9)
     again = described_task(task.describe())
