@@ -8,14 +8,13 @@ import numpy as np
 
 from qsr_jax.checkpoint import LATEST, CheckpointError, load_document, write_model_file
 from qsr_jax.familiarity import to_tensors
-from qsr_jax.predictors.load import CHECKPOINT, FAMILIARITY, SPREAD, load_predictor
-from qsr_jax.predictors.network import NetworkPredictor
+from qsr_jax.predictors.opened import CHECKPOINT, FAMILIARITY, SPREAD, Opened, open_trained
 
 CONFIG = "config"
 """Key of a document: every setting of the training."""
 
 
-def export_model(workdir: Path, out: Path, *, which: str = LATEST) -> NetworkPredictor:
+def export_model(workdir: Path, out: Path, *, which: str = LATEST) -> Opened:
     """Writes the network of a workdir as a model file that predicts in the same bits.
 
     Beside the weights go the whole document (whom the model learned from with it, by which
@@ -29,7 +28,7 @@ def export_model(workdir: Path, out: Path, *, which: str = LATEST) -> NetworkPre
         which: "latest", or "best": the one that did best on validation subjects.
 
     Returns:
-        The predictor that was exported.
+        The model that was exported.
 
     Raises:
         CheckpointError: no folder, no checkpoint in it, or one that cannot be used for prediction;
@@ -39,24 +38,24 @@ def export_model(workdir: Path, out: Path, *, which: str = LATEST) -> NetworkPre
     """
     if not workdir.is_dir():
         raise CheckpointError(f"{workdir}: expected the workdir of a training, a folder")
-    predictor = load_predictor(workdir.absolute(), which=which)
+    opened = open_trained(workdir.absolute(), which=which)
     step, document = load_document(workdir, which=which)
     extras: dict[str, Any] = {CHECKPOINT: which}
     arrays: dict[str, np.ndarray] = {}
-    if predictor.calibration is not None:
-        extras[SPREAD] = predictor.calibration.to_json()
-    if predictor.familiarity is not None:
-        known, extras[FAMILIARITY] = to_tensors(predictor.familiarity)
+    if opened.calibration is not None:
+        extras[SPREAD] = opened.calibration.to_json()
+    if opened.familiarity is not None:
+        known, extras[FAMILIARITY] = to_tensors(opened.familiarity)
         arrays = {f"{FAMILIARITY}/{name}": array for name, array in known.items()}
     write_model_file(
         out,
         step=step,
         document=_without_places(document),
-        variables=predictor.variables,
+        variables=opened.variables,
         extras=extras,
         arrays=arrays,
     )
-    return predictor
+    return opened
 
 
 def _without_places(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,58 +1,18 @@
 """Trained predictors: by the name they ship under, from model files, from workdirs of trainings."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from qsr_jax.checkpoint import (
-    BEST,
-    LATEST,
-    CheckpointError,
-    load_document,
-    load_network,
-    read_model_file,
-    variables_sha256,
-)
-from qsr_jax.familiarity import FamiliarityError, KnownScans, from_tensors
-from qsr_jax.familiarity.saving import read_known
-from qsr_jax.maps import MAPS, spec_of
-from qsr_jax.models import build_model
+from qsr_jax.checkpoint import LATEST, CheckpointError
+from qsr_jax.maps import MAPS
 from qsr_jax.predictors.ensemble import Ensemble
 from qsr_jax.predictors.network import NetworkPredictor
+from qsr_jax.predictors.opened import open_trained
 from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
-from qsr_jax.pretrained import find_model, shipped_name
-from qsr_jax.tasks import JointMaps, described_task
-from qsr_jax.tasks.spread import SpreadCalibration, SpreadError, read_calibrations
-
-DENOISING = "denoising"
-UNCALIBRATED = "standard deviations are the network's own: no validation subjects calibrated them"
-
-CHECKPOINT, SPREAD, FAMILIARITY = "checkpoint", "spread", "familiarity"
-"""Extras of a model file: which checkpoint it was made of; its calibration of spreads; the scans it
-knows, whose arrays have the same first part in their names."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Beside:
-    """What belongs to a network and is none of its weights.
-
-    Attributes:
-        which: checkpoint it is, "latest" or "best".
-        calibration: of its standard deviations, or None.
-        familiarity: the scans it knows, or None.
-    """
-
-    which: str
-    calibration: SpreadCalibration | None
-    familiarity: KnownScans | None
 
 
 def load_predictor(model: Path | str, *, which: str = LATEST) -> NetworkPredictor:
-    """Loads a trained network.
+    """Loads a trained network that takes maps.
 
     Args:
         model: name of a model that ships, a model file, or the workdir of a training.
@@ -63,74 +23,30 @@ def load_predictor(model: Path | str, *, which: str = LATEST) -> NetworkPredicto
         A predictor of the one map, or of all maps at once, that the network was trained on.
 
     Raises:
-        CheckpointError: no such model, no checkpoint in it, one that lacks its normalisation, one
-            of another normalisation than this version's, of a network that makes no maps from a
-            scan, or one whose calibration of spreads or whose known scans are damaged.
+        CheckpointError: see :func:`qsr_jax.predictors.opened.open_trained`; or the network takes
+            weighted images and no maps.
     """
-    path = find_model(model)
-    step, document = load_document(path, which=which)
-    _check_normalisation(path, document)
-    if document["objective"] == DENOISING:
-        raise CheckpointError(f"{path}: holds a denoiser, which makes no maps from a scan")
-    task = described_task(document["task"])
-    network = build_model(
-        **document["model"],
-        scale=task.scale,
-        channels=len(task.names),
-        alignment=task.alignment,
-    )
-    target = jax.eval_shape(
-        lambda key, image: network.init(key, image, train=False),
-        jax.random.key(0),
-        jax.ShapeDtypeStruct(_input_shape(task, document["lr_shape"]), jnp.float32),
-    )
-    variables = load_network(path, step, target, which=which)
-    beside = _beside(path, step, which)
-    tells = getattr(network, "spread", False)
-    uncalibrated = [UNCALIBRATED] if tells and beside.calibration is None else []
+    opened = open_trained(model, which=which)
+    if not opened.task.SEES_MAPS:
+        raise CheckpointError(
+            f"{opened.path}: takes T1-weighted, T2-weighted and FLAIR images, not maps: see "
+            "docs/weighted.md"
+        )
+    document = opened.document
     rows, columns = document["lr_shape"]
     dz, dy, dx = document["lr_spacing_mm"]
     return NetworkPredictor(
-        network=network,
-        variables=variables,
-        task=task,
+        network=opened.network,
+        variables=opened.variables,
+        task=opened.task,
         lr_shape=(rows, columns),
         lr_spacing_mm=(dz, dy, dx),
-        description=_description(path, document, step, beside.which),
-        weights_sha256=variables_sha256(variables),
-        notes=(*document["notes"], *uncalibrated),
-        calibration=beside.calibration if tells else None,
-        familiarity=beside.familiarity,
+        description=opened.description,
+        weights_sha256=opened.weights_sha256,
+        notes=opened.notes,
+        calibration=opened.calibration,
+        familiarity=opened.familiarity,
     )
-
-
-def _beside(path: Path, step: int, which: str) -> Beside:
-    """What a file holds, or a workdir, beside the weights of a step."""
-    try:
-        if not path.is_file():
-            return Beside(which, read_calibrations(path).get(step), read_known(path)[0])
-        held = read_model_file(path)
-        extras, known = held.extras, None
-        if FAMILIARITY in extras:
-            known = from_tensors(held.arrays_of(FAMILIARITY), extras[FAMILIARITY])
-        spread = extras.get(SPREAD)
-        found = None if spread is None else SpreadCalibration.from_json(spread)
-        return Beside(extras.get(CHECKPOINT, LATEST), found, known)
-    except (SpreadError, FamiliarityError) as error:
-        where = f"{path}: " if path.is_file() else ""  # a workdir's errors name its files
-        raise CheckpointError(f"{where}{error}") from None
-
-
-def _description(path: Path, document: Mapping[str, Any], step: int, which: str) -> str:
-    """One line for people and DICOM headers; only names of ours stand in it, none of a user's."""
-    labels = "+".join(spec_of(name).label for name in document["maps"])
-    name = shipped_name(path)
-    parts = [
-        f"{document['model']['name']} {labels}, {step} training steps",
-        "chosen on validation subjects" if which == BEST else "",
-        f"shipped as {name}" if name else "",
-    ]
-    return ", ".join(part for part in parts if part)
 
 
 def load_predictors(
@@ -161,21 +77,3 @@ def load_predictors(
             "ensembles (--ensemble) where all of them make exactly the same maps"
         )
     return sorted(loaded, key=lambda one: list(MAPS).index(one.names[0]))
-
-
-def _check_normalisation(path: Path, document: Mapping[str, Any]) -> None:
-    """Refuses weights whose numbers would be read on another scale."""
-    rows = zip(document["maps"], document["unit"], document["network_max"], strict=True)
-    for name, unit, network_max in rows:
-        spec = spec_of(name)
-        if network_max != spec.network_max or unit != spec.unit:
-            raise CheckpointError(
-                f"{path}: trained with {spec.label} normalised by {network_max} {unit}, this "
-                f"version uses {spec.network_max} {spec.unit}"
-            )
-
-
-def _input_shape(task: JointMaps, lr_shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """(n, h, w, c) of what the network sees."""
-    rows, columns = (side + 2 * task.margin for side in lr_shape)
-    return 1, rows, columns, len(task.names) * task.context

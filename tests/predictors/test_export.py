@@ -11,7 +11,7 @@ from qsr_jax.checkpoint import BEST, CheckpointError, load_document, read_model_
 from qsr_jax.checkpoint.model_file import write_model_file
 from qsr_jax.predictors import load_predictor
 from qsr_jax.predictors.export import export_model
-from qsr_jax.predictors.load import SPREAD, UNCALIBRATED
+from qsr_jax.predictors.opened import SPREAD, UNCALIBRATED
 from qsr_jax.tasks.spread import write_calibrations
 
 ALL = ("t1", "t2", "pd")
@@ -40,9 +40,10 @@ def workdir(pristine, tmp_path):
 def test_a_file_predicts_what_its_workdir_predicts(workdir, tmp_path, rng):
     write_calibrations(workdir, {10: factors(0.1 + 0.2)})
     out = tmp_path / "model.safetensors"
-    theirs = export_model(workdir, out)
+    export_model(workdir, out)
+    theirs = load_predictor(workdir)
     mine, volume = load_predictor(out), scan(rng, ALL)
-    made, expected = mine(volume), load_predictor(workdir)(volume)
+    made, expected = mine(volume), theirs(volume)
     np.testing.assert_array_equal(made.mean, expected.mean)
     np.testing.assert_array_equal(made.std, expected.std)
     assert made.std.min() > 0

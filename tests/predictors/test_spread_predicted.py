@@ -13,7 +13,7 @@ from qsr_jax.maps import spec_of
 from qsr_jax.mean_law import MeanLaw
 from qsr_jax.predictors import load_predictor
 from qsr_jax.predictors.ensemble import Ensemble
-from qsr_jax.predictors.load import UNCALIBRATED
+from qsr_jax.predictors.opened import UNCALIBRATED
 from qsr_jax.tasks.spread import FILE, SPREAD_EDGES, SpreadCalibration, write_calibrations
 
 ALL = ("t1", "t2", "pd")

@@ -12,7 +12,7 @@ from qsr_jax.data.records.joint import open_joint
 from qsr_jax.models import build_model
 from qsr_jax.objectives import Regression, TermOptions
 from qsr_jax.predictors import load_predictor
-from qsr_jax.predictors.load import UNCALIBRATED
+from qsr_jax.predictors.opened import UNCALIBRATED
 from qsr_jax.tasks import JointMaps
 from qsr_jax.tasks.example import Example
 from qsr_jax.tasks.spread import FILE
