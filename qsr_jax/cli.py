@@ -29,6 +29,7 @@ DOORS = {
     "deidentify": "data_tools.deidentify",
     "pair": "data_tools.pair_studies",
     "build": "data_tools.build_dataset",
+    "synthesise-weighted": "data_tools.synthesise_weighted",
     "convert": "data_tools.convert",
     "convert-qmaps": "data_tools.convert_qmaps",
     "convert-vgg19": "data_tools.convert_vgg19",

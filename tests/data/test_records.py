@@ -116,15 +116,15 @@ def test_another_manifest_is_refused(copied_records, manifest_path, tree, tmp_pa
 KILLED = """
 import os, signal, sys
 from data_tools import build_dataset
-from qsr_jax.data.records import builder
-whole, count = builder._link, iter(range(100))
+from qsr_jax.data.records import sealed_builder
+whole, count = sealed_builder.link, iter(range(100))
 
 def killed(source, target):
     if next(count) == 7:  # in the second map
         os.kill(os.getpid(), signal.SIGKILL)
     whole(source, target)
 
-builder._link = killed
+sealed_builder.link = killed
 build_dataset.main(["--manifest", sys.argv[1], "--data_dir", sys.argv[2]])
 """
 

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from qsr_jax.data.dicom import Found, Series, SeriesFiles
-from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.dicom.read import LEAST_MAXIMUM
-from qsr_jax.data.nifti.files import read_placed
+from qsr_jax.data.nifti.stack import read_stack
 from qsr_jax.files.digest import file_sha256, text_sha256
 from qsr_jax.files.tree import closed_folders, why_closed
 from qsr_jax.maps import MAPS, check, spec_of
-from qsr_jax.types import Geometry, Volume, triple
+from qsr_jax.types import Volume
 
 SUFFIXES = {spec.bids_suffix: spec.name for spec in MAPS.values()}
 UNITS = {spec.name: dict(spec.bids_units) for spec in MAPS.values()}
@@ -28,8 +27,6 @@ ARBITRARY = ("arbitrary", "a.u.", "au")
 """What BIDS lets a PDmap say: its values are then in no unit at all."""
 STATISTIC = "Statistic"
 """Key of a side-car whose image is not the map but a statistic of it; ours."""
-ORTHONORMAL_TOLERANCE = 1e-4
-SQUARE_TOLERANCE = 1e-4
 
 _NAME = re.compile(
     r"(?P<subject>sub-[A-Za-z0-9]+)(_(?P<session>ses-[A-Za-z0-9]+))?(_[a-z]+-[A-Za-z0-9]+)*"
@@ -99,16 +96,13 @@ def read_map(path: Path) -> Series:
     spec = spec_of(SUFFIXES[match["suffix"]])
     factor = factor_of(path, spec.name)
     try:
-        values, affine = read_placed(path)
+        values, geometry = read_stack(path)
         values = check(values * factor, spec, where=str(path))
     except (OSError, ValueError) as error:
         raise BidsError(str(error)) from None
     if values.max() < LEAST_MAXIMUM:
         why = f"largest value {values.max():g} {spec.unit}; empty, or another unit?"
         raise BidsError(f"{path}: {why}")
-    geometry, upside_down = _geometry(path, values.shape, affine)
-    values = values[::-1] if upside_down else values
-    values, geometry, _ = turned(values, geometry, canonical_signs(geometry))
     files = (path, side_car_of(path))
     digests = "".join(file_sha256(file) for file in files)
     maps = np.ascontiguousarray(values[..., None], np.float32)
@@ -182,31 +176,3 @@ def said_unit(path: Path, *, wanted: str = "expected JSON with Units") -> str | 
         raise BidsError(f"{side_car}: {STATISTIC}: present; expected a map, not a statistic of it")
     unit = content.get("Units")
     return None if unit is None else str(unit)
-
-
-def _geometry(path: Path, shape: tuple[int, int, int], affine: np.ndarray) -> tuple[Geometry, bool]:
-    """Where the voxels (z, y, x) lie, and whether the slices must be reversed for that."""
-    steps = np.linalg.norm(affine[:3, :3], axis=0)
-    if not steps.min() > 0:
-        raise BidsError(f"{path}: affine: voxels without extent")
-    dz, dy, dx = (affine[:3, :3] / steps).T
-    if np.abs(np.stack([dz, dy, dx]) @ np.stack([dz, dy, dx]).T - np.eye(3)).max() > (
-        ORTHONORMAL_TOLERANCE
-    ):
-        raise BidsError(f"{path}: affine: axes are not orthogonal; the stack is sheared")
-    if abs(steps[1] / steps[2] - 1) > SQUARE_TOLERANCE:
-        why = f"{steps[1]:g} x {steps[2]:g} mm; expected square pixels along the first two axes"
-        raise BidsError(f"{path}: affine: {why}")
-    if shape[0] < 2:
-        raise BidsError(f"{path}: one slice alone; a stack has at least 2")
-    column = dy - (dy @ dx) * dx
-    column /= np.linalg.norm(column)
-    upside_down = bool(np.cross(dx, column) @ dz < 0)
-    first = affine @ [shape[0] - 1 if upside_down else 0, 0, 0, 1]
-    return Geometry(
-        origin_mm=triple(first[:3]),
-        row_dir=triple(dx),
-        col_dir=triple(column),
-        spacing_mm=triple(steps),
-        shape=shape,
-    ), upside_down

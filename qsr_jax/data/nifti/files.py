@@ -78,6 +78,18 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return array.transpose(2, 1, 0), affine[:, _REVERSE_AXES]
 
 
+def read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape (z, y, x) of a 3-D NIfTI file and the matrix of :func:`read_nifti`; no voxel is read.
+
+    Raises:
+        ValueError: not a NIfTI file, or not of three axes.
+    """
+    image = _loaded(path)
+    if len(image.shape) != 3:
+        raise ValueError(f"{path}: {len(image.shape)} axes, expected 3 (x, y, z)")
+    return image.shape[::-1], (_FLIP_LPS_RAS @ image.affine)[:, _REVERSE_AXES]
+
+
 def read_placed(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Reads a 3-D NIfTI file whose header says beyond doubt where its voxels lie.
 

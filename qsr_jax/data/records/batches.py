@@ -12,6 +12,8 @@ from qsr_jax.data.records.open import Records
 from qsr_jax.types import Batch
 
 IMAGES = ("lr", "hr", "mask")
+ACQUISITION_MS = "acquisition_ms"
+"""The times of a study, (7,) float32, where records have them."""
 LARGE_BLOCK_BYTES = 31 * 2**20
 """Just below 32 MiB, above which glibc's thresholds no longer follow."""
 
@@ -46,6 +48,11 @@ def part_of(ids: np.ndarray, *, part: int, parts: int) -> np.ndarray:
     return ids[part * size : (part + 1) * size]
 
 
+def arrays_in(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of a record goes into batches."""
+    return (*IMAGES, ACQUISITION_MS) if ACQUISITION_MS in record else IMAGES
+
+
 def load_batch(records: Records | JointRecords, ids: np.ndarray) -> Batch:
     """Reads the records ``ids`` as arrays; see :data:`qsr_jax.types.Batch`.
 
@@ -56,7 +63,7 @@ def load_batch(records: Records | JointRecords, ids: np.ndarray) -> Batch:
     for place, index in enumerate(ids):
         # Copied one by one: holding all records before stacking them halves the speed.
         record = records[int(index)]
-        for key in IMAGES:
+        for key in arrays_in(record):
             if key not in images:
                 images[key] = np.empty((len(ids), *record[key].shape), record[key].dtype)
             if record[key].shape != images[key].shape[1:]:

@@ -22,6 +22,7 @@ from qsr_jax.data.records.open import (
     split_lengths,
     unfinished,
 )
+from qsr_jax.data.records.sealed_builder import SealedBuilder
 from qsr_jax.data.records.subject_shards import SubjectShards
 from qsr_jax.data.studies.manifest import Manifest
 from qsr_jax.data.studies.movement_numbers import write_movement
@@ -73,7 +74,7 @@ def build_records(
     for name in MAPS:
         dataset_metadata(listed, name, fold)
         folder = dataset_folder(data_dir, name, fold)
-        _remove_half_written(folder, tell)
+        remove_half_written(folder, tell)
         if not _is_built(folder, listed, register, further=further):
             todo[name] = append.cases_of(folder, listed) if folder.is_dir() else set()
             continue
@@ -111,7 +112,8 @@ def _tell_manifest(manifest: Path, data_dir: Path, fold: str | None) -> None:
         write_movement(manifest, {name: [*one["mm"], *one["deg"]] for name, one in moved.items()})
 
 
-def _remove_half_written(folder: Path, tell: Callable[[str], None]) -> None:
+def remove_half_written(folder: Path, tell: Callable[[str], None]) -> None:
+    """Removes what a killed build left of the dataset in ``folder``, and tells it."""
     append.restore(folder)
     for leftover in half_written(folder):
         tell(f"{leftover}: half-written by a build that was cut off; removed")
@@ -173,19 +175,32 @@ def _take(
     Raises:
         DatasetError: the records could not be written.
     """
-    tfds.disable_progress_bar()  # ours knows how many subjects are left
     config: str | MapConfig = config_name(name, fold)
     if config not in PairsBuilder.builder_configs:
         config = config_of(name, fold)
     builder = PairsBuilder(
         manifest=manifest, register=register, ready=ready, config=config, data_dir=data_dir
     )
+    prepare(builder, dataset_folder(data_dir, name, fold))
+
+
+def prepare(builder: SealedBuilder, folder: Path) -> None:
+    """Lets tfds write the dataset of a builder.
+
+    Args:
+        builder: has its shards.
+        folder: where it will lie, for the message.
+
+    Raises:
+        DatasetError: the records could not be written.
+    """
+    tfds.disable_progress_bar()  # ours knows how many subjects are left
     # tfds announces a download and wants a folder for it; there is none.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as nowhere:
         try:
             builder.download_and_prepare(download_dir=nowhere)
         except (RuntimeError, OSError) as error:
-            raise _not_written(dataset_folder(data_dir, name, fold), error) from error
+            raise _not_written(folder, error) from error
 
 
 def _not_written(folder: Path, error: Exception) -> DatasetError:

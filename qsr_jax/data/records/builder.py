@@ -6,26 +6,23 @@ and its Beam pipeline gives every shard two nodes of its own, which no graph of 
 """
 
 import dataclasses
-import os
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
-from tensorflow_datasets.core.naming import ShardedFileTemplate
 
 from qsr_jax.data.records import open as records
 from qsr_jax.data.records.card import Counts, write_card
 from qsr_jax.data.records.on_beam import on_beam
 from qsr_jax.data.records.seal import write_seal
+from qsr_jax.data.records.sealed_builder import SealedBuilder
 from qsr_jax.data.records.shard_writer import record_features
 from qsr_jax.data.records.subject_shards import Shard, SubjectShards
 from qsr_jax.data.studies.learned import learned_of
-from qsr_jax.data.studies.manifest import SPLITS, Manifest, ManifestError, Subject
+from qsr_jax.data.studies.manifest import Manifest, ManifestError, Subject
 from qsr_jax.data.studies.registration import NONE
 from qsr_jax.files.journal import Schedule
 from qsr_jax.maps import MAPS, spec_of
@@ -40,8 +37,6 @@ Slices of quantitative brain maps (T1, T2 or PD), every subject scanned twice: f
 slice, one shard is one subject. The features are an allow-list: no names, dates, UIDs or paths.
 """
 CITATION = "Liu Y et al. JMIR Med Inform 2026;14:e79389. doi:10.2196/79389"
-SHARDS = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
-"""Names of shards: their number alone, not "of how many", so that further subjects rename none."""
 
 Ready = Iterable[tuple[Subject, Shard]]
 """Every session of the manifest with its shard, in the manifest's order."""
@@ -69,7 +64,7 @@ def config_of(map_name: str, fold: str | None) -> MapConfig:
     return MapConfig(name=name, description=text, map_name=map_name, fold=fold)
 
 
-class PairsBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[call-arg, misc]
+class PairsBuilder(SealedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Paired slices of one map.
 
     tfds's command line finds builders by their folder: a subclass named ``Builder`` stands in
@@ -119,9 +114,6 @@ class PairsBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[c
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _get_filename_template(self, split_name: str) -> ShardedFileTemplate:
-        return super()._get_filename_template(split_name).replace(template=SHARDS)
-
     def _download_and_prepare(
         self,
         dl_manager: tfds.download.DownloadManager,
@@ -142,13 +134,7 @@ class PairsBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[c
             ready = todo.of(config.map_name)
         counts, poses = Counts(config.map_name), {}
         shards: dict[str, dict[str, str | int]] = {}
-        for subject, shard, name in self._taken(ready):
-            shards[name] = {
-                "split": subject.split,
-                "subject": subject.case,
-                "records": shard.records,
-                **shard.facts._asdict(),
-            }
+        for subject, shard in self._taken(ready, shards):
             poses[subject.case] = shard.pose
             if shard.tally is not None:
                 counts.add(subject.split, shard.tally)
@@ -164,46 +150,12 @@ class PairsBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[c
         features = self.info.features.to_json()
         write_seal(folder, metadata=metadata, features=features, inputs=inputs, shards=shards)
 
-    def _taken(self, ready: Ready) -> Iterator[tuple[Subject, Shard, str]]:
-        """Links every shard into the dataset, under the next number of its split."""
-        taken: Counter[str] = Counter()
-        for subject, shard in ready:
-            template = self._get_filename_template(subject.split)
-            name = template.relative_filepath(shard_index=taken[subject.split], num_shards=None)
-            _link(shard.path, Path(self.data_dir) / name)
-            taken[subject.split] += 1
-            yield subject, shard, name
-
-    def _splits(self, shards: Mapping[str, Mapping[str, Any]]) -> tfds.core.SplitDict:
-        """What tfds knows of the splits."""
-        infos = []
-        for split in SPLITS:
-            mine = [row for row in shards.values() if row["split"] == split]
-            if mine:
-                infos.append(
-                    tfds.core.SplitInfo(
-                        name=split,
-                        shard_lengths=[row["records"] for row in mine],
-                        num_bytes=sum(row["bytes"] for row in mine),
-                        filename_template=self._get_filename_template(split),
-                    )
-                )
-        return tfds.core.SplitDict(infos)
-
 
 def _schedule(config: tfds.download.DownloadConfig) -> Schedule:
     """This process, or the Beam pipeline that tfds was given."""
     if config.beam_runner is None and config.beam_options is None:
         return Schedule()
     return Schedule(run=on_beam(config.beam_options, runner=config.beam_runner))
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy where the disk has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def dataset_metadata(manifest: Manifest, map_name: str, fold: str | None) -> dict[str, Any]:

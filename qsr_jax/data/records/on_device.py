@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from qsr_jax.data.records.batches import IMAGES, batch_ids, load_batch, part_of
+from qsr_jax.data.records.batches import arrays_in, batch_ids, load_batch, part_of
 from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.types import Batch
 
@@ -20,7 +20,7 @@ def resident_bytes(records: JointRecords) -> int:
     if not len(records):
         return 0
     first = dataclasses.replace(records, context=1)[0]
-    return len(records) * sum(first[name].nbytes for name in IMAGES)
+    return len(records) * sum(first[name].nbytes for name in arrays_in(first))
 
 
 def load_resident(records: JointRecords) -> dict[str, np.ndarray]:
@@ -28,11 +28,15 @@ def load_resident(records: JointRecords) -> dict[str, np.ndarray]:
 
     Returns:
         ``lr`` (N, h, w, c) of the slice itself, ``hr`` (N, H, W, c) uint16, ``mask`` (N, H, W, 1)
-        uint8; where a network sees neighbouring slices also :data:`NEIGHBOURS` (N, context) int32.
+        uint8, and ``acquisition_ms`` (N, 7) where records have it; where a network sees
+        neighbouring slices also :data:`NEIGHBOURS` (N, context) int32.
     """
     own = dataclasses.replace(records, context=1)
     first = own[0]
-    stacks = {name: np.empty((len(own), *first[name].shape), first[name].dtype) for name in IMAGES}
+    stacks = {
+        name: np.empty((len(own), *first[name].shape), first[name].dtype)
+        for name in arrays_in(first)
+    }
     for start in range(0, len(own), CHUNK):
         ids = np.arange(start, min(start + CHUNK, len(own)))
         for name, images in load_batch(own, ids).items():

@@ -1,7 +1,7 @@
 """Opens the records that ``data_tools.build_dataset`` made; no TensorFlow."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,14 @@ AS_THEY_LIE: Mapping[str, Any] = {"method": NONE, "subjects": {}}
 UNFINISHED = ".unfinished"
 """Folder of shards that no dataset has taken yet."""
 
-BUILD = "qsr build --manifest manifest.json --data_dir DIR"
+WEIGHTED = "weighted_maps"
+"""Name of the dataset of :mod:`qsr_jax.data.records.weighted`."""
+
+BUILD = {
+    NAME: "qsr build --manifest manifest.json --data_dir DIR",
+    WEIGHTED: "qsr synthesise-weighted --cohort DIR --data_dir DIR",
+}
+"""How a dataset is made, by its name."""
 
 
 class DatasetError(ValueError):
@@ -163,23 +170,42 @@ def open_records(
         ManifestError: ``fold`` is not a fold.
         ValueError: ``split`` or ``map_name`` is not known.
     """
+    folder = dataset_folder(data_dir, map_name, fold)
+    packed = [key for key in (TRUTH, REPEAT) if key != target]
+    return open_folder(folder, split, holds=(map_name, fold or ""), packed=packed)
+
+
+def open_folder(
+    folder: Path, split: str, *, holds: tuple[str, str], packed: Sequence[str]
+) -> Records:
+    """Opens one split of the dataset in ``folder``; see :func:`open_records`.
+
+    Args:
+        folder: of the dataset.
+        split: "train", "validation" or "test".
+        holds: map and fold that its metadata must say.
+        packed: features that nobody will read; they are not decoded.
+
+    Raises:
+        DatasetError: missing, half-written, damaged, or it holds something else.
+        ValueError: ``split`` is not known.
+    """
     if split not in SPLITS:
         raise ValueError(f"split {split!r} is not one of {', '.join(SPLITS)}")
-    folder = dataset_folder(data_dir, map_name, fold)
     if not folder.is_dir():
         raise DatasetError(_why_missing(folder))
     builder, seal = _opened(folder)
     metadata = seal["metadata"]
-    if (metadata["map"], metadata["fold"]) != (map_name, fold or ""):
+    if (metadata["map"], metadata["fold"]) != holds:
         held = " ".join(filter(None, (metadata["map"], metadata["fold"])))
-        raise DatasetError(f"{folder}: holds {held}, expected {map_name} {fold or ''}".rstrip())
+        raise DatasetError(f"{folder}: holds {held}, expected {' '.join(holds)}".rstrip())
     try:
         check_files(folder, seal, split=split)
     except SealError as error:
         raise _damaged(folder, str(error)) from None
     return Records(
         folder=folder,
-        source=_source(builder, split, target) if split in builder.info.splits else (),
+        source=_source(builder, split, packed) if split in builder.info.splits else (),
         fingerprint=metadata["fingerprint"],
         grid_alignment=metadata["grid_alignment"],
         lr_shape=tuple(metadata["lr_shape"]),
@@ -190,9 +216,8 @@ def open_records(
     )
 
 
-def _source(builder: Any, split: str, target: str) -> Any:
-    """The data source; what is not learned stays packed."""
-    packed = [key for key in (TRUTH, REPEAT) if key != target]
+def _source(builder: Any, split: str, packed: Sequence[str]) -> Any:
+    """The data source; what nobody reads stays packed."""
     return builder.as_data_source(split, decoders=dict.fromkeys(packed, tfds.decode.SkipDecoding()))
 
 
@@ -232,15 +257,20 @@ def _sealed_lengths(seal: dict[str, Any]) -> dict[str, int]:
 
 
 def _damaged(folder: Path, why: str) -> DatasetError:
-    return DatasetError(f"{folder}: damaged ({why}); remove it and build again: {BUILD}")
+    return DatasetError(f"{folder}: damaged ({why}); remove it and build again: {_way(folder)}")
+
+
+def _way(folder: Path) -> str:
+    """The command that makes the dataset in a folder."""
+    return BUILD.get(folder.parents[1].name, BUILD[NAME])
 
 
 def _why_missing(folder: Path) -> str:
+    way = _way(folder)
     if half_written(folder) or [*folder.parents[1].glob(f"{UNFINISHED}*")]:
-        return f"{folder}: a build was cut off and left a half-written dataset; finish it: {BUILD}"
+        return f"{folder}: a build was cut off and left a half-written dataset; finish it: {way}"
     others = sorted(p.name for p in folder.parent.glob("[0-9]*"))
     if others:
-        return (
-            f"{folder}: expected version {VERSION}, found {', '.join(others)}; build again: {BUILD}"
-        )
-    return f"{folder}: no dataset here; build it: {BUILD}"
+        found = ", ".join(others)
+        return f"{folder}: expected version {folder.name}, found {found}; build again: {way}"
+    return f"{folder}: no dataset here; build it: {way}"

@@ -51,13 +51,23 @@ def record_features() -> tfds.features.FeaturesDict:
     })  # fmt: skip
 
 
-def write_shard(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+def write_shard(
+    path: Path,
+    records: Iterable[Mapping[str, Any]],
+    *,
+    features: tfds.features.FeaturesDict | None = None,
+) -> None:
     """Writes one shard as tfds does.
+
+    Args:
+        path: of the file.
+        records: what it holds.
+        features: of a record; None for :func:`record_features`.
 
     Raises:
         RuntimeError, OSError: the disk refused.
     """
-    features = record_features()
+    features = features or record_features()
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
     shard = writer.ShardWriter(features, serializer, PlainWriter(FileFormat.ARRAY_RECORD))
     shard.write(examples=enumerate(records), path=path)

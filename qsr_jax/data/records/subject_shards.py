@@ -2,15 +2,17 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import tensorflow_datasets as tfds
 
 from qsr_jax import __version__
 from qsr_jax.data.records.card import tally_of
 from qsr_jax.data.records.open import VERSION
 from qsr_jax.data.records.shard_writer import write_shard
-from qsr_jax.data.records.subject_slices import Slices, subject_slices
+from qsr_jax.data.records.subject_slices import subject_slices
 from qsr_jax.data.studies.manifest import ROUTINE, Manifest, ManifestError, Subject
 from qsr_jax.data.studies.pseudonyms import hashed, load_salt
 from qsr_jax.files.digest import json_sha256
@@ -150,17 +152,22 @@ def write_subject(
         pose = None if slices.pose is None else slices.pose.tolist()
         rows[slices.map_name] = {
             "records": len(slices.records),
-            "facts": _written(_path(folder, inputs, slices.map_name), slices)._asdict(),
+            "facts": written(_path(folder, inputs, slices.map_name), slices.records)._asdict(),
             "tally": tally_of(slices.map_name, slices.records),
         }
     return {"maps": rows, "owners": sorted(owners), "pose": pose}
 
 
-def _written(path: Path, slices: Slices) -> FileFacts:
-    """Writes one shard whole or not at all."""
+def written(
+    path: Path,
+    records: Iterable[Mapping[str, Any]],
+    *,
+    features: tfds.features.FeaturesDict | None = None,
+) -> FileFacts:
+    """Writes one shard whole or not at all; see :func:`write_shard`."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        write_shard(part, slices.records)
+        write_shard(part, records, features=features)
         facts = facts_of(part.parent, [part.name])[part.name]
         part.replace(path)
     finally:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from qsr_jax.data.nifti.files import read_nifti
+from qsr_jax.data.nifti.files import read_grid, read_nifti
+from qsr_jax.data.nifti.stack import stack_geometry
 from qsr_jax.maps import MAPS
 from qsr_jax.types import Geometry
 
@@ -108,6 +109,22 @@ def read_truth(folder: Path, geometry: Geometry, *, scan: str = "") -> Truth:
         regions_from=str(_optional(folder, "regions_from", "")),
         poses=poses_in(folder),
     )
+
+
+def truth_geometry(folder: Path) -> Geometry:
+    """The routine grid that a truth lies on, as its own files say.
+
+    Raises:
+        TruthError: a file is missing or damaged, or its slices do not run from the feet up.
+    """
+    path = folder / MAP_FILES["t1"]
+    try:
+        geometry, upside_down = stack_geometry(path, *read_grid(path))
+    except (OSError, ValueError) as error:
+        raise TruthError(f"{path}: cannot be read ({error}); simulate the subject again") from None
+    if upside_down:
+        raise TruthError(f"{path}: slices run against rows and columns; simulate the subject again")
+    return geometry
 
 
 def read_true_map(folder: Path, name: str, geometry: Geometry) -> np.ndarray:
