@@ -18,13 +18,13 @@ import jax
 
 from data_tools.schedule_options import add_schedule, schedule_of
 from data_tools.weighted_subjects import Source, deal, find_sources, read_head
+from qsr_jax.acquisition import NARROW, WIDE
 from qsr_jax.cli import program
 from qsr_jax.data.records.build_weighted import build_weighted, weighted_shard
 from qsr_jax.data.records.weighted import VERSION, WeightedSubject
 from qsr_jax.data.studies.split import Shares
 from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.files.digest import json_sha256
-from qsr_jax.physics.weighted_acquisition import NARROW, WIDE
 from qsr_jax.simulate.weighted_records import Plan, head_records
 from qsr_jax.simulate.weighted_scan import CLINICAL, Limits
 

@@ -16,7 +16,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.physics.weighted_acquisition import ACQUISITION, CONTRASTS
+from qsr_jax.acquisition import ACQUISITION, CONTRASTS
 from qsr_jax.physics.weighted_signal import weighted_signals
 
 T1_RANGE_MS, T2_RANGE_MS = (250.0, 4800.0), (20.0, 2200.0)

@@ -8,7 +8,7 @@ what the excitation left, but for ``(ESP / 2 T1)^2``: it recovers for TR - L onl
 nothing is left, and the number may be odd. Factors all contrasts of an angle share (``sin a``) are
 left out.
 
-A study is told by seven times (:mod:`qsr_jax.physics.weighted_acquisition`); what a header does not
+A study is told by seven times (:mod:`qsr_jax.acquisition`); what a header does not
 tell is :class:`Hidden`.
 """
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.physics.weighted_acquisition import ACQUISITION
+from qsr_jax.acquisition import ACQUISITION
 
 
 class Hidden(NamedTuple):

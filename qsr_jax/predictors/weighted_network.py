@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qsr_jax.acquisition import ACQUISITION, WIDE, Ranges, check_acquisition
 from qsr_jax.checkpoint import LATEST, CheckpointError
 from qsr_jax.objectives.objective import output_of, told_to
-from qsr_jax.physics.weighted_acquisition import ACQUISITION, WIDE, Ranges, check_acquisition
 from qsr_jax.predictors.batched import BATCH, clamp
 from qsr_jax.predictors.opened import open_trained
 from qsr_jax.tasks import WeightedToMaps

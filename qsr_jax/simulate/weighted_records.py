@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qsr_jax.acquisition import check_acquisition
 from qsr_jax.data.records.weighted import CONTRAST_SLOPE
 from qsr_jax.maps import MAPS, to_stored
 from qsr_jax.phantom.field_strength import at_1_5_t
-from qsr_jax.physics.weighted_acquisition import check_acquisition
 from qsr_jax.simulate.simulate import mixed_truth
 from qsr_jax.simulate.weighted_scan import (
     CLINICAL,

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qsr_jax.acquisition import ACQUISITION, WIDE, Ranges
 from qsr_jax.ops import fourier
 from qsr_jax.phantom.tissue_values import TISSUES
-from qsr_jax.physics.weighted_acquisition import ACQUISITION, WIDE, Ranges, draw_acquisition
+from qsr_jax.physics.weighted_acquisition import draw_acquisition
 from qsr_jax.physics.weighted_signal import USUAL, Hidden, weighted_signals
 
 WAVES, WAVELENGTHS_MM = 4, (150.0, 400.0)
@@ -57,7 +58,7 @@ class Study(NamedTuple):
     """One study, as drawn; every leaf is an array.
 
     Attributes:
-        acquisition_ms: (7,) see :data:`qsr_jax.physics.weighted_acquisition.ACQUISITION`.
+        acquisition_ms: (7,) see :data:`qsr_jax.acquisition.ACQUISITION`.
         hidden: what its header does not tell.
         still: 1 without receive field and movement, else 0.
         bias: amount of the receive field.

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.physics.weighted_acquisition import ACQUISITION, CONTRASTS, known_or_typical
+from qsr_jax.acquisition import ACQUISITION, CONTRASTS
+from qsr_jax.physics.weighted_acquisition import known_or_typical
 from qsr_jax.physics.weighted_signal import weighted_signals
 
 BRIGHT_PERCENT = 99.0

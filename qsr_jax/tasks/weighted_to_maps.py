@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.physics.weighted_acquisition import ACQUISITION, CONTRASTS
+from qsr_jax.acquisition import ACQUISITION, CONTRASTS
 from qsr_jax.physics.weighted_fit import weighted_fit
 from qsr_jax.tasks.crops import crop_and_flip, sample_keys
 from qsr_jax.tasks.example import Example

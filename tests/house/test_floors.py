@@ -17,6 +17,7 @@ SOURCES = sorted(
 
 DOORS = 6
 FLOORS = {
+    "qsr_jax.acquisition": 0,
     "qsr_jax.maps": 0,
     "qsr_jax.mean_law": 0,
     "qsr_jax.types": 0,

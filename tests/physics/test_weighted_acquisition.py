@@ -5,16 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qsr_jax.physics.weighted_acquisition import (
-    NARROW,
-    POSSIBLE,
-    TYPICAL_MS,
-    WIDE,
-    check_acquisition,
-    draw_acquisition,
-    known_or_typical,
-    outside,
-)
+from qsr_jax.acquisition import NARROW, POSSIBLE, TYPICAL_MS, WIDE, check_acquisition, outside
+from qsr_jax.physics.weighted_acquisition import draw_acquisition, known_or_typical
 
 
 @pytest.mark.parametrize("ranges", [NARROW, WIDE])

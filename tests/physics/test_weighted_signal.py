@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qsr_jax.physics.weighted_acquisition import ACQUISITION, TYPICAL_MS, WIDE, draw_acquisition
+from qsr_jax.acquisition import ACQUISITION, TYPICAL_MS, WIDE
+from qsr_jax.physics.weighted_acquisition import draw_acquisition
 from qsr_jax.physics.weighted_signal import (
     IDEAL,
     USUAL,

@@ -28,6 +28,8 @@ GROUPS = {
     "SpacingBetweenSlices": "PixelMeasuresSequence",
     "RescaleSlope": "PixelValueTransformationSequence",
     "RescaleIntercept": "PixelValueTransformationSequence",
+    "EffectiveEchoTime": "MREchoSequence",
+    "InversionTimes": "MRModifierSequence",
 }
 """Attribute to the functional group that holds it."""
 FRAME_TYPES = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from qsr_jax.acquisition import ACQUISITION
 from qsr_jax.data.records.card import CARD
 from qsr_jax.data.studies.manifest import SPLITS
-from qsr_jax.physics.weighted_acquisition import ACQUISITION
 
 SOURCES = ("simulated", "measured")
 
