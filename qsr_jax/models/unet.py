@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from qsr_jax.models.doubling import Doubling
 from qsr_jax.models.embedding import ContrastEncoder, Embedding
 from qsr_jax.models.interpolated import (
     DIRECT_LOG_SPREAD,
@@ -156,9 +157,7 @@ class UNet(nn.Module):
         x = self._blocks(x, told, "middle")
         for level in reversed(range(self.depth)):
             width = self.features * 2**level
-            x = nn.ConvTranspose(
-                width, (2, 2), strides=(2, 2), dtype=self.dtype, name=f"double_{level}"
-            )(x)
+            x = Doubling(width, self.dtype, name=f"double_{level}")(x)
             x = self._blocks(x + kept[level], told, f"up_{level}")
         return x
 

@@ -186,9 +186,16 @@ def region_weights(example: Example, region: str) -> jax.Array | None:
 
 
 def _within(mask: jax.Array, pixels: int) -> jax.Array:
-    """The mask and what lies within so many rows and columns of it."""
+    """The mask and what lies within so many rows and columns of it.
+
+    A window's maximum is that of two windows half as wide: seven passes for one 65 wide.
+    """
+    whole = 2 * pixels + 1
     for axis in (1, 2):
-        window = [1, 1, 1, 1]
-        window[axis] = 2 * pixels + 1
-        mask = jax.lax.reduce_window(mask, -jnp.inf, jax.lax.max, window, (1,) * 4, "SAME")
+        mask, width = jnp.pad(mask, [(pixels * (a == axis),) * 2 for a in range(mask.ndim)]), 1
+        while width < whole:
+            step, length = min(width, whole - width), mask.shape[axis]
+            first = jax.lax.slice_in_dim(mask, 0, length - step, axis=axis)
+            mask = jnp.maximum(first, jax.lax.slice_in_dim(mask, step, length, axis=axis))
+            width += step
     return mask

@@ -1,218 +1,131 @@
-"""Times this package beside the same networks in PyTorch: in one process, turn by turn.
+"""Times this package beside the same networks in PyTorch: two processes, turn by turn.
 
-    python tests/bench/side_by_side.py --what step --crop 48 --batch 8
-    python tests/bench/side_by_side.py --what predict --slices 4
+    python tests/bench/side_by_side.py --net default --what step
+    python tests/bench/side_by_side.py --net default --what predict --slices 24
+    python tests/bench/side_by_side.py --net srgan --what step --side 48 --batch 8
 
 One JSON line per program, times in seconds; ``ratio`` is the median over rounds of this program's
-time over PyTorch's in the same round. On a GPU add ``--precision bfloat16``: both sides then use
-it (autocast there), and PyTorch is also tried compiled. Run nothing else meanwhile.
+time by the clock over that of the first program in the same round, ``cpu_ratio`` the same of
+processor time, which is what to read where others work on the machine (with ``--cores 1``). Each
+program is a process of its own, so that neither's threads wait in the other's way, and may have a
+Python of its own: ``--python qsr_jax=/elsewhere/bin/python``. On a GPU add ``--precision bfloat16``
+to a step: both sides then use it (autocast there).
 """
 
 import argparse
 import json
-import time
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import torch
-import torch_networks
+from side_programs import COMPILED, JAX, PAGES, TORCH, Setting
 
-from qsr_jax.models import build_model
-from qsr_jax.models.srgan import Discriminator
-from qsr_jax.models.vgg19 import Vgg19Features, random_vgg19
-from qsr_jax.objectives import Srgan
-from qsr_jax.tasks import SuperResolution
-from qsr_jax.training.compute_options import ComputeOptions
-from qsr_jax.training.experiment import Experiment
-from qsr_jax.training.optimizers import make_optimizers
-from qsr_jax.training.plan import sample_example
-from qsr_jax.training.state import init_state
-from qsr_jax.training.step import make_step
-
-PAPER, TASK, SIDE = Experiment(), SuperResolution(("t1",), 2), 256
-OPTIMIZERS = make_optimizers(
-    ("generator", "discriminator"), PAPER.optimizer, total_steps=1, warmup_steps=0
-)
-REFERENCE = "torch"
+EIGEN = "Eigen convolutions"
+"""Our program with convolutions taken away from YNNPACK (jaxlib 0.10, CPU)."""
+PROGRAMS = (TORCH, JAX, COMPILED, EIGEN)
+EIGEN_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_DOT"
 
 
-def paper_srgan(precision: str) -> Srgan:
-    """The paper's networks and losses, on one device."""
-    dtype = None if precision == "float32" else precision
-    fields = {k: v for k, v in PAPER.model.items() if k != "name"}
-    return Srgan(
-        TASK,
-        build_model("srgan", scale=2, channels=1, precision=precision, **fields),
-        Discriminator(features=PAPER.discriminator.features, dtype=dtype),
-        Vgg19Features(PAPER.vgg.layer, dtype=dtype),
-        PAPER.loss.terms,
-    )
+class Program:
+    """A process that runs once whenever it is asked."""
 
-
-class Material:
-    """The paper's networks, weights for both sides, and one batch on the device of both."""
-
-    def __init__(self, *, batch: int, side: int) -> None:
-        self.layer, self.features = PAPER.vgg.layer, random_vgg19(0)
-        objective = paper_srgan("float32")
-        self.state = jax.device_get(
-            jax.jit(
-                lambda: init_state(
-                    jax.random.key(0), objective, sample_example(TASK), OPTIMIZERS, averaged=False
-                )
-            )()
+    def __init__(self, name: str, setting: Setting, python: str) -> None:
+        self.name, environment = name, dict(os.environ)
+        root = Path(__file__).parents[2]
+        environment["PYTHONPATH"] = os.pathsep.join([str(root), str(root / "tests/bench")])
+        if setting.program != JAX:
+            environment["JAX_PLATFORMS"] = "cpu"  # it only makes the weights
+        if name == EIGEN:
+            environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {EIGEN_FLAGS}".strip()
+        words = [python, str(Path(__file__).parent / "side_programs.py"), json.dumps(vars(setting))]
+        self.process = subprocess.Popen(
+            words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        rng = np.random.default_rng(0)
-        self.batch = {
-            "lr": rng.integers(0, 16000, (batch, side, side, 1), np.uint16),
-            "hr": rng.integers(0, 16000, (batch, 2 * side, 2 * side, 1), np.uint16),
-            "mask": np.ones((batch, 2 * side, 2 * side, 1), np.uint8),
-            "sample_id": np.arange(batch, dtype=np.int32),
-        }
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
 
-    def images(self) -> list[torch.Tensor]:
-        example = TASK.whole(self.batch)
-        made = (example.inputs["lr"], example.target)
-        images = (torch.from_numpy(np.array(x).transpose(0, 3, 1, 2)) for x in made)
-        return [x.to(self.device).contiguous(memory_format=torch.channels_last) for x in images]
+    def run(self) -> dict[str, float]:
+        """Seconds of one call."""
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        return json.loads(self.said())
 
+    def said(self) -> str:
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"error: {self.name} ended; what it said stands above")
+        return line
 
-EIGEN = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
-"""Compiler option that takes convolutions away from YNNPACK (jaxlib 0.10, CPU)."""
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(60)
 
 
-def jax_step(
-    material: Material, precision: str, *, options: dict | None = None
-) -> Callable[[], None]:
-    step = make_step(
-        TASK,
-        paper_srgan(precision),
-        OPTIMIZERS,
-        batch_size=len(material.batch["lr"]),
-        average_decay=0.0,
-        axis_name=None,
-        options=ComputeOptions(precision=precision, matmul="default", parts=1, unroll=True),
-    )
-    compiled = jax.jit(step, donate_argnums=0, compiler_options=options)
-    state = jax.tree.map(jnp.array, material.state)
-    features, batch = jax.device_put((material.features, material.batch))
-
-    def once() -> None:
-        nonlocal state
-        state, metrics = compiled(state, features, batch)
-        jax.block_until_ready(metrics)
-
-    return once
-
-
-def torch_step(material: Material, precision: str, *, compiled: bool) -> Callable[[], None]:
-    parts = (
-        torch_networks.generator_from(material.state.served, 2),
-        torch_networks.discriminator_from(material.state.players["discriminator"].variables),
-        torch_networks.vgg_from(material.features, material.layer),
-    )
-    parts = [part.to(material.device) for part in parts]
-    weights = {"mae": 1.0, "gan": 1e-3, "vgg": 2e-6}
-    trainer = torch_networks.Trainer(*parts, weights, bf16=precision == "bfloat16")
-    if compiled:  # the networks in place, so that the optimisers keep their parameters
-        for part in parts:
-            part.compile()
-    lr, hr = material.images()
-    return _synchronised(lambda: trainer.step(lr, hr))
-
-
-def jax_predict(material: Material, precision: str) -> Callable[[], None]:
-    generator = paper_srgan(precision).generator
-    run = jax.jit(lambda variables, x: generator.apply(variables, x, train=False))
-    variables = jax.device_put(material.state.served)
-    lr = TASK.whole(material.batch).inputs["lr"]
-    slices = [lr[i : i + 1] for i in range(len(lr))]
-    return lambda: jax.block_until_ready([run(variables, x) for x in slices])
-
-
-def torch_predict(material: Material, precision: str, *, compiled: bool) -> Callable[[], None]:
-    generator = torch_networks.generator_from(material.state.served, 2).to(material.device)
-    generator.eval()
-    if compiled:
-        generator.compile()
-    slices = material.images()[0].split(1)
-
-    @torch.no_grad()
-    def once() -> None:
-        with torch.autocast(material.device, torch.bfloat16, enabled=precision == "bfloat16"):
-            for x in slices:
-                generator(x)
-
-    return _synchronised(once)
-
-
-def _synchronised(once: Callable[[], object]) -> Callable[[], None]:
-    def run() -> None:
-        once()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-
-    return run
-
-
-def race(programs: dict[str, Callable[[], None]], rounds: int) -> list[dict]:
+def race(programs: Sequence[Program], rounds: int) -> list[dict]:
     """First call apart (it compiles), one call to warm up, then ``rounds`` calls turn by turn."""
-    first, times = {}, {name: [] for name in programs}
-    for name, once in programs.items():
-        start = time.perf_counter()
-        once()
-        first[name] = time.perf_counter() - start
-        once()
+    first = {}
+    for program in programs:
+        program.said()  # ready
+        first[program.name] = program.run()["wall"]
+        program.run()
+    taken = {p.name: [] for p in programs}
     for _ in range(rounds):
-        for name, once in programs.items():
-            start = time.perf_counter()
-            once()
-            times[name].append(time.perf_counter() - start)
+        for program in programs:
+            taken[program.name].append(program.run())
     rows = []
-    for name, taken in times.items():
-        low, median, high = np.percentile(taken, [25, 50, 75])
-        ratio = np.median(np.divide(taken, times[REFERENCE]))
-        row = {"program": name, "first_s": first[name], "median_s": median}
-        rows.append(row | {"quartiles_s": [low, high], "ratio": float(ratio), "rounds": rounds})
+    for program in programs:
+        row = {"program": program.name, "first_s": first[program.name], "rounds": rounds}
+        for clock, prefix in (("wall", ""), ("cpu", "cpu_")):
+            mine, base = ([t[clock] for t in taken[n]] for n in (program.name, programs[0].name))
+            low, median, high = np.percentile(mine, [25, 50, 75])
+            row |= {f"{prefix}median_s": median, f"{prefix}quartiles_s": [low, high]}
+            row[f"{prefix}ratio"] = float(np.median(np.divide(mine, base)))
+        rows.append(row)
     return rows
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--what", choices=("step", "predict"), default="step")
-    parser.add_argument("--crop", type=int, default=48, help="coarse side, 0: whole (default 48)")
-    parser.add_argument("--batch", type=int, default=8, help="samples of a step (default 8)")
-    parser.add_argument("--slices", type=int, default=4, help="of a prediction (default 4)")
-    parser.add_argument("--rounds", type=int, default=9, help="timed rounds (default 9)")
-    parser.add_argument("--cores", type=int, default=2, help="threads of PyTorch (default 2)")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--compile", action="store_true", help="also try torch.compile")
-    parser.add_argument("--variants", action="store_true", help="also other forms of our step")
-    options = parser.parse_args(argv)
-    torch.set_num_threads(options.cores)
-    torch.backends.cudnn.benchmark = True
+    options = _parser().parse_args(argv)
     predicting = options.what == "predict"
-    material = Material(
-        batch=options.slices if predicting else options.batch,
-        side=SIDE if predicting else options.crop or SIDE,
-    )
-    mine, theirs = (jax_predict, torch_predict) if predicting else (jax_step, torch_step)
-    programs = {
-        REFERENCE: theirs(material, options.precision, compiled=False),
-        "qsr_jax": mine(material, options.precision),
-    }
-    if options.compile:
-        programs["torch.compile"] = theirs(material, options.precision, compiled=True)
-    if options.variants and not predicting:
-        programs["Eigen convolutions"] = jax_step(material, options.precision, options=EIGEN)
-    setting = {k: v for k, v in vars(options).items() if k not in ("rounds", "compile", "variants")}
-    device = {"device": jax.devices()[0].device_kind, "torch": torch.__version__}
+    batch = options.batch or (4 if predicting else 8)
+    pythons = dict(pair.split("=", 1) for pair in options.python)
+    common = {
+        "net": options.net, "what": options.what, "side": options.side, "batch": batch,
+        "slices": options.slices if predicting else batch, "precision": options.precision,
+        "cores": options.cores, "model": dict(_field(pair) for pair in options.model),
+    }  # fmt: skip
+    programs = []
+    for name in options.programs.split(","):
+        kind = JAX if name == EIGEN else name
+        setting = Setting(program=kind, **common)
+        programs.append(Program(name, setting, pythons.get(name, sys.executable)))
     for row in race(programs, options.rounds):
-        line = json.dumps(setting | device | {"jax": jax.__version__} | row)
-        print(line, flush=True)  # noqa: T201
+        print(json.dumps(common | row), flush=True)  # noqa: T201
+    for program in programs:
+        program.end()
+
+
+def _field(pair: str) -> tuple[str, float | bool]:
+    key, value = pair.split("=", 1)
+    return key, json.loads(value.lower())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("--net", choices=PAGES, default="srgan")
+    add("--what", choices=("step", "predict"), default="step")
+    add("--programs", default=f"{TORCH},{JAX}", help=f"of {', '.join(PROGRAMS)}; the first is 1")
+    add("--side", type=int, default=256, help="of a coarse slice (default 256)")
+    add("--batch", type=int, default=0, help="of a step (default 8), of a prediction (default 4)")
+    add("--slices", type=int, default=4, help="of a prediction (default 4)")
+    add("--rounds", type=int, default=9, help="timed rounds (default 9)")
+    add("--cores", type=int, default=0, help="of each program (default: all)")
+    add("--precision", choices=("float32", "bfloat16"), default="float32")
+    add("--model", action="append", default=[], metavar="FIELD=VALUE", help="another network")
+    add("--python", action="append", default=[], metavar="PROGRAM=PYTHON")
+    return parser
 
 
 if __name__ == "__main__":

@@ -107,27 +107,27 @@ class Vgg(nn.Module):
 # --- weights, from Flax trees ---------------------------------------------------------------------
 
 
-def _tensor(array: np.ndarray) -> torch.Tensor:
+def tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(array, np.float32))
 
 
-def _fill(layer: nn.Conv2d, tree: dict, *, turned: bool = False) -> None:
+def fill(layer: nn.Conv2d, tree: dict, *, turned: bool = False) -> None:
     kernel = np.asarray(tree["kernel"])  # (h, w, in, out)
     kernel = kernel[::-1, ::-1] if turned else kernel
     with torch.no_grad():
-        layer.weight.copy_(_tensor(kernel.transpose(3, 2, 0, 1)))
+        layer.weight.copy_(tensor(kernel.transpose(3, 2, 0, 1)))
         if layer.bias is not None:
-            layer.bias.copy_(_tensor(tree["bias"]))
+            layer.bias.copy_(tensor(tree["bias"]))
 
 
 def _fill_norm(layer: nn.BatchNorm2d, tree: dict, stats: dict | None) -> None:
     with torch.no_grad():
-        layer.weight.copy_(_tensor(tree["scale"]))
-        layer.bias.copy_(_tensor(tree["bias"]))
+        layer.weight.copy_(tensor(tree["scale"]))
+        layer.bias.copy_(tensor(tree["bias"]))
         if stats is None:  # a network that only ever works in training
             return
-        layer.running_mean.copy_(_tensor(stats["mean"]))
-        layer.running_var.copy_(_tensor(stats["var"]))
+        layer.running_mean.copy_(tensor(stats["mean"]))
+        layer.running_var.copy_(tensor(stats["var"]))
 
 
 def generator_from(variables: dict, scale: int) -> Generator:
@@ -135,14 +135,14 @@ def generator_from(variables: dict, scale: int) -> Generator:
     params, stats = variables["params"], variables["batch_stats"]
     blocks = sum(name.startswith("ResidualBlock") for name in params)
     network = Generator(params["Conv_0"]["kernel"].shape[-1], blocks, scale)
-    _fill(network.first, params["Conv_0"])
-    _fill(network.closing, params["Conv_1"])
-    _fill(network.last, params["Conv_2"])
+    fill(network.first, params["Conv_0"])
+    fill(network.closing, params["Conv_1"])
+    fill(network.last, params["Conv_2"])
     _fill_norm(network.norm, params["BatchNorm_0"], stats["BatchNorm_0"])
     for index, block in enumerate(network.blocks):
         tree, running = params[f"ResidualBlock_{index}"], stats[f"ResidualBlock_{index}"]
         for i in range(2):
-            _fill(block.convs[i], tree[f"Conv_{i}"])
+            fill(block.convs[i], tree[f"Conv_{i}"])
             _fill_norm(block.norms[i], tree[f"BatchNorm_{i}"], running[f"BatchNorm_{i}"])
     return network.to(memory_format=torch.channels_last)
 
@@ -154,12 +154,12 @@ def discriminator_from(variables: dict) -> Discriminator:
     widths = tuple(params[f"Conv_{i}"]["kernel"].shape[-1] for i in range(depth))
     network = Discriminator(widths)
     for index, layer in enumerate(network.convs):
-        _fill(layer, params[f"Conv_{index}"], turned=True)
+        fill(layer, params[f"Conv_{index}"], turned=True)
     for index, layer in enumerate(network.norms):
         _fill_norm(layer, params[f"BatchNorm_{index}"], None)
     with torch.no_grad():
-        network.dense.weight.copy_(_tensor(params["Dense_0"]["kernel"].T))
-        network.dense.bias.copy_(_tensor(params["Dense_0"]["bias"]))
+        network.dense.weight.copy_(tensor(params["Dense_0"]["kernel"].T))
+        network.dense.bias.copy_(tensor(params["Dense_0"]["bias"]))
     return network.to(memory_format=torch.channels_last)
 
 
@@ -167,9 +167,9 @@ def vgg_from(parameters: dict, layer: str) -> Vgg:
     """Frozen VGG-19 of a Flax tree, in channels-last memory."""
     network = Vgg(layer)
     for name, conv_layer in network.convs.items():
-        _fill(conv_layer, parameters[name])
-    network.register_buffer("mean", _tensor(parameters["mean"]))
-    network.register_buffer("scale", _tensor(parameters["scale"]))
+        fill(conv_layer, parameters[name])
+    network.register_buffer("mean", tensor(parameters["mean"]))
+    network.register_buffer("scale", tensor(parameters["scale"]))
     return network.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
