@@ -117,7 +117,7 @@ def read_measured(folder: Path) -> MeasuredMaps:
     Raises:
         ValueError: a unit is missing or unknown, a file cannot be used, or its PD cannot be scaled.
     """
-    units = _units(folder / SIDECAR)
+    units = read_units(folder / SIDECAR)
     maps, affines = {}, []
     for name in MAPS:
         found = [folder / f"{name}{end}" for end in NIFTI if (folder / f"{name}{end}").is_file()]
@@ -132,7 +132,8 @@ def read_measured(folder: Path) -> MeasuredMaps:
     return measured_maps(maps, affines[0], where=str(folder), pd_in_percent=in_percent)
 
 
-def _units(path: Path) -> dict[str, str]:
+def read_units(path: Path) -> dict[str, str]:
+    """Units of T1, T2 and PD beside three maps; raises ValueError."""
     try:
         units = json.loads(path.read_text())
     except (OSError, ValueError) as error:

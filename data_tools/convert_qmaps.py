@@ -15,7 +15,6 @@ flags turn it; the voxel size is given by hand, too.
 """
 
 import argparse
-import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from qsr_jax.cli import program
-from qsr_jax.data.nifti.files import write_nifti
+from qsr_jax.data.nifti.map_folder import write_map_folder
 from qsr_jax.types import Geometry
 
 TURNS = {"none": 0, "quarter": 1, "half": 2, "three-quarters": 3}
@@ -53,9 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         first = [-(n - 1) / 2 * args.voxel_mm for n in reversed(shape)]
         step = (args.voxel_mm,) * 3
         geometry = Geometry(tuple(first), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), step, shape)
-        for name, values in maps.items():
-            write_nifti(np.ascontiguousarray(values), geometry, args.out / f"{name}.nii.gz")
-        (args.out / "units.json").write_text(json.dumps(UNITS) + "\n")
+        write_map_folder(args.out, maps, geometry, UNITS)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     print(f"{args.out}: {shape} voxels of {args.voxel_mm:g} mm")

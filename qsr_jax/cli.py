@@ -19,6 +19,7 @@ from qsr_jax import __version__
 
 DOORS = {
     "simulate": "data_tools.simulate_cohort",
+    "simulate-mrf": "data_tools.simulate_mrf",
     "repeat": "data_tools.repeat_scan",
     "lesion-twin": "data_tools.lesion_twin",
     "describe": "data_tools.describe_cohort",
@@ -41,6 +42,7 @@ DOORS = {
     "study": "launch.study",
     "export": "launch.export",
     "predict": "launch.predict",
+    "reconstruct": "launch.reconstruct",
     "evaluate": "launch.evaluate",
     "reader-study": "launch.reader_study",
     "compare": "launch.compare",

@@ -82,6 +82,7 @@ ROOMS = {
     "nibabel": ("qsr_jax.data.nifti.files",),
     "nilearn": ("qsr_jax.phantom.mni_tissues",),
     "tensorflow_datasets": ("qsr_jax.data.records", "data_tools.qmri_pairs"),
+    "jax_finufft": ("qsr_jax.ops.nufft",),
     "apache_beam": ("qsr_jax.data.records.on_beam",),
     "array_record": ("qsr_jax.data.records.shard_writer",),
     "grain": ("qsr_jax.data.records.batches",),
