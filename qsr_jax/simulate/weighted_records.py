@@ -1,6 +1,5 @@
 """Studies of one head whose maps are known, as records: drawn, scanned, cut to one matrix."""
 
-import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -99,7 +98,7 @@ def _study_records(
 ) -> Iterator[dict[str, Any]]:
     """The records of one study."""
     drawn, low, noise = jax.random.split(key, 3)
-    study, field_t = draw_study(drawn, plan.limits), FIELDS_T[0]
+    study, field_t = _drawn(drawn, plan.limits), FIELDS_T[0]
     slices = [
         index
         for index in range(draw % plan.every, len(head.maps), plan.every)
@@ -127,7 +126,9 @@ def _study_records(
         yield told | _slice_record(head, index, maps[place], np.asarray(images), where=case)
 
 
-_scanned = functools.partial(jax.jit, static_argnames=("pixel_mm", "factor"))(weighted_slice)
+# One program each, where every operation would be one
+_drawn, _field, _mixed = jax.jit(draw_study), jax.jit(receive_field), jax.jit(mixed_truth)
+_scanned = jax.jit(weighted_slice, static_argnames=("pixel_mm", "factor"))
 
 
 def _slice_record(
@@ -189,7 +190,7 @@ def _fields(study: Study, head: KnownHead, slices: list[int]) -> jax.Array:
         (np.arange(size) - at) * step
         for size, at, step in zip(head.tissue.shape, middle, head.geometry.spacing_mm, strict=True)
     )
-    field = receive_field(study, z_mm[slices], y_mm, x_mm)
+    field = _field(study, z_mm[slices], y_mm, x_mm)
     brain = jnp.asarray(np.isin(head.tissue[slices], BRAIN))
     return field / (jnp.sum(field * brain) / jnp.sum(brain))
 
@@ -209,7 +210,7 @@ def coarser_maps(maps: np.ndarray, factor: int) -> np.ndarray:
     # Without protons a place takes no part, whatever time stands there
     values = np.concatenate([filled[:, :2], parts[:, 2:]], axis=1).astype(np.float32)
     share = np.full((factor**2, rows, columns), 1.0 / factor**2, np.float32)
-    return np.asarray(mixed_truth(jnp.asarray(share), jnp.asarray(values)))
+    return np.asarray(_mixed(jnp.asarray(share), jnp.asarray(values)))
 
 
 def coarser_labels(
