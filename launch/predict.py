@@ -10,6 +10,10 @@ one BIDS derivative data set, T1 and T2 in seconds, as --bids always does. --ens
 models of the same maps for one: their mean, and how far they lie apart. A model that tells its
 standard deviation has it written beside the map, as t1_std; --no-std leaves it out. Exit status 3
 when a scan of a cohort was refused.
+
+A model of weighted images (docs/weighted.md) takes a folder of DICOM series with T1w, T2w and
+FLAIR, whose TR, TE and TI it reads, or three NIfTI files (--t1w, --t2w, --flair) with --tr, --te
+and --ti, and --nifti for what is written.
 """
 
 import argparse
@@ -17,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launch.model_argument import add_model_argument
+from launch.weighted_arguments import add_weighted_arguments, predict_weighted
 from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import BIDS, SPLITS
@@ -26,6 +31,7 @@ from qsr_jax.files.journal import parse_shard
 from qsr_jax.predictors.cohort import Models, Outcome, predict_cohort
 from qsr_jax.predictors.dicom_series import DICOM, NIFTI, PARAMETRIC_MAP, predict
 from qsr_jax.predictors.load import load_predictors
+from qsr_jax.predictors.opened import takes_weighted
 from qsr_jax.predictors.scans import Scan, scans_below, scans_listed
 from qsr_jax.training.compile_cache import use_compile_cache
 from qsr_jax.training.options import AUTO
@@ -38,11 +44,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     try:
         use_compile_cache(arguments.compile_cache, _first_workdir(arguments.model))
-        refused = _one(arguments) if arguments.input else _cohort(arguments)
+        refused = _refused(arguments)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     if refused:
         raise SystemExit(SOMETHING_REFUSED)
+
+
+def _refused(arguments: argparse.Namespace) -> bool:
+    """Predicts what was asked for; whether something was refused."""
+    if arguments.t1w or (arguments.input and takes_weighted(arguments.model[0])):
+        for path in predict_weighted(arguments, format=_format(arguments)):
+            print(f"wrote {path}")
+        return False
+    return _one(arguments) if arguments.input else _cohort(arguments)
 
 
 def _first_workdir(models: Sequence[Path]) -> Path | None:
@@ -148,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_output_kinds(parser)
     _add_cohort(parser)
+    add_weighted_arguments(parser.add_argument_group("weighted images"))
     parser.add_argument(
         "--refuse-unfamiliar",
         action="store_true",
@@ -178,6 +194,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         "--cohort", type=Path, metavar="DIR", help="tree of DICOM files of many subjects"
     )
     inputs.add_argument("--bids", type=Path, metavar="DIR", help="BIDS data set, ..._acq-fast_...")
+    inputs.add_argument("--t1w", type=Path, metavar="FILE", help="NIfTI of a weighted study")
     inputs.add_argument(
         "--manifest", type=Path, metavar="FILE", help="the fast scans of a manifest of qsr pair"
     )

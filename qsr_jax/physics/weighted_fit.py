@@ -22,13 +22,13 @@ from qsr_jax.physics.weighted_signal import weighted_signals
 T1_RANGE_MS, T2_RANGE_MS = (250.0, 4800.0), (20.0, 2200.0)
 """Where solutions are looked for: fat's T1 to cold fluid's, bone marrow's T2 to fluid's."""
 
-GRID = 48
-"""Values of T1, 6 % apart."""
+GRID = 40
+"""Values of T1, 8 % apart."""
 
-STEPS = 4
+STEPS = 3
 """Gauss-Newton steps after the grid."""
 
-FREEDOM = (0.065, 0.35)
+FREEDOM = (0.08, 0.35)
 """How far those may lead in ln T1 (a cell) and ln T2 (what noise of the ratio does)."""
 
 DAMPING = 1e-4

@@ -15,7 +15,7 @@ from qsr_jax.data.studies.geometry_match import check_one_grid
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import spec_of
 from qsr_jax.predictors.scans import Scan, read_scan, whole_folder
-from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
+from qsr_jax.predictors.trained import MismatchError, Named, TrainedPredictor
 from qsr_jax.provenance import software_version
 from qsr_jax.types import Familiarity, Prediction, Volume
 
@@ -26,11 +26,12 @@ STD_SUFFIX = "_std"
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """One map: the model, the series it was made from, and what it made."""
+    """One map: the model, the series it was made from, what it made, and how."""
 
-    model: TrainedPredictor
+    model: Named
     series: Series
     prediction: Prediction
+    how: str = "Super-resolved"
 
     @property
     def clamped(self) -> str:
@@ -55,7 +56,7 @@ class Made:
     def derivation(self) -> str:
         """DerivationDescription: model, weights, clamped voxels, likeness, what it is for."""
         parts = [
-            f"Super-resolved by {self.model.description}",
+            f"{self.how} by {self.model.description}",
             f"weights sha256 {self.model.weights_sha256}",
             self.clamped,
             self.familiarity,

@@ -24,7 +24,7 @@ from qsr_jax.maps import spec_of
 from qsr_jax.models import build_model
 from qsr_jax.objectives.objective import names_told, told_to
 from qsr_jax.pretrained import find_model, shipped_name
-from qsr_jax.tasks import JointMaps, described_task
+from qsr_jax.tasks import TASKS, JointMaps, described_task
 from qsr_jax.tasks.spread import SpreadCalibration, SpreadError, read_calibrations
 
 DENOISING = "denoising"
@@ -107,6 +107,16 @@ def open_trained(model: Path | str, *, which: str = LATEST) -> Opened:
         calibration=found.calibration if tells else None,
         familiarity=found.familiarity,
     )
+
+
+def takes_weighted(model: Path | str, *, which: str = LATEST) -> bool:
+    """Whether a trained network takes weighted images and no maps.
+
+    Raises:
+        CheckpointError: no such model, or nothing in it can be read.
+    """
+    document = load_document(find_model(model), which=which)[1]
+    return not TASKS[document["task"]["name"]].SEES_MAPS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,13 +12,8 @@ class MismatchError(ValueError):
     """A scan is not of the kind the network was trained on, or models that do not fit together."""
 
 
-class TrainedPredictor(Protocol):
-    """A :data:`qsr_jax.types.Predictor` with everything needed to read its numbers."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The maps it takes and makes, in the order of the channels."""
-        ...
+class Named(Protocol):
+    """What headers say of a trained network."""
 
     @property
     def description(self) -> str:
@@ -28,6 +23,15 @@ class TrainedPredictor(Protocol):
     @property
     def weights_sha256(self) -> str:
         """Digest over names, shapes and bytes of its variables."""
+        ...
+
+
+class TrainedPredictor(Named, Protocol):
+    """A :data:`qsr_jax.types.Predictor` with everything needed to read its numbers."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The maps it takes and makes, in the order of the channels."""
         ...
 
     @property

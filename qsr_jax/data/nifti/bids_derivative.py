@@ -42,12 +42,16 @@ class Derived:
         source: grid of the scan it was made from.
         model: short name of the model, letters and digits.
         description: the model and the sha256 of its weights, for people.
+        scan: what it was made from, as the ``acq`` label.
+        reference: where the method is described.
     """
 
     prediction: Prediction
     source: Geometry
     model: str
     description: str
+    scan: str = "fast"
+    reference: str = METHOD_URL
 
 
 def write_bids_derivative(
@@ -142,7 +146,7 @@ def _images(item: Derived, stem: str, out: Path) -> list[_Image]:
     if len(made.names) != 1:
         raise ValueError(f"{out}: an image holds one map, got {', '.join(made.names)}")
     (map_name,) = made.names
-    name = f"{stem}_acq-fast_res-{made.geometry.shape[2]}_desc-{item.model}"
+    name = f"{stem}_acq-{item.scan}_res-{made.geometry.shape[2]}_desc-{item.model}"
     suffix = spec_of(map_name).bids_suffix
     images = [_Image(f"{name}_{suffix}", map_name, made.mean[..., 0], item)]
     if made.std is not None:
@@ -171,15 +175,15 @@ def _side_car(image: _Image) -> dict[str, Any]:
     """What BIDS wants beside a derived map, and what tells its spread from it."""
     fine, coarse = image.item.prediction.geometry, image.item.source
     size = "{1} x {2} pixels of {pixel:.4g} mm"
+    grids = [size.format(*g.shape, pixel=g.spacing_mm[1]) for g in (coarse, fine)]
     car = {
         "Units": FACTORS[image.map_name][1],
         "SkullStripped": False,
-        "Resolution": "super-resolved in plane from "
-        + size.format(*coarse.shape, pixel=coarse.spacing_mm[1])
-        + " to "
-        + size.format(*fine.shape, pixel=fine.spacing_mm[1]),
+        "Resolution": f"super-resolved in plane from {grids[0]} to {grids[1]}"
+        if fine != coarse
+        else f"as scanned, {grids[0]}",
         "EstimationAlgorithm": image.item.description,
-        "EstimationReference": METHOD_URL,
+        "EstimationReference": image.item.reference,
         "Description": "Research use only; not for diagnosis.",
     }
     if image.item.prediction.familiarity is not None:

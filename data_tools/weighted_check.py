@@ -1,0 +1,187 @@
+"""Whether maps made from weighted images are right, and come from the times and not from anatomy.
+
+For every model and baseline, on the test records: errors of voxels, tissues and lesions beside the
+truth, with one gain and with free ones; times of another study; one slice scanned at ten sets of
+times; times outside the usual ranges; brighter images; other contrasts computed from the maps;
+phantoms of one tissue; and how often the truth lies within the standard deviation. Every part is
+written when it is done, and found again: killed, the same command goes on. docs/weighted.md.
+"""
+
+import argparse
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from data_tools.weighted_cases import Slices, read_slices
+from data_tools.weighted_proof import PARTS, Maps, Method
+from data_tools.weighted_table import as_text
+from qsr_jax.cli import program
+from qsr_jax.files.atomic import write_text_atomically
+from qsr_jax.files.digest import json_sha256
+from qsr_jax.predictors.weighted_baselines import (
+    by_tissue,
+    fit_pixel_mlp,
+    log_ratios,
+    pixel_fit,
+    tissue_means,
+)
+from qsr_jax.predictors.weighted_network import WeightedPredictor, load_weighted
+from qsr_jax.provenance import software_version
+
+RESULT = "weighted.json"
+BASELINES = ("pixel_fit", "log_ratio", "tissue_means", "pixel_mlp")
+SLICES = {"bands": 24, "scale": 4, "resynthesis": 24}
+"""Slices of a part that needs fewer than all."""
+SPLITS = ("validation", "test")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the door; errors of the user's end in one line and exit status 1."""
+    args = _parser().parse_args(argv)
+    try:
+        methods = _methods(args)
+        slices = functools.cache(lambda lesions: _slices(args, lesions))
+        found = {
+            name: _checked(args, name, make, slices)
+            for name, make in tqdm(methods.items(), desc="methods", mininterval=1.0)
+        }
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
+    about = {"software": software_version(), "split": args.split, "per_subject": args.per_subject}
+    write_text_atomically(args.out / RESULT, json.dumps(about | found, indent=1) + "\n")
+    print(as_text(found))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program("data_tools.weighted_check"), description=__doc__, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--data_dir", type=Path, required=True, metavar="DIR", help="of synthesise_weighted")
+    add("--out", type=Path, required=True, metavar="DIR", help="new folder, or one to go on with")
+    add("--model", action="append", default=[], help="name, file or workdir; may be repeated")
+    add("--checkpoint", choices=("latest", "best"), default="latest", help="of a workdir")
+    add("--baselines", nargs="*", default=[], choices=BASELINES, help="to stand beside")
+    add("--split", choices=SPLITS, default="test", help="(default: %(default)s)")
+    add("--parts", nargs="+", default=list(PARTS), choices=PARTS, help="(default: all)")
+    add("--per-subject", type=int, default=6, help="slices of a subject (default: %(default)s)")
+    return parser
+
+
+def _slices(args: argparse.Namespace, lesions: bool) -> Slices | None:
+    """The slices to look at; None where none shows a lesion."""
+    try:
+        return read_slices(
+            args.data_dir, args.split, per_subject=args.per_subject, with_lesions=lesions
+        )
+    except ValueError:
+        if lesions:
+            return None
+        raise
+
+
+def _methods(args: argparse.Namespace) -> dict[str, Callable[[], Method]]:
+    """Name to what makes it; a model is called after its file or folder.
+
+    Raises:
+        ValueError: nothing to check, or two of one name.
+    """
+    models = {Path(model).stem: model for model in args.model}
+    if len(models) < len(args.model) or not (models or args.baselines):
+        raise ValueError(
+            f"models {args.model}, baselines {args.baselines}; expected one or more, each of "
+            "another name"
+        )
+    made: dict[str, Callable[[], Method]] = {
+        name: functools.partial(_network, model, args.checkpoint) for name, model in models.items()
+    }
+    makers: dict[str, Callable[[], Method]] = {
+        "pixel_fit": lambda: functools.partial(_without_neighbours, pixel_fit),
+        "log_ratio": lambda: functools.partial(_without_neighbours, log_ratios),
+        "tissue_means": lambda: functools.partial(_anatomy, _train(args, 2)),
+        "pixel_mlp": lambda: _pixel_mlp(_train(args, 8)),
+    }
+    return made | {name: makers[name] for name in args.baselines}
+
+
+def _train(args: argparse.Namespace, per_subject: int) -> Slices:
+    return read_slices(args.data_dir, "train", per_subject=per_subject)
+
+
+def _network(model: str, which: str) -> Method:
+    predictor: WeightedPredictor = load_weighted(model, which=which)
+
+    def method(slices: Slices, *, common: bool) -> Maps:
+        return predictor.say(slices.images, slices.acquisition_ms, slices.brain, common=common)
+
+    return method
+
+
+def _without_neighbours(function: Callable, slices: Slices, *, common: bool) -> Maps:
+    del common  # it knows no other
+    parts = [
+        np.asarray(function(*(x[i : i + 1] for x in
+                              (slices.images, slices.brain, slices.acquisition_ms))))
+        for i in range(len(slices))
+    ]  # fmt: skip
+    return np.concatenate(parts), None
+
+
+def _anatomy(train: Slices, slices: Slices, *, common: bool) -> Maps:
+    del common
+    return by_tissue(slices.tissue, tissue_means(train.truth, train.tissue)), None
+
+
+def _pixel_mlp(train: Slices) -> Method:
+    fitted = {
+        common: fit_pixel_mlp(
+            train.images, train.brain, train.acquisition_ms, train.truth, common=common
+        )
+        for common in (True, False)
+    }
+
+    def method(slices: Slices, *, common: bool) -> Maps:
+        made = [
+            fitted[common](one.images, one.brain, one.acquisition_ms, common=common)
+            for one in (slices.of(np.array([i])) for i in range(len(slices)))
+        ]
+        return np.concatenate(made), None
+
+    return method
+
+
+def _checked(
+    args: argparse.Namespace, name: str, make: Callable[[], Method], slices: Callable
+) -> dict[str, Any]:
+    """Every part of a method, read where it was done before."""
+    method = functools.cache(make)
+    found: dict[str, Any] = {}
+    for part in args.parts:
+        place = args.out / name / f"{part}.json"
+        asked = {"split": args.split, "per_subject": args.per_subject, "data": str(args.data_dir)}
+        mark = json_sha256(asked)[:16]
+        if place.is_file() and (held := json.loads(place.read_text()))["asked"] == mark:
+            found[part] = held["found"]
+            continue
+        chosen = slices(part == "lesions")
+        if chosen is None:
+            continue
+        found[part] = PARTS[part](method(), _fewer(chosen, SLICES.get(part, 0)))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(place, json.dumps({"asked": mark, "found": found[part]}, indent=1))
+    return found
+
+
+def _fewer(slices: Slices, count: int) -> Slices:
+    if not count or len(slices) <= count:
+        return slices
+    return slices.of(np.linspace(0, len(slices) - 1, count).round().astype(int))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The flags of a study of T1w, T2w and FLAIR, and what a door does with them."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from qsr_jax.acquisition import CONTRASTS
+from qsr_jax.data.nifti.stack import read_stack
+from qsr_jax.data.studies.weighted_study import (
+    GRID,
+    METHODS,
+    WeightedStudy,
+    parse_times,
+    read_dicom_study,
+    read_itk_affine,
+    read_nifti_study,
+)
+from qsr_jax.predictors.weighted_network import load_weighted
+from qsr_jax.predictors.weighted_study import predict_study
+
+THREE_UNKNOWN, ONE_UNKNOWN = "?,?,?", "?"
+
+
+def add_weighted_arguments(group: argparse._ArgumentGroup) -> None:
+    """Declares them; ``--t1w`` stands among the inputs."""
+    add = group.add_argument
+    add("--t2w", type=Path, metavar="FILE", help="NIfTI beside --t1w")
+    add("--flair", type=Path, metavar="FILE", help="likewise")
+    add("--tr", metavar="T1W,T2W,FLAIR", help="TR of the files, ms; ? where nobody knows")
+    add("--te", metavar="T1W,T2W,FLAIR", help="TE of the files, likewise")
+    add("--ti", metavar="FLAIR", help="TI of the FLAIR file, likewise")
+    add("--grid", choices=CONTRASTS, default=GRID, help="whose grid (default: %(default)s)")
+    add("--register", choices=METHODS, default=METHODS[0], help="look for movement between them")
+    for name in ("t1w", "t2w", "flair"):
+        add(
+            f"--{name}-affine",
+            type=Path,
+            metavar="FILE",
+            help=f"ITK affine from points of the grid's scan to points of {name}",
+        )
+    add("--one-gain", action="store_true", help="the three images share one intensity scale")
+    add("--brain", type=Path, metavar="FILE", help="NIfTI mask on the grid; found without it")
+
+
+def predict_weighted(arguments: argparse.Namespace, *, format: str) -> list[Path]:
+    """Predicts one study.
+
+    Raises:
+        ValueError: flags that do not fit together, or whatever is wrong with the study.
+        OSError: a file cannot be read or written.
+    """
+    foreign = [name for name in ("ensemble", "shard", "split", "protocols")
+               if getattr(arguments, name)]  # fmt: skip
+    if len(arguments.model) != 1 or foreign:
+        raise ValueError(
+            f"{len(arguments.model)} models, --{' --'.join(foreign) or 'nothing else'}; weighted "
+            "images take one model that makes all maps, and one study"
+        )
+    model = load_weighted(arguments.model[0], which=arguments.checkpoint)
+    study = _study(arguments)
+    return predict_study(
+        model,
+        study,
+        arguments.output,
+        format=format,
+        subject=arguments.nifti,
+        std=arguments.std,
+        common=arguments.one_gain,
+        brain=None if arguments.brain is None else _brain(arguments.brain, study),
+        refuse_unfamiliar=arguments.refuse_unfamiliar,
+    )
+
+
+def _study(arguments: argparse.Namespace) -> WeightedStudy:
+    """The study that the flags name."""
+    times = (arguments.tr, arguments.te, arguments.ti)
+    if arguments.input:
+        if any(times):
+            raise ValueError("--tr, --te, --ti: DICOM series tell their times; leave them out")
+        return read_dicom_study(arguments.input, grid=arguments.grid, register=arguments.register)
+    if arguments.t2w is None or arguments.flair is None or not all(times):
+        raise ValueError(
+            "--t1w alone; expected --t2w and --flair too, and --tr A,B,C --te A,B,C --ti A in ms "
+            f"({THREE_UNKNOWN} and {ONE_UNKNOWN} where nobody knows)"
+        )
+    affines = {name: getattr(arguments, f"{name}_affine") for name in CONTRASTS}
+    return read_nifti_study(
+        {name: getattr(arguments, name) for name in CONTRASTS},
+        acquisition_ms=parse_times(*times),
+        grid=arguments.grid,
+        transforms={n: read_itk_affine(path) for n, path in affines.items() if path is not None},
+        register=arguments.register,
+    )
+
+
+def _brain(path: Path, study: WeightedStudy) -> np.ndarray:
+    """A mask from a file on the study's grid."""
+    values, geometry = read_stack(path)
+    if values.shape != study.geometry.shape:
+        raise ValueError(
+            f"--brain {path}: {values.shape}, the study's grid is {study.geometry.shape}; draw it "
+            f"on the {study.grid} image"
+        )
+    del geometry
+    return values > 0
