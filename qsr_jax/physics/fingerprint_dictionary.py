@@ -81,8 +81,8 @@ def make_dictionary(
     exists = t2 <= t1
     if not exists.any():
         raise ValueError(f"T2 of {t2_ms} ms all exceed T1 of {t1_ms} ms; expected shorter T2")
-    pairs = (jnp.asarray(axis[exists], jnp.float32) for axis in (t1, t2))
-    signals = np.asarray(train_signals(*pairs, train, states=states, b1=b1))
+    pairs = jnp.asarray(np.stack([t1[exists], t2[exists]]), jnp.float32)
+    signals = np.asarray(train_signals(pairs[0], pairs[1], train, states=states, b1=b1))
     basis = _subspace(signals, components)
     atoms = np.zeros((steps, steps, components), np.float32)
     atoms[exists] = signals @ basis

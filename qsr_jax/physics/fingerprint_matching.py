@@ -19,9 +19,9 @@ from qsr_jax.physics.fingerprint_dictionary import Dictionary
 
 STRIDE, ROWS = 3, 3
 """Every third atom along each axis; the best three values of T1 with the best T2 of each."""
-LOOKS = ((1, range(-2, 3)), (1, range(-24, 25, 3)), (1, range(-2, 3)))
+LOOKS = ((1, range(-2, 3)), (1, range(-24, 25, 3)), (2, range(-2, 3)))
 """Steps along T1 to either side, and along T2, that are looked at one after the other."""
-MARGIN = (len(LOOKS) + 1, 30)
+MARGIN = (5, 30)
 """Of the grid, so that no look leaves it."""
 PIXELS = 1024
 """Matched at a time: their scores stay in the cache."""
