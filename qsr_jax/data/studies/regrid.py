@@ -34,12 +34,12 @@ def on_grid(
     # How many of the image's voxels one step along each axis of the grid crosses
     steps = np.abs(index[:3, :3]).max(axis=0)
     counts = [max(1, int(np.ceil(step - 0.25))) for step in steps]
-    smooth = ndimage.spline_filter(values, order=3, output=np.float32)
+    smooth = ndimage.spline_filter(values, order=3, output=np.float32, mode="mirror")
     total = np.zeros(grid.shape, np.float32)
     for place in itertools.product(*((np.arange(n) + 0.5) / n - 0.5 for n in counts)):
         first = index[:3, 3] + index[:3, :3] @ np.array(place)
         total += ndimage.affine_transform(
-            smooth, index[:3, :3], first, grid.shape, order=3, mode="nearest", prefilter=False
+            smooth, index[:3, :3], first, grid.shape, order=3, mode="mirror", prefilter=False
         )
     found = np.clip(total / np.prod(counts), 0.0, values.max())
     return np.where(_scanned(index, grid.shape, values.shape), found, 0.0).astype(np.float32)
