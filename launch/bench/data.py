@@ -27,16 +27,18 @@ ARRAYS = ("lr", "hr", "mask")
 
 def simulate(_: Experiment, repeats: int, timed: Timed) -> Iterator[dict[str, Any]]:
     """One subject drawn and scanned with both protocols of the paper, without writing DICOM."""
-    routine, fast = PROTOCOLS["paper"]
+    subjects = iter(range(repeats + 1))
+    row = {"what": "simulate", "of": "subject", "slices": PROTOCOLS["paper"][0].slices}
+    yield row | timed(lambda: one_subject(next(subjects)), repeats)
+
+
+def one_subject(number: int, protocol: str = "paper") -> object:
+    """Draws and scans one subject."""
+    routine, fast = PROTOCOLS[protocol]
     grids = dict(zip((routine, fast), geometries(routine, fast, CORNER), strict=True))
-    template, subjects = load_template(), iter(range(repeats + 1))
-
-    def subject() -> object:
-        rng = np.random.default_rng([0, next(subjects)])
-        phantom = draw_phantom(rng, template, grids[routine], patient=False)
-        return scan(rng, phantom, grids, snr=SNR, reference=routine).scans
-
-    yield {"what": "simulate", "of": "subject", "slices": routine.slices} | timed(subject, repeats)
+    rng = np.random.default_rng([0, number])
+    phantom = draw_phantom(rng, load_template(), grids[routine], patient=False)
+    return scan(rng, phantom, grids, snr=SNR, reference=routine).scans
 
 
 def ingest(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,9 @@ cohort:  processor time of inspect, deidentify, pair, build and convert for one 
 simulate: one subject drawn and scanned with both protocols.
 metrics: the image metrics of a whole test cohort (--subjects, --side, --workers).
 agreement: the agreement of tables of 80,000 and a million rows, from csv file to tables and page.
+plan:    kernels, bytes, memory and a roofline of the paper's and the default model's step, of
+         prediction, simulation and metrics on a --target GPU that need not be here; the page is
+         not read (docs/speed.md).
 
 Compile time stands apart from steady state; times are medians with their quartiles. Times of two
 runs compare only on the same quiet machine.
@@ -32,7 +35,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from launch.bench import agreement, cohort, data, material, metrics, prediction, training
+from launch.bench import agreement, cohort, data, material, metrics, plan, prediction, training
+from launch.bench.plan_target import TARGETS
 from launch.config.build import experiment_of
 from launch.config.page import add_config_argument, parse_with_config
 from qsr_jax.cli import program
@@ -52,6 +56,8 @@ class Asked:
         subjects: of the cohort whose metrics are timed.
         side: pixels of a side of its slices.
         workers: subjects at a time.
+        target: GPU that programs are planned for.
+        only: part of the names of the programs that are planned.
     """
 
     repeats: int
@@ -59,6 +65,8 @@ class Asked:
     subjects: int
     side: int
     workers: int
+    target: str
+    only: str
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -94,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         said = f"{said} (default {default})"
         cohort.add_argument(f"--{name}", type=int, default=default, help=said)
+    planned = parser.add_argument_group("plan only")
+    planned.add_argument("--target", choices=tuple(TARGETS), default="h100", help="GPU")
+    planned.add_argument("--only", default="", metavar="TEXT", help="programs named like this")
     return parser
 
 
@@ -152,6 +163,11 @@ def bench_agreement(_: Experiment, __: Asked) -> Iterator[dict[str, Any]]:
     yield from agreement.bench()
 
 
+def bench_plan(_: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
+    """Programs compiled for a GPU that is not here."""
+    yield from plan.bench(asked.target, asked.only)
+
+
 BENCHES = {
     "step": bench_step,
     "memory": bench_memory,
@@ -163,6 +179,7 @@ BENCHES = {
     "simulate": bench_simulate,
     "metrics": bench_metrics,
     "agreement": bench_agreement,
+    "plan": bench_plan,
 }
 
 

@@ -7,6 +7,7 @@ sharpness and resolution) against one reference. The first subject compiles and 
 
 import os
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,6 +21,7 @@ from qsr_jax.evaluation.measure.niqe import fit_models, niqe_values
 from qsr_jax.evaluation.measure.noise_and_resolution import resolution_fields
 from qsr_jax.evaluation.values import TRAINED
 from qsr_jax.maps import MAPS
+from qsr_jax.metrics.niqe import NiqeModel
 from qsr_jax.types import CORNER, Geometry, Prediction, Volume
 
 SUBJECTS, SLICES, SIDE, WORKERS = 38, 24, 512, 2
@@ -48,16 +50,9 @@ def bench(subjects: int, side: int, workers: int) -> dict[str, float | int | str
             raise ValueError(f"--{name} must be at least {least}; got {value}")
     case, made = make_subject(side)
     models = fit_models([case.routine])
-    sources = {TRAINED: made.mean, ROUTINE: case.routine.maps}
 
     def one(_: int) -> int:
-        names = tuple(MAPS)
-        made_here = (
-            image_fields(case, names, sources),
-            resolution_fields(case, names, sources, wanted={TRAINED}),
-            niqe_values(case, {TRAINED: made}, None, models, split="test", run="1"),
-        )
-        return sum(len(list(values)) for values in made_here)
+        return measure(case, made, models)
 
     one(0)  # compiles
     before, cpu = time.perf_counter(), time.process_time()
@@ -75,6 +70,17 @@ def bench(subjects: int, side: int, workers: int) -> dict[str, float | int | str
         "workers": workers,
         "cores": os.cpu_count() or 1,
     }
+
+
+def measure(case: Case, made: Prediction, models: Mapping[str, NiqeModel]) -> int:
+    """All image metrics of one subject; how many numbers they are."""
+    names, sources = tuple(MAPS), {TRAINED: made.mean, ROUTINE: case.routine.maps}
+    fields = (
+        image_fields(case, names, sources),
+        resolution_fields(case, names, sources, wanted={TRAINED}),
+        niqe_values(case, {TRAINED: made}, None, models, split="test", run="1"),
+    )
+    return sum(len(list(values)) for values in fields)
 
 
 def make_subject(side: int) -> tuple[Case, Prediction]:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +62,24 @@ class Bench:
         options = self.experiment.optimizer
         return make_optimizers(tuple(roles), options, total_steps=1000, warmup_steps=0)
 
+    def drawn(self) -> TrainState:
+        """A fresh state."""
+        *_, last = self.stages.values()
+        return init_state(
+            jax.random.key(0),
+            last,
+            sample_example(self.task),
+            self.optimizers,
+            averaged=self.experiment.average.decay > 0.0,
+        )
+
     def state(self) -> TrainState:
         """A fresh state on all devices."""
-        *_, last = self.stages.values()
-        averaged = self.experiment.average.decay > 0.0
-        make = jax.jit(
-            lambda: init_state(
-                jax.random.key(0),
-                last,
-                sample_example(self.task),
-                self.optimizers,
-                averaged=averaged,
-            )
-        )
-        return replicate(make())
+        return replicate(jax.jit(self.drawn)())
 
-    def step(self, objective: Objective) -> Step:
-        """The compiled step of a stage."""
+    def step(self, objective: Objective, *, devices: Sequence[jax.Device] | None = None) -> Step:
+        """The compiled step of a stage, for the devices there are or for described GPUs."""
+        options = compute_options_of(self.experiment)
         step = make_step(
             self.task,
             objective,
@@ -86,9 +87,9 @@ class Bench:
             batch_size=self.experiment.data.batch_size,
             average_decay=self.experiment.average.decay,
             axis_name=AXIS,
-            options=compute_options_of(self.experiment),
+            options=options if devices is None else dataclasses.replace(options, unroll=False),
         )
-        return compile_step(from_resident(step) if self.resident else step)
+        return compile_step(from_resident(step) if self.resident else step, devices=devices)
 
     @property
     def resident(self) -> bool:

@@ -22,10 +22,14 @@ from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from qsr_jax.models.interpolated import pixel_shuffle
-from qsr_jax.models.norm import BatchNorm
+from qsr_jax.models.norm import NO_EDGES, BatchNorm, Edges
 from qsr_jax.models.precision import lowered, restored
+
+SLOPE = 0.2
+"""Of the discriminator's leaky ReLU."""
 
 
 class ResidualBlock(nn.Module):
@@ -125,20 +129,36 @@ class Discriminator(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Runs the network. It only ever judges in training, so it has no running statistics."""
+    def __call__(self, x: jax.Array, *, groups: int = 1) -> jax.Array:
+        """Runs the network. It only ever judges in training, so it has no running statistics.
+
+        Args:
+            x: images of ``groups`` batches, one batch after the other, each judged by statistics
+                of its own.
+            groups: how many.
+        """
+        x = jnp.pad(x, edges_of(x.shape, stride=1))
         for index, width in enumerate(self.features):
-            stride = 1 + index % 2
+            stride, last = 1 + index % 2, index + 1 == len(self.features)
             x = nn.Conv(
                 width,
                 (3, 3),
                 strides=(stride, stride),
+                padding="VALID",
                 use_bias=index == 0,
                 dtype=self.dtype,
             )(x)
-            if index > 0:
-                x = BatchNorm(
-                    axis_name=self.axis_name, dtype=self.dtype, name=f"BatchNorm_{index - 1}"
-                )(x)
-            x = nn.leaky_relu(x, 0.2)
+            edges = NO_EDGES if last else edges_of(x.shape, stride=3 - stride)
+            if index == 0:
+                x = jnp.pad(nn.leaky_relu(x, SLOPE), edges)
+            else:
+                name, dtype = f"BatchNorm_{index - 1}", self.dtype
+                norm = BatchNorm(SLOPE, edges, self.axis_name, dtype, name=name)
+                x = norm(x, groups=groups)
         return nn.Dense(1)(restored(x).mean(axis=(1, 2)))[:, 0]
+
+
+def edges_of(shape: tuple[int, ...], *, stride: int) -> Edges:
+    """The zeros that a 3x3 convolution of (n, h, w, c) pads with, said "SAME"."""
+    pads = jax.lax.padtype_to_pads(shape[1:3], (3, 3), (stride, stride), "SAME")
+    return (0, 0), *((before, behind) for before, behind in pads), (0, 0)

@@ -106,13 +106,12 @@ class Srgan:
     ) -> tuple[jax.Array, Watched, Variables]:
         """The discriminator's cross-entropy on the routine and the generated images.
 
-        They go through it one after the other, each normalised by statistics of its own, as SRGAN
-        programs do; the paper does not say. (In one batch both would share their statistics, which
-        is another loss.)
+        They go through it together, each normalised by statistics of its own, as SRGAN programs
+        do; the paper does not say. (With shared statistics it would be another loss.)
         """
         del role
-        real = output_of(self.discriminator, variables, example.target)
-        fake = output_of(self.discriminator, variables, output)
+        both = jnp.concatenate([example.target, output])
+        real, fake = jnp.split(output_of(self.discriminator, variables, both, groups=2), 2)
         if self.relativistic:
             values = self._compared(real, fake)
             apart = real - fake

@@ -10,7 +10,7 @@ them; every process passes its own part of the batch and holds the state on its 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -28,8 +28,13 @@ STOP_FLAG = "asked_to_stop"
 step, the sum over all processes, so that all of them stop after the same step."""
 
 
-def compile_step(step: Step) -> Step:
-    """Compiles a step over all devices; its state is donated (do not touch it again)."""
+def compile_step(step: Step, *, devices: Sequence[jax.Device] | None = None) -> Step:
+    """Compiles a step over all devices; its state is donated (do not touch it again).
+
+    Args:
+        step: of one device.
+        devices: others than all there are, e.g. described ones that are only compiled for.
+    """
 
     def with_flag(state: TrainState, frozen: Any, batch: Batch) -> tuple[TrainState, Metrics]:
         if STOP_FLAG not in batch:
@@ -44,6 +49,7 @@ def compile_step(step: Step) -> Step:
         in_axes=(None, None, 0),
         out_axes=(None, None),
         donate_argnums=(0,),
+        devices=devices,
     )
 
 

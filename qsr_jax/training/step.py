@@ -90,8 +90,8 @@ class _Trainer:
                 metrics |= told
         served = players[self.objective.served].variables
         average = follow(state.average, served, self.average_decay, state.step)
-        metrics |= {f"{r}_norm": optax.tree.norm((p.variables, p.opt)) for r, p in players.items()}
-        metrics["average_norm"] = optax.tree.norm(average)
+        metrics |= {f"{r}_norm": norm((p.variables, p.opt)) for r, p in players.items()}
+        metrics["average_norm"] = norm(average)
         state = dataclasses.replace(state, step=state.step + 1, players=players, average=average)
         return state, metrics
 
@@ -162,13 +162,22 @@ class _Trainer:
         updates, opt = self.optimizers[role].update(gradients, player.opt, params)
         variables = {"params": optax.apply_updates(params, updates), **rest}
         metrics = gradient_sizes(self.over.total(told))
-        metrics[f"{role}_gradient_norm"] = optax.tree.norm(gradients)
+        metrics[f"{role}_gradient_norm"] = norm(gradients)
         return Player(variables, opt), metrics
 
 
 def split(variables: Variables) -> tuple[Any, dict[str, Any]]:
     """Parameters, and the collections beside them."""
     return variables["params"], {k: v for k, v in variables.items() if k != "params"}
+
+
+def norm(tree: Any) -> jax.Array:
+    """Euclidean norm of all leaves, taken of them as one vector; 0 without any.
+
+    Leaf by leaf, two kernels for each made up a quarter of a GPU's step.
+    """
+    leaves = [jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)]
+    return jnp.sqrt(jnp.square(jnp.concatenate(leaves)).sum()) if leaves else jnp.float32(0.0)
 
 
 def gradient_sizes(metrics: Metrics) -> Metrics:

@@ -1,0 +1,57 @@
+"""Programs planned for a GPU that is not here: what they may cost, and what is noted of Python."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from launch.bench import door, plan_programs
+from launch.bench.plan import planned
+from launch.bench.plan_calls import noted
+from launch.bench.plan_target import TARGETS, NoCompilerError, compiler_installed, devices_of
+from qsr_jax.metrics import errors
+
+CEILINGS = {}
+
+
+def test_compiled_functions_are_noted_with_their_shapes(rng):
+    x = rng.uniform(size=(2, 8, 8, 1)).astype(np.float32)
+    plain = errors.mae
+    with noted() as calls:
+        for side in (8, 8, 4):
+            errors.mae(x[:, :side], x[:, :side], x[:, :side, :, 0] > 0)
+        # Part of another program:
+        jax.jit(lambda x: errors.mae(x, x, x[..., 0] > 0))(jnp.asarray(x))
+    seen = sorted((args[0].shape, count) for _, args, _, count in calls)
+    assert seen == [((2, 4, 8, 1), 1), ((2, 8, 8, 1), 2)]
+    assert errors.mae is plain
+    (function, args, kwargs, _), *_ = calls
+    assert function.lower(*args, **kwargs).out_info.shape == (2, 1)
+
+
+def test_programs_and_targets_that_are_not_there_are_refused(capsys):
+    for words, said in (
+        (["--only=cake"], "--only 'cake' is part of no program's name; known: paper's step"),
+        (["--target=h300"], "invalid choice"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            door.main(["--what=plan", *words])
+        assert said in f"{stopped.value} {capsys.readouterr().err}"
+
+
+def test_the_missing_compiler_is_said(monkeypatch):
+    monkeypatch.setattr("launch.bench.plan_target.PLUGINS", ())
+    with pytest.raises(NoCompilerError, match=r"it needs no GPU: pip install \"qsr_jax\[cuda12\]"):
+        devices_of(TARGETS["h100"], 1)
+
+
+@pytest.mark.parametrize("program", plan_programs.programs(), ids=lambda program: program.name)
+def test_no_program_costs_more_than_stated(program):
+    if not compiler_installed():
+        pytest.skip("XLA's compiler for GPUs is not installed: pip install 'qsr_jax[cuda12]'")
+    kernels, gb, mib, reductions = CEILINGS[program.name]
+    row = planned(program, TARGETS["h100"])
+    assert row["kernels"] <= kernels
+    assert row["gb"] <= gb
+    assert row["temporary_mib"] <= mib
+    assert row["all_reduces"] <= reductions
