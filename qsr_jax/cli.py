@@ -25,6 +25,7 @@ DOORS = {
     "describe": "data_tools.describe_cohort",
     "calibrate": "data_tools.calibrate_simulator",
     "transfer": "data_tools.transfer_check",
+    "weighted-check": "data_tools.weighted_check",
     "misuse": "data_tools.misuse_check",
     "inspect": "data_tools.inspect_dicom",
     "deidentify": "data_tools.deidentify",

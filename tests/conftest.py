@@ -6,7 +6,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-pytest_plugins = ["data_fixtures", "evaluate_fixtures", "phantom_fixtures", "walk_fixtures"]
+pytest_plugins = [
+    "data_fixtures",
+    "evaluate_fixtures",
+    "phantom_fixtures",
+    "walk_fixtures",
+    "weighted_fixtures",
+]
 
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")

@@ -84,9 +84,11 @@ def test_every_page_has_a_heading(page):
 
 @pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("page", TRAINED, ids=name_of)
-def test_no_dead_knobs(page, tiny_data, tmp_path, monkeypatch):
+def test_no_dead_knobs(page, tmp_path, monkeypatch, request):
     """A run of two steps reads every setting of the page, and of every option class, by name."""
     seen: set[str] = set()
+    records = "weighted_data" if "weighted" in load_config(str(page)) else "tiny_data"
+    tiny_data = request.getfixturevalue(records)
     for kind in (*Options.__subclasses__(), Experiment, LossOptions, TermOptions):
         _watch(kind, seen, monkeypatch)
     experiment = experiment_of(load_config(str(page), tiny_overrides(page)))

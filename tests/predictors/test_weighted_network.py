@@ -1,0 +1,132 @@
+"""The predictor of weighted images: what it says, what it flags and refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from weighted_fixtures import TYPICAL, disc, small_predictor
+
+from qsr_jax.checkpoint import CheckpointError
+from qsr_jax.data.studies.weighted_study import WeightedStudy
+from qsr_jax.predictors.dicom_series import DICOM, NIFTI, UnfamiliarError
+from qsr_jax.predictors.load import load_predictor
+from qsr_jax.predictors.trained import MismatchError
+from qsr_jax.predictors.weighted_network import load_weighted
+from qsr_jax.predictors.weighted_study import predict_study
+from qsr_jax.types import Geometry
+
+PREDICTOR = small_predictor()
+
+
+def geometry(slices=2, mm=1.0):
+    return Geometry((0.0,) * 3, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5.0, mm, mm), (slices, 32, 32))
+
+
+def study(times=TYPICAL, **changes):
+    fields = {
+        "images": disc()[2],
+        "geometry": geometry(),
+        "acquisition_ms": np.array(times, np.float32),
+        "grid": "t2w",
+        "sha256": {},
+    }
+    return WeightedStudy(**(fields | changes))
+
+
+def made(times=TYPICAL, place=None, **options):
+    _, brain, images = disc()
+    return PREDICTOR(images, np.array(times), place or geometry(), brain=brain, **options)
+
+
+def test_maps_and_spreads_in_units_inside_the_brain_alone():
+    brain, prediction = disc()[1], made()
+    assert prediction.names == ("t1", "t2", "pd") and prediction.mean.shape == (2, 32, 32, 3)
+    assert prediction.std.shape == prediction.mean.shape and prediction.std_against == "truth"
+    assert prediction.std[brain].min() > 0 and not prediction.std[~brain].any()
+    assert not prediction.mean[~brain].any()
+    assert 100 < np.median(prediction.mean[brain][:, 0]) < 4500
+    assert not prediction.familiarity.is_unfamiliar
+
+
+def test_a_slice_is_the_same_among_others():
+    _, brain, images = disc(5)
+    one = PREDICTOR.say(images[:1], TYPICAL, brain[:1], common=True)
+    five = PREDICTOR.say(images, TYPICAL, brain, common=True)
+    for alone, among in zip(one, five, strict=True):
+        np.testing.assert_allclose(among[4], alone[0], rtol=1e-4)
+
+
+def test_gains_change_nothing():
+    _, brain, images = disc()
+    for common, factors in ((True, (9.0,) * 3), (False, (9.0, 0.3, 2.0))):
+        bright = images * np.array(factors, np.float32)
+        both = [PREDICTOR.say(x, TYPICAL, brain, common=common)[0] for x in (images, bright)]
+        np.testing.assert_allclose(both[1][brain], both[0][brain], rtol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "message"),
+    [(0, 1200.0, "t1w_tr_ms 1200, trained on 300 to 1000"), (6, 1400.0, "flair_ti_ms 1400")],
+)
+def test_times_out_of_the_trained_range_are_flagged_and_refused(index, value, message, tmp_path):
+    times = TYPICAL.copy()
+    times[index] = value
+    found = made(times).familiarity
+    assert found.is_unfamiliar and message in found.words
+    with pytest.raises(UnfamiliarError, match=message):
+        predict_study(PREDICTOR, study(times), tmp_path / "out", format=NIFTI, subject="01",
+                      brain=disc()[1], refuse_unfamiliar=True)  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_pixels_of_another_size_are_flagged():
+    assert "pixels of 3.00 mm" in made(place=geometry(mm=3.0)).familiarity.words
+
+
+def test_unknown_times_are_said_and_predicted_without(tmp_path):
+    told: list[str] = []
+    times = TYPICAL.copy()
+    times[6] = np.nan
+    written = predict_study(PREDICTOR, study(times), tmp_path / "out", format=NIFTI, subject="01",
+                            brain=disc()[1], tell=told.append)  # fmt: skip
+    assert told == ["not known: flair_ti_ms; the network reads anatomy in their place"]
+    assert len(written) == 6 and all("acq-weighted" in path.name for path in written)
+    few = predict_study(PREDICTOR, study(), tmp_path / "few", format=NIFTI, subject="01", std=False)
+    assert len(few) == 3, "and without a mask the brain is found in the images"
+
+
+def test_what_cannot_be_predicted_is_refused(tmp_path):
+    _, brain, images = disc()
+    cases = [
+        (lambda: PREDICTOR(images[:1], TYPICAL, geometry(), brain=brain), "expected \\(2, 32, 32"),
+        (lambda: PREDICTOR(-images, TYPICAL, geometry(), brain=brain), "negative or not finite"),
+        (lambda: PREDICTOR(images, TYPICAL, geometry(), brain=~brain & brain), "brain is empty"),
+        (lambda: PREDICTOR(images, TYPICAL[::-1], geometry(), brain=brain), "the study"),
+        (lambda: predict_study(PREDICTOR, study(), tmp_path, format="png"), "format is 'png'"),
+        (lambda: predict_study(PREDICTOR, study(), tmp_path, format=NIFTI), "a label for"),
+        (lambda: predict_study(PREDICTOR, study(), tmp_path, format=DICOM), "no DICOM header"),
+    ]
+    for call, message in cases:
+        with pytest.raises(ValueError, match=message):
+            call()
+    empty = study(images=images * np.array([1, 1, 0], np.float32))
+    with pytest.raises(MismatchError, match="flair: empty"):
+        predict_study(PREDICTOR, empty, tmp_path / "x", format=NIFTI, subject="01")
+    certain = dataclasses.replace(PREDICTOR, network=PREDICTOR.network.clone(spread=False),
+                                  variables=_without_spread())  # fmt: skip
+    with pytest.raises(ValueError, match="knows no standard deviation"):
+        predict_study(certain, study(), tmp_path / "x", format=NIFTI, subject="01", std=True)
+
+
+def _without_spread():
+    """The variables with half of the last convolution."""
+    params = dict(PREDICTOR.variables["params"])
+    half = params["last"]["bias"].size // 2
+    params["last"] = {k: v[..., :half] for k, v in params["last"].items()}
+    return {"params": params}
+
+
+def test_a_model_of_maps_is_no_model_of_images():
+    with pytest.raises(CheckpointError, match="takes maps, not weighted images"):
+        load_weighted("default")
+    assert load_predictor("default").names == ("t1", "t2", "pd")
