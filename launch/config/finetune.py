@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from launch.config.page import ConfigError
 from qsr_jax.losses import LOSSES
 from qsr_jax.objectives.weighted_terms import OF_PIXELS
+from qsr_jax.tasks import TASKS
 
 TASK = ("name", "context", "margin", "log_maps")
 DATA = ("crop", "flip")
@@ -26,10 +27,15 @@ def after_model(page: ConfigDict, document: Mapping[str, Any], *, steps: int) ->
         steps: of the training.
 
     Raises:
-        ConfigError: the document does not say how the model was trained.
+        ConfigError: the document does not say how the model was trained, or no maps go in.
     """
     if "config" not in document:
         raise ConfigError("the model's document has no config: how it was trained is not known")
+    if not TASKS[document["task"]["name"]].SEES_MAPS:
+        raise ConfigError(
+            f"the model learned {document['task']['name']}, whose truth no scan has; train it on "
+            "records of qsr synthesise-weighted instead"
+        )
     config, leaves = page.copy_and_resolve_references().unlock(), document["config"]
     config.map = "+".join(document["maps"])
     config.schedule.epochs, config.schedule.steps = 0.0, steps
