@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_tools.weighted_cases import Slices, read_slices
+from data_tools.weighted_mlp import fit_pixel_mlp
 from data_tools.weighted_proof import PARTS, Maps, Method
 from data_tools.weighted_table import as_text
 from qsr_jax.cli import program
@@ -25,7 +26,6 @@ from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.predictors.weighted_baselines import (
     by_tissue,
-    fit_pixel_mlp,
     log_ratios,
     pixel_fit,
     tissue_means,
@@ -104,7 +104,7 @@ def _methods(args: argparse.Namespace) -> dict[str, Callable[[], Method]]:
         "pixel_fit": lambda: functools.partial(_without_neighbours, pixel_fit),
         "log_ratio": lambda: functools.partial(_without_neighbours, log_ratios),
         "tissue_means": lambda: functools.partial(_anatomy, _train(args, 2)),
-        "pixel_mlp": lambda: _pixel_mlp(_train(args, 8)),
+        "pixel_mlp": lambda: _pixel_mlp(_train(args, 2)),
     }
     return made | {name: makers[name] for name in args.baselines}
 
@@ -138,12 +138,7 @@ def _anatomy(train: Slices, slices: Slices, *, common: bool) -> Maps:
 
 
 def _pixel_mlp(train: Slices) -> Method:
-    fitted = {
-        common: fit_pixel_mlp(
-            train.images, train.brain, train.acquisition_ms, train.truth, common=common
-        )
-        for common in (True, False)
-    }
+    fitted = {common: fit_pixel_mlp(train, common=common) for common in (True, False)}
 
     def method(slices: Slices, *, common: bool) -> Maps:
         made = [

@@ -16,7 +16,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from qsr_jax.acquisition import ACQUISITION
 from qsr_jax.models.embedding import told_features
@@ -114,59 +113,12 @@ class PixelMlp:
         self, images: np.ndarray, brain: np.ndarray, acquisition_ms: np.ndarray, *, common: bool
     ) -> np.ndarray:
         """T1 ms, T2 ms, PD percent; arguments as of :func:`pixel_fit`."""
-        signals, numbers = _signals(images, brain, acquisition_ms, common)
+        signals, numbers = pixel_signals(images, brain, acquisition_ms, common=common)
         return np.asarray(_apply(self.variables, signals, numbers)).reshape(images.shape)
 
 
-def fit_pixel_mlp(
-    images: np.ndarray,
-    brain: np.ndarray,
-    acquisition_ms: np.ndarray,
-    truth: np.ndarray,
-    *,
-    common: bool,
-    steps: int = 1500,
-    seed: int = 0,
-) -> PixelMlp:
-    """Fits it to the brain's voxels by absolute error in network scale; Adam, cosine.
-
-    Args:
-        images: (n, h, w, 3).
-        brain: (n, h, w).
-        acquisition_ms: (n, 7).
-        truth: (n, h, w, 3).
-        common: whether the three images share one gain.
-        steps: of 4096 voxels.
-        seed: of weights and voxels.
-    """
-    inside = np.flatnonzero(np.asarray(brain).ravel() > 0)
-    signals, numbers = (
-        np.asarray(a)[inside] for a in _signals(images, brain, acquisition_ms, common)
-    )
-    wanted = jnp.asarray(truth.reshape(-1, 3)[inside])
-    scales = enumerate(CENTRED.values())
-    target = np.stack([np.asarray(s.to_network(wanted[:, i])) for i, s in scales], -1)
-    network, optimizer = PixelNetwork(), optax.adam(optax.cosine_decay_schedule(3e-3, steps))
-    variables = network.init(jax.random.key(seed), signals[:1], numbers[:1])
-    state = optimizer.init(variables)
-
-    @jax.jit
-    def step(variables: Any, state: Any, *part: jax.Array) -> tuple[Any, Any]:
-        def loss(v: Any) -> jax.Array:
-            return jnp.abs(output_of(network, v, part[0], part[1]) - part[2]).mean()
-
-        updates, state = optimizer.update(jax.grad(loss)(variables), state, variables)
-        return optax.apply_updates(variables, updates), state
-
-    draws = np.random.default_rng(seed)
-    for _ in range(steps):
-        chosen = draws.integers(0, len(signals), 4096)
-        variables, state = step(variables, state, signals[chosen], numbers[chosen], target[chosen])
-    return PixelMlp(variables)
-
-
-def _signals(
-    images: np.ndarray, brain: np.ndarray, acquisition_ms: np.ndarray, common: bool
+def pixel_signals(
+    images: np.ndarray, brain: np.ndarray, acquisition_ms: np.ndarray, *, common: bool
 ) -> tuple[jax.Array, jax.Array]:
     """Signals (voxels, 3) without their gain, and the numbers of each voxel's scan."""
     told = (jnp.asarray(array) for array in (images, brain[..., None], acquisition_ms))
