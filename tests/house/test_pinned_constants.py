@@ -19,6 +19,7 @@ import pytest
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "constants.json"
 ROOMS = (
+    "qsr_jax.acquisition",
     "qsr_jax.physics",
     "qsr_jax.phantom",
     "qsr_jax.simulate",
@@ -63,6 +64,9 @@ def holds_a_number(value):
 def modules():
     for room in ROOMS:
         package = importlib.import_module(room)
+        if not hasattr(package, "__path__"):
+            yield package
+            continue
         for module in pkgutil.iter_modules(package.__path__, f"{room}."):
             if module.name != TRANSCRIBED:
                 yield importlib.import_module(module.name)
