@@ -14,14 +14,13 @@ from qsr_jax.evaluation.sections.lesion_contrast import contrast_rows
 from qsr_jax.evaluation.sections.lesion_twin import twin_rows
 from qsr_jax.evaluation.sections.lesion_visibility import ALL, RocRow, roc_rows
 from qsr_jax.evaluation.sections.lesions import lesion_rows
+from qsr_jax.evaluation.sections.lesions_kept import LARGE_VOXELS
 from qsr_jax.evaluation.sections.noise_and_resolution import resolution_rows
 from qsr_jax.evaluation.sections.repeatability import repeatability_rows
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, TRUTH
 from qsr_jax.statistics import MIN_SUBJECTS, paired_t, repeatability
 
 TISSUES = ("GM", "WM")
-LEAST_VOXELS = 20
-"""Of a lesion whose mean is read."""
 METHODS = (TRAINED, ROUTINE, BICUBIC)
 RESOLUTION = {
     noise_and_resolution.NOISE: "noise",
@@ -113,7 +112,7 @@ def _large(cohort: Cohort, name: str) -> list[dict[str, float]]:
     """Method to mean of every lesion that is large enough to be read."""
     rows = [row for row in cohort.rows(lesion_rows) if row.map == name]
     whole = [row for row in rows if set(METHODS) <= row.means.keys()]
-    return [row.means for row in whole if row.voxels and row.voxels >= LEAST_VOXELS]
+    return [row.means for row in whole if row.voxels and row.voxels >= LARGE_VOXELS]
 
 
 def _lesions(cohort: Cohort, name: str) -> Numbers:

@@ -89,12 +89,15 @@ def test_lost_lesions_come_first_and_are_counted(rng):
         assert (row.n_lesions, row.n_subjects) == (15, 3)
         assert (row.present["trained"], row.lost["trained"], row.lost["bicubic"]) == (3, 12, 0)
         assert row.error_percent["trained"] == pytest.approx(-16.0)
+        assert (row.n_large, row.shown_large, row.lost_large["trained"]) == (6, 6, 3)
     said = opening(cohort)
-    assert said[0].startswith("Lesions are lost (T1 12 of 15 that routine shows);")
+    assert said[0].startswith(
+        "Lesions are lost (T1 12 of 15 that routine shows, 3 of 6 of 20 voxels or more);"
+    )
     assert "Of 15 lesions trained shows: T1 3 (routine 15" in said[1]
     assert "worse than" in said[2]
     assert "T1 −16.0 % (bicubic 0.0)" in said[2]
-    assert "12</data> lost" in to_html(next(iter(kept_table(cohort))))
+    assert 'lost (<data value="3">3</data> large)' in to_html(next(iter(kept_table(cohort))))
     assert summary(cohort).startswith("Lesions are lost (T1 12 of 15")
 
 

@@ -10,7 +10,7 @@ from qsr_jax.evaluation.sections.coverage import BELIEVED_PERCENT, judged
 from qsr_jax.evaluation.sections.error_by_place import AirRow, air_rows
 from qsr_jax.evaluation.sections.folds_and_seeds import run_rows
 from qsr_jax.evaluation.sections.lesion_detection import invention_rows
-from qsr_jax.evaluation.sections.lesions_kept import KeptRow, kept_rows
+from qsr_jax.evaluation.sections.lesions_kept import LARGE_VOXELS, KeptRow, kept_rows
 from qsr_jax.evaluation.sections.places import (
     MARGIN_PERCENT,
     SIMPLER,
@@ -79,7 +79,12 @@ def _lost(rows: Sequence[KeptRow]) -> Iterator[str]:
         row = max(losing, key=lambda r: r.lost[TRAINED] / r.present[ROUTINE])
         again = f"; a second routine scan loses {row.lost[REPEAT]}" if REPEAT in row.lost else ""
         lost = f"{spec_of(row.map).label} {row.lost[TRAINED]} of {row.present[ROUTINE]}"
-        yield f"lesions are lost ({lost} that routine shows{again})"
+        large = (
+            f", {row.lost_large[TRAINED]} of {row.shown_large} of {LARGE_VOXELS} voxels or more"
+            if row.n_large
+            else ""
+        )
+        yield f"lesions are lost ({lost} that routine shows{large}{again})"
 
 
 def _lesions(rows: Sequence[KeptRow]) -> Iterator[str]:

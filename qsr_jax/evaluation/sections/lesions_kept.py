@@ -15,6 +15,10 @@ from qsr_jax.formats.numbers import plural
 from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Part, Styled, Table
 from qsr_jax.maps import spec_of
 
+LARGE_VOXELS = 20
+"""Voxels of the routine grid, 3.7 mm2 in a slice, from which a lesion is no speck at the edge of
+resolution."""
+
 
 @dataclasses.dataclass(frozen=True)
 class KeptRow(TableRow):
@@ -22,6 +26,8 @@ class KeptRow(TableRow):
 
     ``present`` counts lesions that read as present; ``lost`` those that routine shows and the
     method does not; ``error_percent`` is the mean over lesions of the difference from routine.
+    ``n_large`` and ``lost_large`` count those of :data:`LARGE_VOXELS` or more, and ``shown_large``
+    those of them that routine shows.
     """
 
     map: str
@@ -30,13 +36,20 @@ class KeptRow(TableRow):
     present: Mapping[str, int]
     lost: Mapping[str, int]
     error_percent: Mapping[str, float]
+    n_large: int
+    shown_large: int
+    lost_large: Mapping[str, int]
 
 
 def kept_rows(cohort: Cohort) -> Iterator[KeptRow]:
     """One row per map that has lesions."""
     for name in cohort.maps:
-        seen = [row.present for row in cohort.rows(contrast_rows) if row.map == name]
-        means = [row.means for row in cohort.rows(lesion_rows) if row.map == name]
+        rows = [row for row in cohort.rows(contrast_rows) if row.map == name]
+        seen = [row.present for row in rows]
+        read = [row for row in cohort.rows(lesion_rows) if row.map == name]
+        means = [row.means for row in read]
+        sizes = {(row.subject, row.lesion): row.voxels or 0 for row in read}
+        large = [r.present for r in rows if sizes.get((r.subject, r.lesion), 0) >= LARGE_VOXELS]
         if not seen:
             continue
         methods = [m for m in dict.fromkeys((*MAIN, *seen[0])) if all(m in p for p in seen)]
@@ -49,10 +62,13 @@ def kept_rows(cohort: Cohort) -> Iterator[KeptRow]:
             row=f"{spec_of(name).label} lesions",
             map=name,
             n_lesions=len(seen),
-            n_subjects=len({r.subject for r in cohort.rows(contrast_rows) if r.map == name}),
+            n_subjects=len({row.subject for row in rows}),
             present={m: sum(p[m] for p in seen) for m in methods},
             lost={m: sum(p[ROUTINE] and not p[m] for p in seen) for m in methods},
             error_percent={m: sum(e) / len(e) for m, e in error.items() if e},
+            n_large=len(large),
+            shown_large=sum(p[ROUTINE] for p in large),
+            lost_large={m: sum(p[ROUTINE] and not p[m] for p in large) for m in methods},
         )
 
 
@@ -66,7 +82,8 @@ def kept_table(cohort: Cohort) -> Iterator[Table]:
         title="Shown, lost, and read wrong",
         caption=f"Of {plural(first.n_lesions, 'lesion')} in {plural(first.n_subjects, 'subject')}, "
         f"those that stand out from their surroundings by {READ_AT:g} SD or more; below, in red, "
-        "those that routine shows and the method does not, and the mean difference of a lesion "
+        "those that routine shows and the method does not, how many of them have "
+        f"{LARGE_VOXELS} voxels or more (specks have fewer), and the mean difference of a lesion "
         "from routine.",
         columns=[Column("", align="l"), *(Column(name_of(m), kind=style_of(m)) for m in methods)],
         groups=[
@@ -79,7 +96,8 @@ def kept_table(cohort: Cohort) -> Iterator[Table]:
 def _cell(row: KeptRow, method: str) -> Cell:
     parts: list[Part] = []
     if row.lost[method]:
-        parts.append(Styled("bad", (Num(row.lost[method], 0), " lost ")))
+        large = (" (", Num(row.lost_large[method], 0), " large)") if row.n_large else ()
+        parts.append(Styled("bad", (Num(row.lost[method], 0), " lost", *large, " ")))
     if method in row.error_percent:
         parts += [Num(row.error_percent[method], 1, signed=True), " %"]
     return Num(row.present[method], 0), f" of {row.n_lesions}", Styled("sub", (*parts, " "))
