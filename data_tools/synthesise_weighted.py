@@ -18,6 +18,7 @@ import jax
 
 from data_tools.schedule_options import add_schedule, schedule_of
 from data_tools.weighted_subjects import Source, deal, find_sources, read_head
+from qsr_jax import __version__
 from qsr_jax.acquisition import NARROW, WIDE
 from qsr_jax.cli import program
 from qsr_jax.data.records.build_weighted import build_weighted, weighted_shard
@@ -175,7 +176,7 @@ def _subject(
         low_field_share=args.low_field_share,
         limits=limits,
     )
-    inputs = json_sha256([settings, source.case, source.state, plan.lesions])
+    inputs = json_sha256([__version__, settings, source.case, source.state, plan.lesions])
     return WeightedSubject(source.case, split, source.kind, inputs), (source, plan, args.seed)
 
 

@@ -1,15 +1,18 @@
 """The whole walk: heads on disk, records, batches; twice, killed, damaged, refused."""
 
+import dataclasses
 import json
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
-from weighted_heads import write_cohort, write_measured
+from weighted_heads import geometry, write_cohort, write_measured
 
 from data_tools import synthesise_weighted
 from data_tools.weighted_subjects import deal, find_sources
 from qsr_jax.acquisition import ACQUISITION, WIDE
+from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.data.records.batches import batches
 from qsr_jax.data.records.on_device import load_resident, resident_bytes
 from qsr_jax.data.records.open import DatasetError
@@ -184,6 +187,24 @@ def test_what_cannot_be_is_refused_in_one_line(heads, tmp_path, more, message):
         make(heads, tmp_path, *more, splits=[])
 
 
+def test_one_head_under_two_names_is_refused(heads, tmp_path):
+    """It could train under one and test under the other."""
+    shutil.copytree(heads[1], tmp_path / "again")
+    with pytest.raises(SystemExit, match="subject head-.* is given twice"):
+        make(heads, tmp_path / "d", "--measured", str(heads[1]), str(tmp_path / "again"))
+
+
+def test_who_has_lesions_everywhere_is_left_out_of_training_and_told(heads, tmp_path, capsys):
+    cohort = tmp_path / "c"
+    shutil.copytree(heads[0], cohort)
+    truth = cohort / "sub-004" / "truth"
+    array = np.ones((3, 64, 64), np.uint8)
+    write_nifti(array, geometry(), truth / "lesions.nii.gz")
+    make((cohort, heads[1]), tmp_path / "d", splits=["--test", "c/sub-003"])
+    assert "left out, no slice is usable: sim-" in capsys.readouterr().out
+    assert len(open_weighted(tmp_path / "d", "train")) == 6 + 6 + 9  # two subjects, the head
+
+
 def test_nobody_and_broken_truths_are_refused(heads, tmp_path):
     with pytest.raises(SystemExit, match="nobody to scan"):
         synthesise_weighted.main(["--data_dir", str(tmp_path / "d")])
@@ -191,6 +212,14 @@ def test_nobody_and_broken_truths_are_refused(heads, tmp_path):
     shutil.copytree(heads[0], cohort)
     (cohort / "sub-001" / "truth" / "t1_ms.nii.gz").write_bytes(b"no")
     with pytest.raises(SystemExit, match=r"t1_ms.nii.gz: cannot be read .* simulate the subject"):
+        make((cohort, heads[1]), tmp_path / "d")
+    upside_down = dataclasses.replace(geometry(), row_dir=(-1.0, 0.0, 0.0))
+    truth = cohort / "sub-001" / "truth"
+    write_nifti(np.zeros((3, 64, 64), np.float32), upside_down, truth / "t1_ms.nii.gz")
+    image = nibabel.load(truth / "t1_ms.nii.gz")
+    flipped = nibabel.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([1, 1, -1, 1]))
+    nibabel.save(flipped, truth / "t1_ms.nii.gz")
+    with pytest.raises(SystemExit, match="slices run against rows and columns"):
         make((cohort, heads[1]), tmp_path / "d")
     (cohort / "sub-001" / "truth" / "truth.json").write_text("{}")
     with pytest.raises(SystemExit, match=r"truth.json: cannot be read"):

@@ -104,6 +104,24 @@ def test_resize_crops_or_fills_each_axis(have, want, rng):
     np.testing.assert_array_equal(resized[there], kspace[middle])
 
 
+@pytest.mark.parametrize("shape", [(48, 48), (47, 60)])
+@pytest.mark.parametrize("degrees", [-1.0, 5.0, 20.0])
+def test_a_turn_moves_a_blob_about_the_middle_and_back(shape, degrees):
+    """A smooth blob goes where a rotation of the plane takes its middle, and comes back."""
+    y, x = (np.arange(n) - n // 2 for n in shape)
+    turn = np.deg2rad(degrees)
+
+    def blob(down, across):
+        return np.exp(-((y[:, None] - down) ** 2 + (x - across) ** 2) / (2 * 2.5**2)).astype("f4")
+
+    start = blob(3.0, 9.0)
+    down = 9.0 * np.sin(turn) + 3.0 * np.cos(turn)
+    across = 9.0 * np.cos(turn) - 3.0 * np.sin(turn)
+    turned = fourier.turned(start, degrees)
+    np.testing.assert_allclose(turned, blob(down, across), atol=1e-4)
+    np.testing.assert_allclose(fourier.turned(turned, -degrees), start, atol=1e-4)
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="finer or odd"):
         fourier.sample_coarser(np.zeros((8, 8), "f4"), (8, 10), (0.0, 0.0))

@@ -110,6 +110,9 @@ def test_signals_that_do_not_fit_are_refused():
     loud = head._replace(maps=head.maps * np.array([0.1, 1.0, 3.9], np.float32))
     with pytest.raises(ValueError, match=r"cannot be stored; expected at most 327"):
         head_records(KEY, loud, PLAN, case="x")
+    narrow = CLINICAL.acquisition[:6] + ((860.0, 861.0),)
+    with pytest.raises(ValueError, match="x: flair_ti_ms is 860.*expected 1000 to 3500 ms"):
+        head_records(KEY, head, PLAN._replace(limits=STILL._replace(acquisition=narrow)), case="x")
     wrong = head._replace(maps=head.maps * np.array([3.0, 1.0, 1.0], np.float32))
     with pytest.raises(ValueError, match="is the unit or the rescale slope wrong"):
         head_records(KEY, wrong, PLAN, case="x")
