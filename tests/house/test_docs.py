@@ -108,7 +108,7 @@ def test_the_readme_fits_on_150_lines():
 DOORS = [
     *(f"launch.{name}" for name in ("train", "finetune", "predict", "evaluate", "bench")),
     *(f"launch.{name}" for name in ("status", "sweep", "study", "compare", "agreement")),
-    *(f"launch.{name}" for name in ("models", "export")),
+    *(f"launch.{name}" for name in ("models", "export", "gpu_day")),
     *(f"data_tools.{name}" for name in ("simulate_cohort", "repeat_scan", "calibrate_simulator")),
     *(
         "data_tools.transfer_check",
@@ -119,6 +119,7 @@ DOORS = [
     *(f"data_tools.{name}" for name in ("describe_cohort", "convert_qmaps", "inspect_dicom")),
     *(f"data_tools.{name}" for name in ("convert", "deidentify", "pair_studies")),
     *(f"data_tools.{name}" for name in ("build_dataset", "convert_vgg19")),
+    *(f"data_tools.{name}" for name in ("synthesise_weighted", "weighted_check")),
 ]
 
 
