@@ -208,8 +208,9 @@ class WeightedToMaps(JointMaps):
         )
 
     def _told(self, acquisition_ms: jax.Array) -> jax.Array:
-        """The times, or none of them."""
-        return acquisition_ms if self.parameters else jnp.full_like(acquisition_ms, jnp.nan)
+        """The times, or none of them; what fills a batch up has none either, but zeros."""
+        there = (acquisition_ms > 0.0) & self.parameters
+        return jnp.where(there, acquisition_ms, jnp.nan)
 
 
 def _contrasts(batch: Batch) -> jax.Array:

@@ -91,6 +91,14 @@ def test_unknown_times_are_told_as_unknown_and_nothing_is_solved():
         np.testing.assert_array_equal(one[name], other[name])
 
 
+def test_records_that_only_fill_a_batch_up_are_finite():
+    """Validation fills its last batch with zeros, which count nothing unless they are NaN."""
+    nothing = {name: np.zeros_like(array) for name, array in batch_of(1).items()}
+    example = TASK.whole(nothing)
+    for array in (*example.inputs.values(), example.target):
+        assert np.isfinite(array).all()
+
+
 def test_training_draws_gains_and_hidden_times_and_the_same_at_every_repetition():
     task = dataclasses.replace(TASK, crop=16, flip=True, unknown=0.5, seed=3)
     draw = jax.jit(lambda b, s: task.example(b, step=s))
