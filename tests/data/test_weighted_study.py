@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from dicom_factory import SIDE, SLICES, write_series
+from dicom_factory import SIDE, SLICES, save, write_series
+from multiframe_factory import holding, make_frames
 from pydicom.uid import generate_uid
 
 from qsr_jax.acquisition import CONTRASTS
@@ -98,6 +99,35 @@ def test_another_kind_of_scan_is_refused_with_the_reason(tmp_path, name, changes
     if message != "missing":
         with pytest.raises(StudyError, match=f"given as {name}, but is .*{message}"):
             read_dicom_study({one: tmp_path / one for one in CONTRASTS})
+
+
+def multiframe(folder, *, tr, te, **modifier):
+    """One enhanced file, its times in functional groups as the standard has them."""
+    ds = make_frames()
+    ds.SeriesInstanceUID = ds.SOPInstanceUID = generate_uid(entropy_srcs=[folder.name])
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.EchoPulseSequence = "SPIN"
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    shared.MRTimingAndRelatedParametersSequence = [holding(RepetitionTime=tr)]
+    shared.MREchoSequence = [holding(EffectiveEchoTime=te)]
+    shared.MRModifierSequence = [holding(**modifier)]
+    folder.mkdir()
+    save(ds, folder / "enhanced.dcm")
+    return folder
+
+
+def test_multi_frame_files_say_their_times_in_functional_groups(tmp_path):
+    multiframe(tmp_path / "a", tr=600.0, te=15.0, InversionRecovery="NO")
+    multiframe(tmp_path / "b", tr=4500.0, te=100.0, InversionRecovery="NO")
+    flair = {"InversionRecovery": "YES", "InversionTimes": 2800.0}
+    multiframe(tmp_path / "c", tr=11000.0, te=140.0, **flair)
+    study = read_dicom_study(tmp_path)
+    np.testing.assert_array_equal(study.acquisition_ms, STATED)
+    assert len(study.source.frames) == SLICES
+    multiframe(tmp_path / "d", tr=11000.0, te=140.0, InversionRecovery="YES")
+    (tmp_path / "c" / "enhanced.dcm").unlink()
+    with pytest.raises(StudyError, match="FLAIR without InversionTime"):
+        read_dicom_study(tmp_path)
 
 
 def test_two_of_a_kind_are_not_chosen_between(study):

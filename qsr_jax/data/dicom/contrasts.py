@@ -45,8 +45,10 @@ class Timing:
         tr_ms: repetition time.
         te_ms: (effective) echo time.
         ti_ms: inversion time; NaN without inversion, or where the header does not say it.
-        gradient_echo: whether ScanningSequence has GR, or a name of such a sequence.
-        inverted: whether ScanningSequence has IR, or there is an inversion time.
+        gradient_echo: whether ScanningSequence (EchoPulseSequence of multi-frame files) or a name
+            says so.
+        inverted: whether ScanningSequence (InversionRecovery) says so, or there is an inversion
+            time.
         fluid_nulled: whether the series is called FLAIR.
         agent: whether a contrast agent is named.
     """
@@ -111,8 +113,10 @@ def timing_of(frame: Frame) -> Timing:
         tr_ms=frame.number("RepetitionTime"),
         te_ms=frame.number(echo),
         ti_ms=ti_ms if ti_ms > 0 else float("nan"),
-        gradient_echo="GR" in sequence or any(word in named for word in MPRAGE_WORDS),
-        inverted="IR" in sequence or ti_ms > 0,
+        gradient_echo="GR" in sequence
+        or frame.optional_text("EchoPulseSequence") in ("GRADIENT", "BOTH")
+        or any(word in named for word in MPRAGE_WORDS),
+        inverted="IR" in sequence or frame.optional_text("InversionRecovery") == "YES" or ti_ms > 0,
         fluid_nulled=any(word in named for word in FLUID_WORDS),
         agent=bool(frame.optional_text("ContrastBolusAgent")),
     )

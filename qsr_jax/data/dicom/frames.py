@@ -28,7 +28,9 @@ GROUPS = {
     "SpacingBetweenSlices": "PixelMeasuresSequence",
     "RescaleSlope": "PixelValueTransformationSequence",
     "RescaleIntercept": "PixelValueTransformationSequence",
+    "RepetitionTime": "MRTimingAndRelatedParametersSequence",
     "EffectiveEchoTime": "MREchoSequence",
+    "InversionRecovery": "MRModifierSequence",
     "InversionTimes": "MRModifierSequence",
 }
 """Attribute to the functional group that holds it."""
