@@ -11,7 +11,23 @@ from launch.bench.plan_calls import noted
 from launch.bench.plan_target import TARGETS, NoCompilerError, compiler_installed, devices_of
 from qsr_jax.metrics import errors
 
-CEILINGS = {}
+CEILINGS = {
+    "paper's step, float32": (640, 95.0, 8300, 0),
+    "paper's step, bfloat16": (660, 48.5, 4300, 0),
+    "paper's step, bfloat16, resident, cached": (650, 45.8, 4300, 0),
+    "paper's step, the same on 8 devices": (880, 6.8, 670, 52),
+    "default model's step": (315, 0.55, 85, 0),
+    "paper's network, 72 slices by 24": (156, 64.0, 1600, 0),
+    "paper's network, 72 slices by 4": (936, 64.0, 270, 0),
+    "paper's network, 72 slices by 1": (2880, 64.0, 70, 0),
+    "default network, 24 slices by 24": (45, 9.6, 1100, 0),
+    "default network, 24 slices by 4": (270, 9.7, 190, 0),
+    "default network, 24 slices by 1": (1080, 9.9, 50, 0),
+    "subject simulated, both scans": (10**9, 1e9, 10**6, 0),
+    "metrics of 38 subjects": (670_000, 360.0, 200, 0),
+}
+"""Kernels, GB, MiB of temporary memory and all-reduces on an H100: what docs/speed.md tells, and a
+little more, so that another edition of XLA may plan a little otherwise."""
 
 
 def test_compiled_functions_are_noted_with_their_shapes(rng):

@@ -11,7 +11,7 @@ from small_networks import optimizers, restarted, small_srgan, small_task
 
 from qsr_jax.objectives import TermOptions
 from qsr_jax.training.parallel import AXIS, compile_step, replicate, split_over_devices
-from qsr_jax.training.step import make_step
+from qsr_jax.training.step import make_step, norm, norm_of_one_vector
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -115,6 +115,14 @@ def metrics_with(table, small_state, vgg_parameters, random_batch) -> dict[str, 
     step = step_of(None, table=table)
     _, metrics = jax.jit(step)(small_state, vgg_parameters, random_batch)
     return {name: float(value) for name, value in metrics.items()}
+
+
+@pytest.mark.parametrize("tree", [{}, {"a": np.full((2, 3), 2.0), "b": [np.ones(4), np.int32(3)]}])
+def test_a_norm_of_one_vector_is_that_of_its_leaves(tree):
+    """The first is a GPU's, the second a CPU's."""
+    expected = optax.tree.norm(tree)
+    assert float(norm_of_one_vector(tree)) == pytest.approx(float(expected), rel=1e-6)
+    assert float(norm(tree)) == float(expected)
 
 
 def test_equation_4_is_the_sum_of_its_weighted_terms(small_state, vgg_parameters, random_batch):
