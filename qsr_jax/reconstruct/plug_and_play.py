@@ -111,10 +111,20 @@ def plug_and_play(
             state = state._replace(dual=state.dual * (sigma / before) ** 2)
             rho = settings.strength / sigma**2
             right = problem.b + rho * (state.target - state.dual)
-            x = damped_least_squares(problem, right, state.x, rho=rho, rounds=settings.rounds)
+            x = damped_least_squares(
+                problem, right, state.x, rho=jnp.float32(rho), rounds=settings.rounds
+            )
             state = state._replace(x=x)
         state, found = _projected(
-            state, jnp.float32(sigma), problem, dictionary, shown, tables, denoiser, settings
+            state,
+            jnp.float32(sigma),
+            problem,
+            dictionary,
+            shown,
+            tables,
+            denoiser=denoiser,
+            weight=jnp.float32(settings.weight),
+            dual=jnp.float32(settings.dual),
         )
         before = sigma
     assert found is not None  # there is at least one round
@@ -128,7 +138,7 @@ def contrast_atoms(dictionary: Dictionary, contrasts: tuple[Sequence, ...]) -> j
     return jnp.stack([weighted(t1_ms, t2_ms, one, sequence) for sequence in contrasts], axis=-1)
 
 
-@functools.partial(jax.jit, static_argnames=("denoiser", "settings"))
+@functools.partial(jax.jit, static_argnames="denoiser")
 def _projected(
     state: _State,
     sigma: jax.Array,
@@ -136,8 +146,10 @@ def _projected(
     dictionary: Dictionary,
     shown: jax.Array,
     tables: tuple[Table, Table],
+    *,
     denoiser: Denoiser,
-    settings: PlugAndPlay,
+    weight: jax.Array,
+    dual: jax.Array,
 ) -> tuple[_State, Match]:
     """Target and dual from ``x + dual``: match, weighted images, denoiser, joint match."""
     moved = state.x + state.dual
@@ -147,7 +159,6 @@ def _projected(
     bright = jnp.percentile(problem.voxels(images), BRIGHT, axis=0)
     scale = jnp.maximum(bright, 1e-20)[:, None, None]
     clean = problem.voxels(scale * denoiser(images / scale, sigma))
-    found = match(jnp.concatenate([real, jnp.sqrt(settings.weight) * clean], axis=-1), tables[1])
+    found = match(jnp.concatenate([real, jnp.sqrt(weight) * clean], axis=-1), tables[1])
     target = problem.images(phase[:, None] * atoms_of(found, dictionary))
-    dual = moved - target if settings.dual else jnp.zeros_like(target)
-    return _State(state.x, target, dual), found
+    return _State(state.x, target, dual * (moved - target)), found

@@ -25,7 +25,7 @@ GROWN = 2
 """Pixels that the support grows by."""
 STEP = 4096
 """Pixels inside are counted up to whole multiples of it: few shapes to compile for."""
-POWER_ROUNDS, POWER_MARGIN = 12, 1.05
+POWER_ROUNDS, POWER_MARGIN = 20, 1.1
 """Rounds of the power iteration, and what its result is multiplied by."""
 
 
@@ -162,6 +162,7 @@ def largest_eigenvalue(problem: Problem) -> jax.Array:
     return POWER_MARGIN * jax.lax.scan(once, start, None, length=POWER_ROUNDS)[1][-1]
 
 
+@jax.jit
 def phase_and_match(
     images: jax.Array, problem: Problem, table: Table
 ) -> tuple[jax.Array, Match, jax.Array]:

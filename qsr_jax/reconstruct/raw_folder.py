@@ -117,14 +117,16 @@ def open_raw(folder: Path) -> RawFolder:
 
 
 def _load(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The named arrays of a file."""
     try:
-        with np.load(path, allow_pickle=False) as content:
-            missing = [name for name in names if name not in content]
-            if missing:
-                raise ValueError(f"{path}: no {missing[0]}; expected {', '.join(names)}")
-            return {name: content[name] for name in names}
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            held = {name: content[name] for name in names if name in content}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a readable .npz file ({type(error).__name__})") from None
+    missing = [name for name in names if name not in held]
+    if missing:
+        raise ValueError(f"{path}: no {missing[0]}; expected {', '.join(names)}")
+    return held
 
 
 def write_raw(

@@ -1,0 +1,175 @@
+"""Methods on a small head: what they must not depend on, and which is better."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small_fingerprints as small
+from scipy import ndimage
+
+from qsr_jax.reconstruct import series
+from qsr_jax.reconstruct.denoisers import total_variation
+from qsr_jax.reconstruct.errors import percent_errors
+from qsr_jax.reconstruct.head import Method
+from qsr_jax.reconstruct.plug_and_play import PlugAndPlay, plug_and_play
+from qsr_jax.reconstruct.problem import largest_eigenvalue, make_problem, scan_kernel
+
+NONE = float("inf")
+FEW = PlugAndPlay(sigmas=(0.1, 0.05, 0.025, 0.0125), rounds=4)
+
+
+def white():
+    """White matter away from its edges, where 48 pixels of a disc ring."""
+    return ndimage.binary_erosion(small.head()[1]["white"], iterations=3)
+
+
+def solid():
+    """White matter and rim, but the pixels at their edges."""
+    tissue = small.head()[1]
+    return np.any([ndimage.binary_erosion(tissue[n], iterations=1) for n in ("white", "rim")], 0)
+
+
+def svd(problem):
+    return series.svd_mrf(problem, small.DICTIONARY())
+
+
+def loop(problem, denoiser=total_variation, settings=FEW):
+    return plug_and_play(problem, small.DICTIONARY(), denoiser, settings=settings)
+
+
+def test_without_noise_and_undersampling_the_truth_is_found():
+    """What is left: five components of a short train, and the edges' ringing."""
+    found = series.cg_sense(small.problem(1, 4, NONE), small.DICTIONARY())
+    t1, t2, pd = small.errors(found, white())
+    assert t1 < 4.0 and t2 < 20.0 and pd < 4.0
+
+
+def test_more_undersampling_is_worse_and_priors_are_better():
+    least, most = (
+        small.errors(svd(small.problem(*scan)), solid()) for scan in ((1, 4, NONE), (8,))
+    )
+    assert np.all(least < most)
+    problem = small.problem(8)
+    lrtv = small.errors(series.lrtv(problem, small.DICTIONARY(), strength=0.01), solid())
+    llr = small.errors(series.llr(problem, small.DICTIONARY(), strength=0.01), solid())
+    assert np.all(lrtv[:2] < 0.9 * most[:2]) and np.all(llr[:2] < most[:2])
+    variation = small.errors(loop(problem), solid())
+    assert np.all(variation[:2] < 0.9 * most[:2])
+
+
+def test_twice_the_signal_is_twice_the_pd_alone():
+    kspace, scan = small.samples()[0], small.scan()
+    basis = small.DICTIONARY().basis
+    kernel = scan_kernel(scan, basis)
+    once, twice = (make_problem(by * kspace, scan, basis, kernel) for by in (1.0, 2.0))
+    inside = white()
+    for method in (svd, loop):
+        small_pd, large_pd = method(once), method(twice)
+        np.testing.assert_allclose(large_pd.pd[inside], 2 * small_pd.pd[inside], rtol=1e-2)
+        assert np.mean(np.abs(large_pd.t1_ms / small_pd.t1_ms - 1)[inside]) < 1e-3
+
+
+def test_the_receiver_s_phase_and_the_coils_own_phases_do_not_matter():
+    kspace, scan = small.samples()[0], small.scan()
+    basis = small.DICTIONARY().basis
+    kernel = scan_kernel(scan, basis)
+    turns = np.exp(1j * np.array([0.3, 1.0, -2.0, 3.0], np.float32))
+    turned = dataclasses.replace(scan, coils=scan.coils * turns[:, None, None])
+    problems = (
+        make_problem(kspace, scan, basis, kernel),
+        make_problem(np.exp(1.2j) * kspace, scan, basis, kernel),
+        make_problem(kspace * turns[:, None, None, None], turned, basis, kernel),
+    )
+    first, *others = (svd(problem) for problem in problems)
+    for other in others:
+        assert np.mean(np.abs(other.t1_ms / first.t1_ms - 1)[white()]) < 1e-4
+
+
+def test_the_same_samples_give_the_same_maps():
+    for method in (lambda p: series.llr(p, small.DICTIONARY(), strength=0.01), loop):
+        for one, other in zip(method(small.problem()), method(small.problem()), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_the_dual_is_rescaled():
+    """Errors do not rise over the last rounds; without the dual they are nearly the same."""
+    fewer = dataclasses.replace(FEW, sigmas=FEW.sigmas[:2])
+    early, late, split = (
+        small.errors(loop(small.problem(), settings=s), solid())
+        for s in (fewer, FEW, dataclasses.replace(FEW, dual=False))
+    )
+    assert np.all(late[:2] < 1.05 * early[:2])
+    assert split[0] == pytest.approx(late[0], rel=0.25)
+
+
+def test_conjugate_gradients_solve_what_they_are_given():
+    problem = small.problem()
+    found = series.damped_least_squares(
+        problem, problem.b, jnp.zeros_like(problem.b), rho=jnp.float32(0.5), rounds=40
+    )
+    left = problem.normal(found) + 0.5 * found - problem.b
+    assert float(jnp.linalg.norm(left) / jnp.linalg.norm(problem.b)) < 1e-4
+
+
+def test_step_sizes_are_safe():
+    problem = small.problem()
+
+    def once(image, _):
+        seen = problem.normal(image)
+        return seen / jnp.linalg.norm(seen), jnp.linalg.norm(seen)
+
+    start = problem.b / jnp.linalg.norm(problem.b)
+    exact = float(jax.lax.scan(once, start, None, length=150)[1][-1])
+    assert exact <= float(largest_eigenvalue(problem)) < 1.15 * exact
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"sigmas": ()}, "expected falling values above 0"),
+        ({"sigmas": (0.1, 0.2)}, "expected falling values above 0"),
+        ({"strength": 0.0}, "expected all above 0"),
+        ({"rounds": 0}, "expected all above 0"),
+    ],
+)
+def test_loops_that_mean_nothing(settings, said):
+    with pytest.raises(ValueError, match=said):
+        PlugAndPlay(**settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"name": "magic"}, "method 'magic'; expected one of svd, cg"),
+        ({"name": "svd", "strength": 1.0}, "has no strength"),
+        ({"name": "llr", "strength": -1.0}, "expected a number above 0"),
+        ({"name": "svd", "b1": 9.0}, "expected a factor from 0.3 to 2"),
+    ],
+)
+def test_methods_that_are_none(options, said):
+    with pytest.raises(ValueError, match=said):
+        Method(**options)
+
+
+def test_scans_a_method_cannot_take():
+    with pytest.raises(ValueError, match="one coil and 1 of 8 interleaves.*lrtv or pnp"):
+        Method("cg").for_scan(1, 1)
+    assert Method("cg").for_scan(8, 1) is series.cg_sense
+    with pytest.raises(ValueError, match="3 interleaves a frame.*--strength"):
+        Method("lrtv").for_scan(3, 8)
+    with pytest.raises(ValueError, match="a basis of 7 frames for a scan of 100"):
+        scan_kernel(small.scan(), jnp.eye(7))
+
+
+def test_errors_by_place():
+    truth = np.array([[800.0, 70.0, 1.0], [4000.0, 2000.0, 1.0]])
+    brain = np.array([True, True])
+    found = percent_errors(truth * [[1.1, 0.9, 1.0], [1.1, 1.1, 1.0]], truth, brain)
+    assert found["parenchyma"]["t2"] == pytest.approx((10.0, -10.0))
+    assert found["brain"]["t2"] == pytest.approx((10.0, 0.0))
+    with pytest.raises(ValueError, match="expected one grid"):
+        percent_errors(truth[:1], truth, brain)
+    with pytest.raises(ValueError, match="no parenchyma"):
+        percent_errors(truth, truth, ~brain)

@@ -1,0 +1,56 @@
+"""The proximal steps and denoisers against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qsr_jax.reconstruct.denoisers import identity, total_variation
+from qsr_jax.reconstruct.low_rank import shrink_blocks
+from qsr_jax.reconstruct.total_variation import smooth_total_variation
+
+
+def test_a_step_shrinks_by_what_its_halves_share():
+    """Levels of two halves of 8 columns move towards each other by strength / 8."""
+    step = jnp.where(jnp.arange(16) < 8, 0.0, 1.0) * jnp.ones((4, 1))
+    found = np.asarray(smooth_total_variation(step, 0.8, rounds=300))
+    np.testing.assert_allclose(
+        found, np.where(np.arange(16) < 8, 0.1, 0.9) * np.ones((4, 1)), atol=2e-3
+    )
+    flat = np.asarray(smooth_total_variation(step, 8.0, rounds=300))
+    np.testing.assert_allclose(flat, 0.5, atol=1e-2)  # far from the start, it converges slowly
+
+
+def test_complex_images_turn_with_their_phase_and_stay_apart():
+    rng = np.random.default_rng(0)
+    images = jnp.asarray(rng.standard_normal((2, 12, 12)) + 1j, jnp.complex64)
+    found = smooth_total_variation(images, 0.3)
+    turned = smooth_total_variation(images * jnp.exp(0.7j), 0.3)
+    np.testing.assert_allclose(turned, found * jnp.exp(0.7j), atol=1e-5)
+    np.testing.assert_allclose(smooth_total_variation(images[1], 0.3), found[1], atol=1e-6)
+
+
+def test_denoisers_give_back_what_has_no_noise_and_remove_some():
+    rng = np.random.default_rng(0)
+    clean = np.kron(rng.uniform(size=(4, 4)), np.ones((6, 6)))[None]
+    noisy = jnp.asarray(clean + 0.1 * rng.standard_normal(clean.shape), jnp.float32)
+    np.testing.assert_allclose(total_variation(noisy, jnp.float32(0.0)), noisy, atol=1e-6)
+    np.testing.assert_array_equal(identity(noisy, jnp.float32(0.3)), noisy)
+    left = np.asarray(total_variation(noisy, jnp.float32(0.1))) - clean
+    assert np.std(left) < 0.7 * np.std(noisy - clean)
+
+
+def test_blocks_of_one_signal_shrink_by_the_threshold():
+    """Constants c in 8 x 8 pixels: one singular value, 8 |c|; a shifted grid is full of such."""
+    constants = jnp.asarray([3.0, 4.0j, 0.0], jnp.complex64)[:, None, None]
+    images = constants * jnp.ones((1, 16, 24))
+    for key in range(3):
+        found = shrink_blocks(images, 4.0, jax.random.key(key))
+        np.testing.assert_allclose(found, images * (1 - 4.0 / (8 * 5.0)), atol=1e-5)
+    np.testing.assert_allclose(shrink_blocks(images, 41.0, jax.random.key(0)), 0.0, atol=1e-5)
+
+
+def test_blocks_give_back_any_size_without_a_threshold():
+    rng = np.random.default_rng(0)
+    images = jnp.asarray(rng.standard_normal((3, 13, 18)) + 0j, jnp.complex64)
+    found = shrink_blocks(images, 0.0, jax.random.key(1))
+    np.testing.assert_allclose(found, images, atol=1e-5)

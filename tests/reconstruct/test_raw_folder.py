@@ -1,0 +1,214 @@
+"""Raw data on disk, and the two doors: whole or refused, and going on where they were killed."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+import small_fingerprints as small
+import small_heads
+
+from data_tools.simulate_mrf import main as simulate_mrf
+from launch.reconstruct import main as reconstruct
+from qsr_jax.data.nifti.files import read_nifti
+from qsr_jax.data.nifti.map_folder import write_map_folder
+from qsr_jax.reconstruct.raw_folder import SCAN, SEAL, open_raw, write_raw
+from qsr_jax.types import Geometry
+
+GEOMETRY = Geometry((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (3.0, 4.0, 4.0),
+                    (2, small.PIXELS, small.PIXELS))  # fmt: skip
+
+
+def sampled(number):
+    return (number + 1) * small.samples()[0], 0.5
+
+
+@pytest.fixture
+def raw(tmp_path):
+    write_raw(tmp_path / "raw", small.scan(), GEOMETRY, sampled, made_from={"seed": 0})
+    return tmp_path / "raw"
+
+
+def test_what_is_written_is_read(raw):
+    opened = open_raw(raw)
+    assert opened.scan.train == small.TRAIN and opened.geometry == GEOMETRY
+    np.testing.assert_array_equal(opened.scan.sampling.points, small.scan().sampling.points)
+    kspace, noise_std = opened.read(1)
+    np.testing.assert_array_equal(kspace, 2 * small.samples()[0])
+    assert noise_std == 0.5 and opened.made_from == {"seed": 0}
+    with pytest.raises(FileExistsError, match="exists already"):
+        write_raw(raw, small.scan(), GEOMETRY, sampled, made_from={"seed": 0})
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path):
+    out, done = tmp_path / "raw", []
+
+    def killed(number):
+        if number:
+            raise KeyboardInterrupt
+        return sampled(number)
+
+    def counted(number):
+        done.append(number)
+        return sampled(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_raw(out, small.scan(), GEOMETRY, killed, made_from={"seed": 0})
+    with pytest.raises(ValueError, match="no raw.json: not raw data, or not finished"):
+        open_raw(out)
+    with pytest.raises(ValueError, match="not begun with these arguments"):
+        write_raw(out, small.scan(), GEOMETRY, counted, made_from={"seed": 1})
+    write_raw(out, small.scan(), GEOMETRY, counted, made_from={"seed": 0})
+    assert done == [1] and open_raw(out).read(0)[1] == 0.5
+
+
+def rewritten(path, **arrays):
+    """A file with other arrays, and the seal that goes with it."""
+    with np.load(path) as content:
+        held = {name: content[name] for name in content} | arrays
+    np.savez(path, **{name: array for name, array in held.items() if array is not None})
+    sealed_again(path.parent)
+
+
+def sealed_again(folder):
+    from qsr_jax.files.seal import facts_of
+
+    seal = json.loads((folder / SEAL).read_text())
+    seal["files"] = facts_of(folder, list(seal["files"]))
+    (folder / SEAL).write_text(json.dumps(seal))
+
+
+def bad_format(raw):
+    text = (raw / SEAL).read_text()
+    (raw / SEAL).write_text(text.replace("fingerprinting 1", "fingerprinting 9"))
+
+
+def other_size(raw):
+    seal = json.loads((raw / SEAL).read_text())
+    seal["geometry"]["shape"] = [2, 50, 50]
+    (raw / SEAL).write_text(json.dumps(seal))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda r: rewritten(r / SCAN, points=None), "no points; expected points, weights"),
+        (lambda r: rewritten(r / SCAN, arm_of=np.zeros((99, 1), np.int32)), "99 frames, the train"),
+        (lambda r: (r / SCAN).unlink(), "scan.npz: missing"),
+        (lambda r: (r / "slice_001.npz").write_bytes(b"x"), "slice_001.npz: 1 bytes, expected"),
+        (bad_format, "format .* 9'"),
+        (other_size, "expected \\(2, 50, 50\\) as the geometry says"),
+        (lambda r: (r / SEAL).write_text("{}"), "raw.json: expected"),
+    ],
+)
+def test_damaged_raw_data_is_refused_and_nothing_is_written(raw, tmp_path, damage, said):
+    damage(raw)
+    with pytest.raises(ValueError, match=said):
+        open_raw(raw)
+    with pytest.raises(SystemExit, match="error: "):
+        reconstruct(["--input", str(raw), "--output", str(tmp_path / "o"), "--method", "svd"])
+    assert not (tmp_path / "o").exists()
+
+
+def test_slices_that_are_not_the_scan_s(raw):
+    wrong = np.where(np.arange(920) == 3, np.nan, small.samples()[0])
+    rewritten(raw / "slice_000.npz", kspace=wrong)
+    rewritten(raw / "slice_001.npz", kspace=small.samples()[0][:, :50])
+    opened = open_raw(raw)
+    with pytest.raises(ValueError, match=r"slice_000.npz: samples hold NaN"):
+        opened.read(0)
+    with pytest.raises(ValueError, match=r"slice_001.npz: samples have shape"):
+        opened.read(1)
+    (raw / "slice_001.npz").write_bytes(b"PK\x03\x04 no zip")
+    with pytest.raises(ValueError, match="not a readable .npz file"):
+        opened.read(1)
+    with pytest.raises(ValueError, match="expected a folder of raw data"):
+        open_raw(raw / "nowhere")
+
+
+@pytest.fixture
+def head(tmp_path):
+    """Maps of a head as qsr convert-qmaps writes them, nothing in the air."""
+    volume = small_heads.head(0)
+    y, x = (np.indices((96, 96)) / 96) - 0.5
+    maps = volume.maps[1:3] * (np.hypot(y / 1.2, x) < 0.36)[..., None]
+    maps[..., 1] = np.minimum(maps[..., 1], maps[..., 0])
+    (tmp_path / "head").mkdir()
+    geometry = Geometry((0.0,) * 3, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (5.0, 2.3, 2.3), (2, 96, 96))
+    held = {name: maps[..., k] for k, name in enumerate(("t1", "t2", "pd"))}
+    write_map_folder(tmp_path / "head", held, geometry, {"t1": "ms", "t2": "ms", "pd": "%"})
+    return tmp_path / "head"
+
+
+def test_from_a_head_to_k_space_to_maps(head, tmp_path, capsys):
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    flags = ["--input", str(head), "--out", str(raw), "--coils", "2", "--frames", "20"]
+    simulate_mrf([*flags, "--pixels", "80"])
+    assert "2 slices, 20 frames, 2 coils, acceleration 8" in capsys.readouterr().out
+    opened = open_raw(raw)
+    assert opened.geometry.shape == (2, 80, 80)
+    assert opened.geometry.origin_mm == pytest.approx((8 * 2.3, 8 * 2.3, 0.0))
+    truth, _ = read_nifti(raw / "truth" / "t1.nii.gz")
+    whole, _ = read_nifti(head / "t1.nii.gz")
+    np.testing.assert_array_equal(truth, whole[:, 8:88, 8:88])
+    method = ["--input", str(raw), "--output", str(out), "--truth", str(raw / "truth")]
+    reconstruct([*method, "--method", "svd"])
+    said = capsys.readouterr().out
+    assert "parenchyma  T1 " in said and f"wrote {out}" in said
+    assert sorted(p.name for p in out.iterdir()) == [
+        "pd.nii.gz", "reconstruct.json", "t1.nii.gz", "t2.nii.gz", "units.json",
+    ]  # fmt: skip
+    about = json.loads((out / "reconstruct.json").read_text())
+    assert about["method"] == "svd" and "brain" in about["errors_percent"]
+    placed = nibabel.load(out / "t1.nii.gz").affine
+    np.testing.assert_allclose(placed, nibabel.load(raw / "truth" / "t1.nii.gz").affine)
+    with pytest.raises(SystemExit, match="exists already; choose a new --output"):
+        reconstruct([*method, "--method", "svd"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--pixels", "40"], "cuts off"),
+        (["--pixels", "81"], "expected an even number"),
+        (["--slices", "5"], "expected rising numbers below 2"),
+        (["--slices", "a"], "expected rising numbers"),
+        (["--frames", "501"], "501 frames of a train of 500"),
+        (["--coils", "0"], "0 coils"),
+    ],
+)
+def test_simulations_that_cannot_be(head, tmp_path, flags, said):
+    with pytest.raises(SystemExit, match=said):
+        simulate_mrf(["--input", str(head), "--out", str(tmp_path / "raw"), *flags])
+    assert not (tmp_path / "raw").exists()
+
+
+def test_heads_that_cannot_be(head, tmp_path):
+    def refused(folder):
+        with pytest.raises(SystemExit) as ended:
+            simulate_mrf(["--input", str(folder), "--out", str(tmp_path / "raw")])
+        return str(ended.value)
+
+    assert "truth of a simulated subject" in refused(tmp_path)
+    t1 = (head / "t1.nii.gz").read_bytes()
+    (head / "t1.nii.gz").write_bytes((head / "t2.nii.gz").read_bytes())
+    (head / "t2.nii.gz").write_bytes(t1)
+    assert "T2 exceeds T1" in refused(head)
+    image = nibabel.load(head / "pd.nii.gz")
+    nibabel.save(image.slicer[4:], head / "pd.nii.gz")
+    assert "different grids" in refused(head)
+
+
+def test_options_of_pnp_belong_to_pnp(raw, tmp_path):
+    for flag in (["--denoiser", "tv"], ["--no-dual"]):
+        with pytest.raises(SystemExit, match="belong to --method pnp"):
+            reconstruct(["--input", str(raw), "--output", str(tmp_path / "o"),
+                         "--method", "svd", *flag])  # fmt: skip
+    with pytest.raises(SystemExit, match="give the folder truth of the same simulation"):
+        (tmp_path / "t").mkdir()
+        other = np.ones((2, 30, 30), np.float32)
+        place = Geometry((0.0,) * 3, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (3.0,) * 3, other.shape)
+        held = dict.fromkeys(("t1", "t2", "pd"), other)
+        write_map_folder(tmp_path / "t", held, place, {})
+        reconstruct(["--input", str(raw), "--output", str(tmp_path / "o"), "--method", "svd",
+                     "--truth", str(tmp_path / "t")])  # fmt: skip
