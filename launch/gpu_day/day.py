@@ -173,8 +173,8 @@ def sizes(dry: bool, out: Path) -> Iterator[None]:
     if not dry:
         yield
         return
-    options = QUICKLY | {CACHE: getattr(jax.config, CACHE) or str(out / "compiled")}
-    before = {name: getattr(jax.config, name) for name in options}
+    options = QUICKLY | {CACHE: jax.config.values[CACHE] or str(out / "compiled")}
+    before = {name: jax.config.values[name] for name in options}
     shapes, environ = (material.SIDE, metrics.SLICES), dict(os.environ)
     material.SIDE, metrics.SLICES = 32, 2
     for name, value in options.items():

@@ -6,7 +6,6 @@ Needs no network. docs/gpu_day.md says what each row means.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,7 +160,3 @@ def _parser() -> argparse.ArgumentParser:
         "to carry them; nothing is measured")  # fmt: skip
     add("--make-golden", action="store_true", help="write what a CPU computes, to compare with")
     return parser
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
