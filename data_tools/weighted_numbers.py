@@ -13,6 +13,8 @@ PSNR_TOPS = np.array([4500.0, 500.0, 100.0])
 """Data ranges of PSNR and SSIM, ms, ms, percent; values beyond are clipped."""
 
 TISSUES = {"CSF": CSF, "GM": GREY, "WM": WHITE}
+LEAST_PIXELS = 12
+"""Of a lesion in a slice: 9 mm2 of 0.86 mm pixels."""
 FLOORS = np.array([spec.measured_min for spec in MAPS.values()])
 
 
@@ -82,12 +84,12 @@ def covered(mean: np.ndarray, std: np.ndarray, slices: Slices, label: int) -> li
 
 
 def lesion_bias(mean: np.ndarray, slices: Slices) -> dict[str, Any]:
-    """Signed error of the median of every lesion of 12 pixels or more: mean and mean size."""
+    """Signed error of the median of every lesion of :data:`LEAST_PIXELS`: mean and mean size."""
     rows = []
     for index, numbers in enumerate(slices.lesion):
         for number in np.unique(numbers[numbers > 0]):
             inside = numbers == number
-            if inside.sum() >= 12:
+            if inside.sum() >= LEAST_PIXELS:
                 told = np.median(mean[index][inside], 0)
                 rows.append(relative(told, np.median(slices.truth[index][inside], 0)))
     if not rows:

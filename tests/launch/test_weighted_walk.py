@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from weighted_fixtures import NAMES, disc
 
-from data_tools import weighted_check
+from data_tools import weighted_check, weighted_numbers
 from launch import export, finetune, predict, train
 from launch.config.finetune import after_model
 from launch.config.page import ConfigError, load_config
@@ -63,7 +63,8 @@ def test_a_study_of_files_becomes_maps_with_their_spread(workdir, files, tmp_pat
     assert not t1_s[~inside].any()
     np.testing.assert_allclose(affine, read_nifti(files / "t2w.nii.gz")[1], atol=1e-4)
     car = json.loads(next(out.glob("**/*desc-unet_T1map.json")).read_text())
-    assert car["Resolution"].startswith("as scanned") and car["Familiarity"]["OutOfRange"] is False
+    assert car["Resolution"].startswith("as scanned")
+    assert "pixels of 1.00 mm" in car["Familiarity"]["Description"], "the tiny records have large"
 
 
 def test_what_does_not_fit_together_is_told(workdir, files, tmp_path, capsys):
@@ -81,8 +82,8 @@ def test_what_does_not_fit_together_is_told(workdir, files, tmp_path, capsys):
         with pytest.raises(SystemExit, match=message):
             predict.main([*model, *words])
     mask = tmp_path / "mask.nii.gz"
-    place = Geometry((0.0,) * 3, (1.0, 0, 0), (0, 1.0, 0), (5.0, 1.0, 1.0), (1, 8, 8))
-    write_nifti(np.ones((1, 8, 8), np.uint8), place, mask)
+    place = Geometry((0.0,) * 3, (1.0, 0, 0), (0, 1.0, 0), (5.0, 1.0, 1.0), (2, 8, 8))
+    write_nifti(np.ones((2, 8, 8), np.uint8), place, mask)
     with pytest.raises(SystemExit, match="draw it on the t2w image"):
         predict.main([*model, *given(files), *TIMES, "--brain", str(mask)])
     capsys.readouterr()
@@ -95,7 +96,10 @@ def test_no_scan_has_the_truth_that_finetuning_would_need(workdir):
     assert document["task"]["name"] == "weighted_to_maps" and finetune is not None
 
 
-def test_the_check_looks_at_everything_and_goes_on(weighted_data, workdir, tmp_path, capsys):
+def test_the_check_looks_at_everything_and_goes_on(
+    weighted_data, workdir, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(weighted_numbers, "LEAST_PIXELS", 1)  # of 6 mm here
     out = tmp_path / "check"
     words = ["--data_dir", str(weighted_data), "--model", str(workdir), "--out", str(out)]
     words += ["--per-subject", "1", "--baselines", "pixel_fit", "tissue_means"]
