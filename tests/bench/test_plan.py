@@ -23,7 +23,7 @@ CEILINGS = {
     "default network, 24 slices by 24": (45, 9.6, 1100, 0),
     "default network, 24 slices by 4": (270, 9.7, 190, 0),
     "default network, 24 slices by 1": (1080, 9.9, 50, 0),
-    "subject simulated, both scans": (10**9, 1e9, 10**6, 0),
+    "subject simulated, both scans": (48_000, 280.0, 100, 0),
     "metrics of 38 subjects": (670_000, 360.0, 200, 0),
 }
 """Kernels, GB, MiB of temporary memory and all-reduces on an H100: what docs/speed.md tells, and a
