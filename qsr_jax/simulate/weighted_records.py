@@ -128,7 +128,7 @@ def _study_records(
 
 # One program each, where every operation would be one
 _drawn, _field, _mixed = jax.jit(draw_study), jax.jit(receive_field), jax.jit(mixed_truth)
-_scanned = jax.jit(weighted_slice, static_argnames=("pixel_mm", "factor"))
+_scanned = jax.jit(weighted_slice, static_argnames="factor")
 
 
 def _slice_record(

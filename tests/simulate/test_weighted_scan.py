@@ -24,9 +24,7 @@ PIXEL_MM = 3.0
 HEAD = jnp.asarray(known_head().maps[0])
 FLAT = jnp.ones(HEAD.shape[:2])
 PERFECT = perfect_study(jnp.asarray(TYPICAL_MS))
-scan = functools.partial(
-    jax.jit(weighted_slice, static_argnames=("pixel_mm", "factor")), pixel_mm=PIXEL_MM
-)
+scan = functools.partial(jax.jit(weighted_slice, static_argnames="factor"), pixel_mm=PIXEL_MM)
 draw = jax.jit(draw_study)
 KEY = jax.random.key(5)
 
@@ -113,7 +111,7 @@ def test_the_receive_field_multiplies_all_contrasts_alike():
 
 
 def test_studies_are_drawn_within_their_limits():
-    keys = jax.random.split(KEY, 400)
+    keys = jax.random.split(KEY, 150)
     drawn = [jax.tree.map(np.asarray, draw(key, CLINICAL)) for key in keys]
     drawn = jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
     again = draw(keys[7], CLINICAL)
@@ -122,9 +120,9 @@ def test_studies_are_drawn_within_their_limits():
     times = np.asarray(drawn.acquisition_ms)
     assert (times >= low * (1 - 1e-6)).all() and (times <= high * (1 + 1e-6)).all()
     still = np.asarray(drawn.still) == 1
-    assert 0.4 < still.mean() < 0.6  # 4 standard errors of 400 draws
+    assert 0.34 < still.mean() < 0.66  # 4 standard errors of 150 draws
     for moved, most in ((drawn.shift_px, CLINICAL.shift_px), (drawn.turn_deg, CLINICAL.turn_deg)):
-        moved = np.abs(np.asarray(moved)).reshape(400, 3, -1)
+        moved = np.abs(np.asarray(moved)).reshape(150, 3, -1)
         assert not moved[still].any() and not moved[:, 1].any()
         assert 0.9 * most < moved[~still].max() <= most
     assert not np.asarray(drawn.bias)[still].any()
