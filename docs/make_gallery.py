@@ -12,22 +12,30 @@ from pathlib import Path
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from data_tools.cohort_report import figures  # noqa: E402 (found by the path above)
+import qsr_jax  # noqa: E402 (found by the path above)
+from data_tools.cohort_report import figures  # noqa: E402
 from data_tools.cohort_report.numbers import (  # noqa: E402
     SimulatedSubject,
     fast_on_routine,
     methods_of,
     read_subject,
 )
-from qsr_jax.maps import MAPS  # noqa: E402
+from qsr_jax.data.studies.case import load_case  # noqa: E402
+from qsr_jax.data.studies.manifest import Manifest  # noqa: E402
+from qsr_jax.evaluation.measure.example_slices import Example, example_slice  # noqa: E402
+from qsr_jax.maps import MAPS, spec_of  # noqa: E402
 from qsr_jax.physics.synthetic_contrast import SEQUENCES, weighted  # noqa: E402
+from qsr_jax.predictors.interpolation import interpolator  # noqa: E402
+from qsr_jax.statistics.moments import LIMIT_Z  # noqa: E402
 
 OUT = HERE / "gallery"
 FROM_EXAMPLE = ("forest_t1", "bland_altman_t1_fast", "regression_t1_fast")
@@ -61,6 +69,64 @@ def main(work: Path) -> None:
     _save("maps", figures.draw_slices(_maps(patient, z)))
     _save("labels", _png(_labels(patient.truth.tissue[z])))
     _save("contrasts", _png(_contrasts(patient.truth.maps[z])))
+    (HERE / "t1.png").write_bytes(_png(_t1_of_default(_still_patient(qsr, work))))
+
+
+def _still_patient(qsr: list[str], work: Path) -> Example:
+    """The slice with most lesion of a patient who lay still, with what `default` makes of it."""
+    cohort, manifest = work / "still", work / "still.json"
+    subjects = ["--subjects", "0", "--patients", "1", "--seed", "7", "--no-noiseless"]
+    still = ["--pose-mm", "0", "--pose-deg", "0"]
+    subprocess.run([*qsr, "simulate", "--out", str(cohort), *subjects, *still], check=True)
+    pairing = ["--dicom", str(cohort), "--out", str(manifest), "--test-fraction", "1"]
+    subprocess.run([*qsr, "pair", *pairing], check=True)
+    listed = Manifest.load(manifest)
+    case = load_case(listed, listed.subjects[0])
+    made = {
+        "bicubic": interpolator(scale=2, alignment="corner", method="cubic")(case.fast),
+        "trained": qsr_jax.load_predictor("default")(case.fast),
+    }
+    return example_slice(case, made)
+
+
+def _t1_of_default(example: Example) -> Figure:
+    """Above T1, below the errors against the truth and what the model says of its own."""
+    images, spec = example.images["t1"], spec_of("t1")
+    above = {"fast scan, 2 min": "fast", "default": "trained", "routine scan, 5 min": "routine",
+             "truth": "truth"}  # fmt: skip
+    below = {f"{name} − truth": images[name if name != "default" else "trained"] - images["truth"]
+             for name in ("bicubic", "default", "routine")}  # fmt: skip
+    below["default: half width of 95 %"] = LIMIT_Z * example.stds["t1"]
+    rows, columns = (np.flatnonzero(example.mask.any(axis)) for axis in (1, 0))
+    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    axes = figure.subplots(2, 4)
+    for ax, (title, method) in zip(axes[0], above.items(), strict=True):
+        shown = _inside(ax, images[method], example, cmap="gray", window=spec.display_window)
+        ax.set_title(title)
+    figure.colorbar(shown, ax=axes[0, -1], label="T1 (ms)", extend="max")
+    half = spec.error_window
+    for ax, (title, image) in zip(axes[1], below.items(), strict=True):
+        shown = _inside(ax, image, example, cmap="PuOr_r", window=(-half, half))
+        ax.set_title(title)
+        if example.lesion is not None:
+            ax.contour(*(np.arange(n) + 0.5 for n in example.mask.shape[::-1]), example.lesion,
+                       [0.5], colors="black", linewidths=0.7)  # fmt: skip
+    figure.colorbar(shown, ax=axes[1, -1], label="error (ms)", extend="both")
+    for ax in axes.flat:
+        ax.set(xlim=(columns[0] - 8, columns[-1] + 8), ylim=(rows[-1] + 8, rows[0] - 8))
+    return figure
+
+
+def _inside(
+    ax: Axes, image: np.ndarray, example: Example, *, cmap: str, window: tuple[float, float]
+) -> AxesImage:
+    """Draws an image of either grid inside the brain."""
+    step = example.mask.shape[0] // image.shape[0]
+    shown = np.where(example.mask[::step, ::step], image, np.nan)
+    extent = (0, example.mask.shape[1], example.mask.shape[0], 0)
+    ax.set(xticks=[], yticks=[], facecolor="black" if cmap == "gray" else "white")
+    return ax.imshow(shown, cmap=cmap, vmin=window[0], vmax=window[1], extent=extent,
+                     interpolation="nearest")  # fmt: skip
 
 
 def _maps(subject: SimulatedSubject, z: int) -> dict[str, dict[str, np.ndarray]]:
