@@ -20,9 +20,9 @@ CEILINGS = {
     "paper's network, 72 slices by 24": (156, 64.0, 1600, 0),
     "paper's network, 72 slices by 4": (936, 64.0, 270, 0),
     "paper's network, 72 slices by 1": (2880, 64.0, 70, 0),
-    "default network, 24 slices by 24": (45, 9.6, 1100, 0),
+    "default network, 24 slices by 24": (46, 9.6, 850, 0),
     "default network, 24 slices by 4": (270, 9.7, 190, 0),
-    "default network, 24 slices by 1": (1080, 9.9, 50, 0),
+    "default network, 24 slices by 1": (1080, 9.9, 65, 0),
     "subject simulated, both scans": (48_000, 280.0, 100, 0),
     "metrics of 38 subjects": (670_000, 360.0, 200, 0),
 }
