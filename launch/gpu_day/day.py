@@ -23,7 +23,7 @@ from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.stopping import STOPPED
 
 ROOT = Path(__file__).parents[2]
-TINY = {
+TINY: dict[str, dict[str, Any]] = {
     "srgan": {
         "data.batch_size": 4, "model.features": 4, "model.blocks": 1,
         "discriminator.features": "(4,4)", "vgg.layer": "conv1_1",
