@@ -55,7 +55,7 @@ def make_dictionary(
     >>> train = FispTrain(ramps((0.0, 40.0, 0.0), (10, 10)))
     >>> found = make_dictionary(train, steps=6, components=3, states=16)
     >>> found.atoms.shape, found.basis.shape, int(jnp.sum(jnp.any(found.atoms != 0, axis=-1)))
-    ((6, 6, 3), (20, 3), 25)
+    ((6, 6, 3), (20, 3), 24)
 
     Args:
         train: the pulses.
