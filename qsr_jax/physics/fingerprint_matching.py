@@ -19,8 +19,9 @@ from qsr_jax.physics.fingerprint_dictionary import Dictionary
 
 STRIDE, ROWS = 3, 3
 """Every third atom along each axis; the best three values of T1 with the best T2 of each."""
-LOOKS = ((1, range(-2, 3)), (1, range(-24, 25, 3)), (2, range(-2, 3)))
-"""Steps along T1 to either side, and along T2, that are looked at one after the other."""
+LOOKS = ((1, 2, 1), (1, 24, 3), (2, 2, 1))
+"""How far along T1 and T2 to either side is looked, one look after the other; every how many of the
+steps along T2."""
 MARGIN = (5, 30)
 """Of the grid, so that no look leaves it."""
 PIXELS = 1024
@@ -121,8 +122,9 @@ def _match_part(x: jax.Array, table: Table) -> Match:
         STRIDE * k + STRIDE // 2 + m for k, m in zip((rows, columns), MARGIN, strict=True)
     )
     near = down * width + right
-    for t1_steps, t2_steps in LOOKS:
-        steps = [i * width + j for i in range(-t1_steps, t1_steps + 1) for j in t2_steps]
+    for t1_reach, t2_reach, every in LOOKS:
+        t2_steps = range(-t2_reach, t2_reach + 1, every)
+        steps = [i * width + j for i in range(-t1_reach, t1_reach + 1) for j in t2_steps]
         near = (near[..., None] + jnp.asarray(steps)).reshape(len(x), -1)
         fine = jnp.einsum("pnc,pc->pn", unit[near], x)
         near = jnp.take_along_axis(near, jnp.argmax(fine, axis=-1)[:, None], axis=-1)

@@ -14,7 +14,9 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "fingerprint_train.json"
 
 
 def played(t1_ms, t2_ms, train, **options):
-    return np.asarray(train_signals(jnp.asarray([t1_ms]), jnp.asarray([t2_ms]), train, **options))[0]
+    return np.asarray(train_signals(jnp.asarray([t1_ms]), jnp.asarray([t2_ms]), train, **options))[
+        0
+    ]
 
 
 def test_the_train_of_deli_cs():
