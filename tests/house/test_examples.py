@@ -45,6 +45,16 @@ def test_agreement_of_my_values(tmp_path):
     assert float(low) < 12.0 < float(high), "what was put in comes out"
 
 
+def test_maps_from_weighted_images(tmp_path):
+    """With one gain the tissues of discs come out within 10 %."""
+    said = run("maps_from_weighted_images.py", tmp_path)
+    maps = tmp_path / "maps_from_weighted_images" / "maps"
+    assert len(list(maps.glob("sub-01/anat/*.nii.gz"))) == 6
+    (line,) = [x for x in said.splitlines() if x.startswith("one gain, white matter")]
+    made = float(line.split("T1 ")[1].split(" ")[0])
+    assert made == pytest.approx(850, rel=0.1)
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_an_example_is_a_notebook_in_percent_format(path):
     cells = path.read_text("utf-8").split("# %%")[1:]
