@@ -103,14 +103,14 @@ def plug_and_play(
     shown = contrast_atoms(dictionary, contrasts)
     joint = with_channels(dictionary, jnp.sqrt(settings.weight) * shown)
     tables = matching_table(dictionary), matching_table(joint)
-    state = _State(problem.b, problem.b, jnp.zeros_like(problem.b))
+    state = _State(problem.adjoint, problem.adjoint, jnp.zeros_like(problem.adjoint))
     before, found = settings.sigmas[0], None
     for number, sigma in enumerate(settings.sigmas):
         if number:
             # rho has changed, and the scaled dual is the dual over rho
             state = state._replace(dual=state.dual * (sigma / before) ** 2)
             rho = settings.strength / sigma**2
-            right = problem.b + rho * (state.target - state.dual)
+            right = problem.adjoint + rho * (state.target - state.dual)
             x = damped_least_squares(
                 problem, right, state.x, rho=jnp.float32(rho), rounds=settings.rounds
             )

@@ -33,13 +33,13 @@ class Problem(NamedTuple):
     """A slice, ready for every method.
 
     Attributes:
-        b: (k, y, x) complex64 ``A^H W y``.
+        adjoint: (k, y, x) complex64 images ``b = A^H W y``.
         kernel: (k, k, 2 y, 2 x) float32 of :func:`qsr_jax.ops.toeplitz.sampling_kernel`.
         coils: (coil, y, x) complex64.
         inside: (n,) int32 pixels of the object, the last one repeated.
     """
 
-    b: jax.Array
+    adjoint: jax.Array
     kernel: jax.Array
     coils: jax.Array
     inside: jax.Array
@@ -47,7 +47,7 @@ class Problem(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         """(y, x) of the images."""
-        rows, columns = self.b.shape[1:]
+        rows, columns = self.adjoint.shape[1:]
         return rows, columns
 
     def normal(self, images: jax.Array) -> jax.Array:
@@ -158,7 +158,7 @@ def largest_eigenvalue(problem: Problem) -> jax.Array:
         size = jnp.linalg.norm(seen)
         return seen / size, size
 
-    start = problem.b / jnp.linalg.norm(problem.b)
+    start = problem.adjoint / jnp.linalg.norm(problem.adjoint)
     return POWER_MARGIN * jax.lax.scan(once, start, None, length=POWER_ROUNDS)[1][-1]
 
 

@@ -41,7 +41,7 @@ def matched_images(images: jax.Array, problem: Problem, dictionary: Dictionary) 
 
 def svd_mrf(problem: Problem, dictionary: Dictionary) -> FingerprintMaps:
     """The adjoint images, matched (McGivney 2014, doi:10.1109/TMI.2014.2337321)."""
-    return matched_images(problem.b, problem, dictionary)
+    return matched_images(problem.adjoint, problem, dictionary)
 
 
 def cg_sense(problem: Problem, dictionary: Dictionary) -> FingerprintMaps:
@@ -50,7 +50,7 @@ def cg_sense(problem: Problem, dictionary: Dictionary) -> FingerprintMaps:
     doi:10.1002/mrm.1241. Noise that the coils cannot tell apart is amplified.
     """
     images = damped_least_squares(
-        problem, problem.b, problem.b, rho=SENSE_DAMPING, rounds=SENSE_ROUNDS
+        problem, problem.adjoint, problem.adjoint, rho=SENSE_DAMPING, rounds=SENSE_ROUNDS
     )
     return matched_images(images, problem, dictionary)
 
@@ -63,7 +63,7 @@ def llr(problem: Problem, dictionary: Dictionary, *, strength: float) -> Fingerp
         dictionary: to match with.
         strength: threshold over the largest ``|b|`` and the side of a block.
     """
-    threshold = strength * BLOCK * jnp.max(jnp.abs(problem.b))
+    threshold = strength * BLOCK * jnp.max(jnp.abs(problem.adjoint))
     images = _accelerated(problem, shrink_blocks, threshold)
     return matched_images(images, problem, dictionary)
 
@@ -76,7 +76,7 @@ def lrtv(problem: Problem, dictionary: Dictionary, *, strength: float) -> Finger
         dictionary: to match with.
         strength: weight of the total variation over the largest ``|b|``.
     """
-    weight = strength * jnp.max(jnp.abs(problem.b))
+    weight = strength * jnp.max(jnp.abs(problem.adjoint))
     images = _accelerated(problem, _smooth, weight)
     return matched_images(images, problem, dictionary)
 
@@ -108,10 +108,10 @@ def _accelerated(problem: Problem, proximal: Proximal, weight: jax.Array) -> jax
         state: tuple[jax.Array, jax.Array, jax.Array], key: jax.Array
     ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], None]:
         before, ahead, pace = state
-        down = ahead - step * (problem.normal(ahead) - problem.b)
+        down = ahead - step * (problem.normal(ahead) - problem.adjoint)
         now = proximal(down, weight * step, key)
         faster = (1.0 + jnp.sqrt(1.0 + 4.0 * pace**2)) / 2.0
         return (now, now + (pace - 1.0) / faster * (now - before), faster), None
 
     keys = jax.random.split(jax.random.key(SHIFT_SEED), ROUNDS)
-    return jax.lax.scan(once, (problem.b, problem.b, jnp.float32(1.0)), keys)[0][0]
+    return jax.lax.scan(once, (problem.adjoint, problem.adjoint, jnp.float32(1.0)), keys)[0][0]

@@ -107,10 +107,10 @@ def test_the_dual_is_rescaled():
 def test_conjugate_gradients_solve_what_they_are_given():
     problem = small.problem()
     found = series.damped_least_squares(
-        problem, problem.b, jnp.zeros_like(problem.b), rho=jnp.float32(0.5), rounds=40
+        problem, problem.adjoint, jnp.zeros_like(problem.adjoint), rho=jnp.float32(0.5), rounds=40
     )
-    left = problem.normal(found) + 0.5 * found - problem.b
-    assert float(jnp.linalg.norm(left) / jnp.linalg.norm(problem.b)) < 1e-4
+    left = problem.normal(found) + 0.5 * found - problem.adjoint
+    assert float(jnp.linalg.norm(left) / jnp.linalg.norm(problem.adjoint)) < 1e-4
 
 
 def test_step_sizes_are_safe():
@@ -120,7 +120,7 @@ def test_step_sizes_are_safe():
         seen = problem.normal(image)
         return seen / jnp.linalg.norm(seen), jnp.linalg.norm(seen)
 
-    start = problem.b / jnp.linalg.norm(problem.b)
+    start = problem.adjoint / jnp.linalg.norm(problem.adjoint)
     exact = float(jax.lax.scan(once, start, None, length=150)[1][-1])
     assert exact <= float(largest_eigenvalue(problem)) < 1.15 * exact
 
