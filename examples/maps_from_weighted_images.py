@@ -32,10 +32,10 @@ model = os.environ.get("QSR_EXAMPLE_MODEL", "weighted")  # or a file, or the wor
 # series a gain of its own.
 
 # %%
-y, x = np.mgrid[:96, :96] - 47.5
-tissue = np.select([np.hypot(y, x) < r for r in (22, 32, 38)], [1, 2, 3], 0)
+y, x = np.mgrid[:64, :64] - 31.5
+tissue = np.select([np.hypot(y, x) < r for r in (15, 21, 25)], [1, 2, 3], 0)
 values = np.array([[0, 0, 0], [850, 72, 70], [1350, 95, 82], [4200, 1700, 100]], np.float32)
-truth = np.repeat(values[tissue][None], 3, 0)
+truth = np.repeat(values[tissue][None], 2, 0)
 times = parse_times("600,4500,9000", "12,100,110", "2450")
 images = np.asarray(weighted_signals(truth[..., 0], truth[..., 1], truth[..., 2], times))
 noise = np.random.default_rng(0).normal(0.0, 0.6, images.shape)
@@ -68,7 +68,7 @@ if not out.exists():
 # %%
 images = np.abs(images + noise).astype(np.float32)
 for common in (False, True):
-    made = predictor(images, times, place, brain=tissue[None].repeat(3, 0) > 0, common=common)
+    made = predictor(images, times, place, brain=tissue[None].repeat(2, 0) > 0, common=common)
     for label, name in ((1, "white matter"), (2, "grey matter")):
         told = [np.median(a[:, tissue == label], (0, 1)) for a in (made.mean, made.std)]
         rows = zip(("T1", "T2", "PD"), *told, values[label], strict=True)

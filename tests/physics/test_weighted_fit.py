@@ -10,6 +10,7 @@ from qsr_jax.physics.weighted_acquisition import draw_acquisition
 from qsr_jax.physics.weighted_fit import T1_RANGE_MS, T2_RANGE_MS, weighted_fit
 from qsr_jax.physics.weighted_signal import weighted_signals
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 FITTED = jax.jit(weighted_fit)
 
 

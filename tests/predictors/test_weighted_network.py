@@ -15,6 +15,7 @@ from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
 from qsr_jax.types import Geometry
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 PREDICTOR = small_predictor()
 
 

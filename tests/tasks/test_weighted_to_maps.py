@@ -12,6 +12,7 @@ from qsr_jax.maps import MAPS
 from qsr_jax.tasks import WeightedToMaps, build_task, described_task
 from qsr_jax.tasks.scaling import CENTRED
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 TASK = WeightedToMaps(NAMES)
 SLOPES = np.array([MAPS[name].slope for name in NAMES])
 
