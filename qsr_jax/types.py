@@ -295,7 +295,6 @@ Batch = Mapping[str, Any]
 """One batch of records as arrays:
 
 ``lr`` (n, h, w, 1) and ``hr`` (n, s*h, s*w, 1) uint16 stored values, of all scans where ``hr`` is
-of several, ``mask`` (n, s*h, s*w, 1)
-uint8, ``sample_id`` (n,) int32 index of the record in its split. Of weighted images ``lr`` is
-(n, h, w, 3), and ``acquisition_ms`` (n, 7) float32 is beside it.
+of several, ``mask`` (n, s*h, s*w, 1) uint8, ``sample_id`` (n,) int32 index of the record in its
+split. Of weighted images ``lr`` is (n, h, w, 3); ``acquisition_ms`` (n, 7) float32 is beside it.
 """

@@ -68,6 +68,11 @@ def torch(net: str, what: str, ours: str, *words: str) -> Callable[[Day], dict[s
 
 def table() -> tuple[Row, ...]:
     """Every row; those that need another's number come after it."""
+    return _first_rows() + _later_rows()
+
+
+def _first_rows() -> tuple[Row, ...]:
+    """Is it right, and what do the paper's step, a brain, a subject and metrics take?"""
     bf16 = ("--precision", "bfloat16")
     equal = Goal("of_allowed", 1.0, "within what rounding explains")
     return (
@@ -96,6 +101,12 @@ def table() -> tuple[Row, ...]:
             measure.cohort_metrics, Goal("seconds", 2.0, "≤ 2 s"), seconds=90),
         row("default_step", "default page's step, float32, records on the GPU",
             STEP_SAID, step("default", precision__compute="float32", data__resident="yes")),
+    )  # fmt: skip
+
+
+def _later_rows() -> tuple[Row, ...]:
+    """Resume, the default page and network beside PyTorch, other steps, and a training."""
+    return (
         row("cohort", "six subjects simulated and made into records, on the host",
             "{seconds:.0f} s with {workers} workers", beside.cohort, seconds=150, least=40),
         row("resume", "default page with deterministic operations, stopped and gone on with",

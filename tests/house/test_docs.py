@@ -119,7 +119,8 @@ DOORS = [
     *(f"data_tools.{name}" for name in ("describe_cohort", "convert_qmaps", "inspect_dicom")),
     *(f"data_tools.{name}" for name in ("convert", "deidentify", "pair_studies")),
     *(f"data_tools.{name}" for name in ("build_dataset", "convert_vgg19")),
-    *(f"data_tools.{name}" for name in ("synthesise_weighted", "weighted_check")),
+    *(f"data_tools.{name}" for name in ("synthesise_weighted", "weighted_check", "simulate_mrf")),
+    "launch.reconstruct",
 ]
 
 
