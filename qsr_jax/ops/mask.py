@@ -5,7 +5,7 @@ from scipy import ndimage
 
 MAX_PD_SPREAD = 0.35
 MAX_LOG_SPREAD = 0.35
-"""Standard deviation inside a small window of tissue: PD as a fraction of its mean, ln T1, ln T2.
+"""Standard deviation inside a small window of tissue, of PD over its mean, of ln T1 and of ln T2.
 
 Fits of noise scatter by about 1 in ln T1 and ln T2; tissue of one kind stays below 0.2.
 """

@@ -37,7 +37,7 @@ SPREAD_EDGES = (0.01, 0.02, 0.04, 0.08, 0.16)
 """Between bins of the network's own spread, in parts of the typical value of white matter."""
 
 BRIGHT = 1.2
-"""T2 beyond that of tissue: from so many times the typical value of grey matter on."""
+"""T2 beyond that of tissue begins at so many times the typical value of grey matter."""
 
 FILE, FORMAT, VERSION = "spread.json", "qsr_jax-spread", 2
 
