@@ -42,8 +42,8 @@ CLASSES = (
     (f"contrast below {FAINT_PERCENT:g} %", "contrast_percent", 0.0, FAINT_PERCENT),
     (f"contrast {FAINT_PERCENT:g} % or more", "contrast_percent", FAINT_PERCENT, np.inf),
 )
-"""Classes of lesions, each a name, a field of :class:`Reading`, from, below. 2 mm is two pixels of the fast
-scan, 10 mm is larger than most plaques."""
+"""Classes of lesions, each a name, a field of :class:`Reading`, from, below. 2 mm is two pixels of
+the fast scan, 10 mm is larger than most plaques."""
 FALSE_SITES = 1.0
 """Control sites per subject that may read as present where a point of the FROC is taken."""
 
