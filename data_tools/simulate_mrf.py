@@ -28,7 +28,7 @@ from qsr_jax.reconstruct.raw_folder import write_raw
 from qsr_jax.simulate.fingerprinting import checked_maps, simulate_kspace, wire_coils
 from qsr_jax.types import Geometry, triple
 
-MILLISECONDS = {"t1": "ms", "t2": "ms"}
+MILLISECONDS = {name: spec.unit for name, spec in MAPS.items() if spec.unit == "ms"}
 MOST_CUT = 0.01
 """Part of the head that may lie beyond the image; it is cut off the truth as well."""
 WHOLE = 16

@@ -27,7 +27,8 @@ from qsr_jax.reconstruct.plug_and_play import PlugAndPlay
 from qsr_jax.reconstruct.raw_folder import RawFolder, open_raw
 
 DENOISERS = {"tv": denoisers.total_variation, "none": denoisers.identity}
-UNITS = {"t1": "ms", "t2": "ms", "pd": "au"}
+UNITS = {name: spec.unit if spec.unit == "ms" else "au" for name, spec in MAPS.items()}
+"""Proton density comes out in the units of the coils' signal."""
 ABOUT = "reconstruct.json"
 
 

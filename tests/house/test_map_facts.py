@@ -19,6 +19,8 @@ ALLOWED = {
     "qsr_jax/evaluation/sections/published.py": "tables of one paper, which has these three maps",
     "qsr_jax/physics/mdme_fit.py": "arrays that a fit returns, no facts of a map",
     "launch/study/criterion.py": "limits that the study declared before its runs",
+    "launch/gpu_day/parity.py": "how far one comparison may lie apart, no facts of a map",
+    "qsr_jax/reconstruct/errors.py": "parenchyma as the tables have it that it is compared with",
     "data_tools/convert_qmaps.py": "keys of a published file, and the units that file has",
 }
 
