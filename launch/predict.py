@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launch.model_argument import add_model_argument
-from launch.weighted_arguments import add_weighted_arguments, predict_weighted
+from launch.weighted_arguments import add_weighted_arguments, given_flags, predict_weighted
 from qsr_jax.checkpoint import BEST, LATEST
 from qsr_jax.cli import program
 from qsr_jax.data.studies.manifest import BIDS, SPLITS
@@ -57,6 +57,11 @@ def _refused(arguments: argparse.Namespace) -> bool:
         for path in predict_weighted(arguments, format=_format(arguments)):
             print(f"wrote {path}")
         return False
+    if stray := given_flags(arguments):
+        raise ValueError(
+            f"{', '.join(stray)}: of a study of weighted images, which is given by --t1w, or by "
+            "--input with a model of such images; leave it out"
+        )
     return _one(arguments) if arguments.input else _cohort(arguments)
 
 
@@ -194,7 +199,9 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         "--cohort", type=Path, metavar="DIR", help="tree of DICOM files of many subjects"
     )
     inputs.add_argument("--bids", type=Path, metavar="DIR", help="BIDS data set, ..._acq-fast_...")
-    inputs.add_argument("--t1w", type=Path, metavar="FILE", help="NIfTI of a weighted study")
+    inputs.add_argument(
+        "--t1w", type=Path, metavar="FILE", help="NIfTI of a study of weighted images; below"
+    )
     inputs.add_argument(
         "--manifest", type=Path, metavar="FILE", help="the fast scans of a manifest of qsr pair"
     )
@@ -222,8 +229,8 @@ def _add_output_kinds(parser: argparse.ArgumentParser) -> None:
         metavar="SUBJECT",
         nargs="?",
         const="",
-        help="write a BIDS derivative data set; with --input under this label for the subject "
-        "(never a name)",
+        help="write a BIDS derivative data set; with --input or --t1w under this label for the "
+        "subject (never a name)",
     )
 
 

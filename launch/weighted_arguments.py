@@ -20,6 +20,7 @@ from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
 
 THREE_UNKNOWN, ONE_UNKNOWN = "?,?,?", "?"
+_OF_FILES = ("--t2w", "--flair", "--t1w-affine", "--t2w-affine", "--flair-affine")
 
 
 def add_weighted_arguments(group: argparse._ArgumentGroup) -> None:
@@ -50,15 +51,16 @@ def predict_weighted(arguments: argparse.Namespace, *, format: str) -> list[Path
         ValueError: flags that do not fit together, or whatever is wrong with the study.
         OSError: a file cannot be read or written.
     """
-    foreign = [name for name in ("ensemble", "shard", "split", "protocols")
+    foreign = [f"--{name}" for name in ("ensemble", "shard", "split", "protocols")
                if getattr(arguments, name)]  # fmt: skip
+    foreign += ["--workers"] if arguments.workers > 1 else []
     if len(arguments.model) != 1 or foreign:
+        told = [*foreign, f"{len(arguments.model)} models"]
         raise ValueError(
-            f"{len(arguments.model)} models, --{' --'.join(foreign) or 'nothing else'}; weighted "
-            "images take one model that makes all maps, and one study"
+            f"{', '.join(told)}; weighted images take one model that makes all maps, and one study"
         )
+    study = _study(arguments)  # first: it is wrong more often than the model, and quickly read
     model = load_weighted(arguments.model[0], which=arguments.checkpoint)
-    study = _study(arguments)
     return predict_study(
         model,
         study,
@@ -72,12 +74,26 @@ def predict_weighted(arguments: argparse.Namespace, *, format: str) -> list[Path
     )
 
 
+def given_flags(arguments: argparse.Namespace) -> list[str]:
+    """Those of :func:`add_weighted_arguments` that differ from what they are without being given.
+
+    A model of maps would not look at them.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    add_weighted_arguments(parser.add_argument_group())
+    usual = vars(parser.parse_args([]))
+    changed = [name for name, value in usual.items() if getattr(arguments, name) != value]
+    return [f"--{name.replace('_', '-')}" for name in changed]
+
+
 def _study(arguments: argparse.Namespace) -> WeightedStudy:
     """The study that the flags name."""
     times = (arguments.tr, arguments.te, arguments.ti)
     if arguments.input:
         if any(times):
             raise ValueError("--tr, --te, --ti: DICOM series tell their times; leave them out")
+        if stray := [flag for flag in given_flags(arguments) if flag in _OF_FILES]:
+            raise ValueError(f"{', '.join(stray)}: belongs to --t1w, not to --input; leave it out")
         return read_dicom_study(arguments.input, grid=arguments.grid, register=arguments.register)
     if arguments.t2w is None or arguments.flair is None or not all(times):
         raise ValueError(

@@ -33,8 +33,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
         FileExistsError: ``target`` exists already.
         WriteError: the system refused a write (full disk, file limit, permission).
     """
-    if target.exists() or target.is_symlink():
-        raise FileExistsError(f"{target}: exists already; remove it or choose another path")
+    refuse_existing(target)
     host = socket.gethostname()
     part = target.with_name(f".{target.name}.{host}.{os.getpid()}.incomplete")
     try:
@@ -53,6 +52,16 @@ def staged_folder(target: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def refuse_existing(target: Path) -> None:
+    """What :func:`staged_folder` says of a path that is taken; call it before the long work.
+
+    Raises:
+        FileExistsError: ``target`` exists already.
+    """
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(f"{target}: exists already; remove it or choose another path")
 
 
 def check_ours(out: Path, *, document: str, form: str) -> None:

@@ -107,3 +107,20 @@ def clamp(maps: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[i
     counts = np.count_nonzero(outside.reshape(-1, len(names)), axis=0)
     clipped = np.clip(maps, 0, high) if outside.any() else maps
     return clipped, tuple(int(count) for count in counts)
+
+
+def clamp_spread(std: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Standard deviations, none above the range of its map.
+
+    A value that lies in a range of :func:`clamp` cannot stray further than the range is wide; what
+    a network says beyond that, in a few voxels of fluid, no file of the house would hold.
+
+    Args:
+        std: (..., c) physical units. Values that are not numbers stay.
+        names: c keys of :data:`qsr_jax.maps.MAPS`.
+
+    Example:
+        >>> clamp_spread(np.array([[40.0, 13088.0]]), ("t1", "t2")).tolist()
+        [[40.0, 2200.0]]
+    """
+    return np.minimum(std, np.array([MAPS[name].network_max for name in names], std.dtype))

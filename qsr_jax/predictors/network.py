@@ -6,7 +6,7 @@ import flax.linen as nn
 import numpy as np
 
 from qsr_jax.familiarity import KnownScans, check_units
-from qsr_jax.predictors.batched import BATCH, Variables, clamp, predict_maps
+from qsr_jax.predictors.batched import BATCH, Variables, clamp, clamp_spread, predict_maps
 from qsr_jax.predictors.trained import MismatchError
 from qsr_jax.tasks import JointMaps
 from qsr_jax.tasks.spread import SpreadCalibration
@@ -88,7 +88,7 @@ class NetworkPredictor:
             laws = self.calibration.laws_of(self.names)
         return Prediction(
             mean=mean,
-            std=std,
+            std=None if std is None else clamp_spread(std, self.names),
             names=self.names,
             geometry=volume.geometry.refined(self.task.scale, self.task.alignment),
             clamped=clamped,

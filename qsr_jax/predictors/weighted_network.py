@@ -15,7 +15,7 @@ import numpy as np
 from qsr_jax.acquisition import ACQUISITION, WIDE, Ranges, check_acquisition
 from qsr_jax.checkpoint import LATEST, CheckpointError
 from qsr_jax.objectives.objective import output_of, told_to
-from qsr_jax.predictors.batched import BATCH, clamp
+from qsr_jax.predictors.batched import BATCH, clamp, clamp_spread
 from qsr_jax.predictors.opened import open_trained
 from qsr_jax.tasks import WeightedToMaps
 from qsr_jax.tasks.spread import SpreadCalibration
@@ -83,10 +83,12 @@ class WeightedPredictor:
         times = check_acquisition(acquisition_ms, where="the study")
         mean, std = self.say(images, times, brain, common=common)
         mean, clamped = clamp(np.where(brain[..., None], mean, 0.0).astype(np.float32), self.names)
+        if std is not None:
+            std = clamp_spread(np.where(brain[..., None], std, 0.0).astype(np.float32), self.names)
         laws = None if self.calibration is None else self.calibration.laws_of(self.names)
         return Prediction(
             mean=mean,
-            std=None if std is None else np.where(brain[..., None], std, 0.0).astype(np.float32),
+            std=std,
             names=self.names,
             geometry=geometry,
             clamped=clamped,
@@ -196,7 +198,9 @@ def load_weighted(model: Path | str, *, which: str = LATEST) -> WeightedPredicto
     """
     opened = open_trained(model, which=which)
     if not isinstance(opened.task, WeightedToMaps):
-        raise CheckpointError(f"{opened.path}: takes maps, not weighted images; load_predictor")
+        raise CheckpointError(
+            f"{opened.path}: takes maps, not weighted images: see docs/weighted.md"
+        )
     dz, dy, dx = opened.document["lr_spacing_mm"]
     return WeightedPredictor(
         network=opened.network,

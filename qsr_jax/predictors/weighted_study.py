@@ -8,8 +8,9 @@ import numpy as np
 
 from qsr_jax import __version__
 from qsr_jax.acquisition import ACQUISITION, CONTRASTS
-from qsr_jax.data.nifti.bids_derivative import Derived, write_bids_derivative
+from qsr_jax.data.nifti.bids_derivative import Derived, check_label, write_bids_derivative
 from qsr_jax.data.studies.weighted_study import WeightedStudy
+from qsr_jax.files.staged import refuse_existing
 from qsr_jax.ops.mask import brain_in_images
 from qsr_jax.predictors.dicom_series import (
     DICOM,
@@ -67,7 +68,7 @@ def predict_study(
         FileExistsError: ``output`` exists.
         WriteError: the system refused the write; nothing is left at ``output``.
     """
-    _check(study, format, subject)
+    _check(study, format, subject, Path(output))
     if brain is None:
         brain = brain_in_images(study.images, float(study.geometry.spacing_mm[1]))
     made = predictor(study.images, study.acquisition_ms, study.geometry, brain=brain, common=common)
@@ -118,13 +119,16 @@ def _derived(predictor: WeightedPredictor, study: WeightedStudy, made: Predictio
     return Derived(made, study.geometry, label, text, SCAN, REFERENCE)
 
 
-def _check(study: WeightedStudy, format: str, subject: str | None) -> None:
-    """Refuses what cannot be written, and a study without one of its contrasts."""
+def _check(study: WeightedStudy, format: str, subject: str | None, output: Path) -> None:
+    """Refuses what cannot be written, before the work, and a study without one of its contrasts."""
+    refuse_existing(output)
     if format not in FORMATS:
         raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}")
     if (format == NIFTI) != (subject is not None):
         wanted = "a label for the subject" if format == NIFTI else "no subject"
         raise ValueError(f"format {format} with subject {subject!r}; expected {wanted}")
+    if subject is not None:
+        check_label(subject, where=output)
     if format != NIFTI and study.source is None:
         raise ValueError(
             f"format {format}: NIfTI files have no DICOM header to go on from; give --nifti SUBJECT"

@@ -7,12 +7,15 @@ import pytest
 from weighted_fixtures import TYPICAL, disc, small_predictor
 
 from qsr_jax.checkpoint import CheckpointError
+from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.studies.weighted_study import WeightedStudy
+from qsr_jax.maps import spec_of
 from qsr_jax.predictors.dicom_series import DICOM, NIFTI, UnfamiliarError
 from qsr_jax.predictors.load import load_predictor
 from qsr_jax.predictors.trained import MismatchError
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
+from qsr_jax.tasks.spread import SPREAD_EDGES, SpreadCalibration
 from qsr_jax.types import Geometry
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -47,6 +50,17 @@ def test_maps_and_spreads_in_units_inside_the_brain_alone():
     assert not prediction.mean[~brain].any()
     assert 100 < np.median(prediction.mean[brain][:, 0]) < 4500
     assert not prediction.familiarity.is_unfamiliar
+
+
+def test_a_spread_beyond_the_range_of_its_map_is_the_range_and_can_be_written(tmp_path):
+    """A few voxels of fluid said 13 s of T2, and the whole study could not be written."""
+    bins = {name: len(spec_of(name).value_bins) - 1 for name in PREDICTOR.names}
+    rows = {n: ((((1e9,) * (len(SPREAD_EDGES) + 1),) * k),) for n, k in bins.items()}
+    wild = dataclasses.replace(PREDICTOR, calibration=SpreadCalibration(rows))
+    written = predict_study(wild, study(), tmp_path / "out", format=NIFTI, subject="01",
+                            brain=disc()[1])  # fmt: skip
+    seconds = read_nifti(next(p for p in written if p.name.endswith("std_T2map.nii.gz")))[0]
+    assert seconds.max() == pytest.approx(spec_of("t2").network_max / 1000.0)
 
 
 def test_a_slice_is_the_same_among_others():
@@ -98,18 +112,23 @@ def test_unknown_times_are_said_and_predicted_without(tmp_path):
 
 def test_what_cannot_be_predicted_is_refused(tmp_path):
     _, brain, images = disc()
+    out = tmp_path / "x"
     cases = [
         (lambda: PREDICTOR(images[:1], TYPICAL, geometry(), brain=brain), "expected \\(2, 32, 32"),
         (lambda: PREDICTOR(-images, TYPICAL, geometry(), brain=brain), "negative or not finite"),
         (lambda: PREDICTOR(images, TYPICAL, geometry(), brain=~brain & brain), "brain is empty"),
         (lambda: PREDICTOR(images, TYPICAL[::-1], geometry(), brain=brain), "the study"),
-        (lambda: predict_study(PREDICTOR, study(), tmp_path, format="png"), "format is 'png'"),
-        (lambda: predict_study(PREDICTOR, study(), tmp_path, format=NIFTI), "a label for"),
-        (lambda: predict_study(PREDICTOR, study(), tmp_path, format=DICOM), "no DICOM header"),
+        (lambda: predict_study(PREDICTOR, study(), out, format="png"), "format is 'png'"),
+        (lambda: predict_study(PREDICTOR, study(), out, format=NIFTI), "a label for"),
+        (lambda: predict_study(PREDICTOR, study(), out, format=DICOM), "no DICOM header"),
     ]
     for call, message in cases:
         with pytest.raises(ValueError, match=message):
             call()
+    with pytest.raises(ValueError, match="letters and digits only; got ''"):
+        predict_study(PREDICTOR, study(), tmp_path / "x", format=NIFTI, subject="")
+    with pytest.raises(FileExistsError, match="exists already"):
+        predict_study(PREDICTOR, study(), tmp_path, format=NIFTI, subject="01")
     empty = study(images=images * np.array([1, 1, 0], np.float32))
     with pytest.raises(MismatchError, match="flair: empty"):
         predict_study(PREDICTOR, empty, tmp_path / "x", format=NIFTI, subject="01")

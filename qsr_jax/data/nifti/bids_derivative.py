@@ -94,6 +94,16 @@ def folder_in_data_set(subject: str, session: str) -> Path:
     return Path(f"sub-{subject}", *([f"ses-{session}"] if session else []))
 
 
+def check_label(label: str, *, where: Path) -> None:
+    """Refuses what cannot be a label of a subject, session or model.
+
+    Raises:
+        ValueError: it has anything but letters and digits, or nothing.
+    """
+    if not re.fullmatch("[A-Za-z0-9]+", label):
+        raise ValueError(f"{where}: BIDS labels have letters and digits only; got {label!r}")
+
+
 def add_to_data_set(
     maps: Sequence[Derived], out: Path, *, subject: str, session: str = ""
 ) -> list[Path]:
@@ -113,8 +123,7 @@ def add_to_data_set(
     """
     labels = (subject, *([session] if session else []), *(item.model for item in maps))
     for label in labels:
-        if not re.fullmatch("[A-Za-z0-9]+", label):
-            raise ValueError(f"{out}: BIDS labels have letters and digits only; got {label!r}")
+        check_label(label, where=out)
     place = folder_in_data_set(subject, session)
     stem = "_".join(place.parts)
     images = [image for item in maps for image in _images(item, stem, out)]
