@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from data_tools.weighted_cases import GREY, WHITE, Slices, phantom, scanned_again
@@ -76,7 +77,7 @@ def swept(method: Method, slices: Slices) -> dict[str, Any]:
     times = drawn(NARROW, SWEEP, seed=11)
     many = one.of(np.zeros(SWEEP, int))
     many = scanned_again(many, times, snr=60.0, seed=12)
-    found = {}
+    found: dict[str, Any] = {}
     for gain, common in GAINS.items():
         mean = method(many, common=common)[0]
         rows = {}
@@ -135,8 +136,8 @@ def resynthesised(method: Method, slices: Slices) -> dict[str, Any]:
     times = drawn(NARROW, len(slices), seed=31)[:, None, None]
     mean = np.maximum(method(slices, common=True)[0], 0.0)
     made, wanted = (
-        np.asarray(weighted_signals(m[..., 0], m[..., 1], m[..., 2], times))
-        for m in (mean, slices.truth)
+        np.asarray(weighted_signals(m[..., 0], m[..., 1], m[..., 2], jnp.asarray(times)))
+        for m in map(jnp.asarray, (mean, slices.truth))
     )
     inside = np.isin(slices.tissue, (GREY, WHITE))
     off = np.abs(made - wanted)[inside].mean(0) / wanted[inside].mean(0)

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _refused(arguments: argparse.Namespace) -> bool:
     """Predicts what was asked for; whether something was refused."""
-    if arguments.t1w or (arguments.input and takes_weighted(arguments.model[0])):
+    if arguments.t1w or (arguments.input and _takes_weighted(arguments)):
         for path in predict_weighted(arguments, format=_format(arguments)):
             print(f"wrote {path}")
         return False
@@ -63,6 +63,11 @@ def _refused(arguments: argparse.Namespace) -> bool:
             "--input with a model of such images; leave it out"
         )
     return _one(arguments) if arguments.input else _cohort(arguments)
+
+
+def _takes_weighted(arguments: argparse.Namespace) -> bool:
+    """Whether the first model takes weighted images, in the checkpoint that is asked for."""
+    return takes_weighted(arguments.model[0], which=arguments.checkpoint)
 
 
 def _first_workdir(models: Sequence[Path]) -> Path | None:

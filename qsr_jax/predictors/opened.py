@@ -112,10 +112,12 @@ def open_trained(model: Path | str, *, which: str = LATEST) -> Opened:
 def takes_weighted(model: Path | str, *, which: str = LATEST) -> bool:
     """Whether a trained network takes weighted images and no maps.
 
-    Raises:
-        CheckpointError: no such model, or nothing in it can be read.
+    False of what cannot be read: whoever opens it says why.
     """
-    document = load_document(find_model(model), which=which)[1]
+    try:
+        document = load_document(find_model(model), which=which)[1]
+    except CheckpointError:
+        return False
     return not TASKS[document["task"]["name"]].SEES_MAPS
 
 

@@ -94,6 +94,7 @@ def test_the_page_shows_it_and_the_first_lines_say_where_it_is_least(found, tmp_
     page = (tmp_path / "r" / "index.html").read_text("utf-8")
     assert "<summary>Uncertainty</summary>" in page
     assert "inside the 95 % interval (%)" in page
+    assert page.count("Error and told uncertainty") == 1
     (line,) = [said for said in opening(whole) if "Its own 95 % intervals" in said]
     rows = judged(whole)
     good = sum(93.0 <= r.inside_percent <= 97.0 for r in rows)
@@ -112,11 +113,3 @@ def test_an_example_carries_the_spread_of_the_trained_maps_alone(rng):
         zip(NAMES, STD, strict=True)
     )
     assert example.std_against == "truth"
-
-
-def test_the_page_shows_error_beside_what_was_told(found, tmp_path):
-    cohort_, examples = found
-    out = tmp_path / "report"
-    write_report(out, cohort=cohort_, shown=make_shown(examples), about=make_about())
-    page = (out / "index.html").read_text(encoding="utf-8")
-    assert page.count("Error and told uncertainty") == len(make_shown(examples).examples)

@@ -22,7 +22,8 @@ def test_known_scans_are_of_training_and_validation_subjects(tiny_data, tmp_path
     records = {
         split: open_joint(tiny_data, ALL, split, context=3) for split in ("train", "validation")
     }
-    plan = SimpleNamespace(records=records["train"], task=SimpleNamespace(names=ALL))
+    task = SimpleNamespace(names=ALL, SEES_MAPS=True)
+    plan = SimpleNamespace(records=records["train"], task=task)
     keep_familiar(tmp_path, plan, lambda: records["validation"])
     known, fingerprint = read_known(tmp_path)
     assert (known.subjects, len(known.features)) == (3, 2)
