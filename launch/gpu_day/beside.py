@@ -25,6 +25,10 @@ SAVING_S = 25.0
 """Before the budget ends: a training that is asked to stop saves, and its process ends."""
 
 
+DRY_SIDE = 48
+"""Pixels of the images that PyTorch's programs try: not below the default page's crop."""
+
+
 def beside_torch(day: Day, net: str, what: str, *words: str) -> dict[str, Any]:
     """The same network in PyTorch, eager and compiled, in a process of its own.
 
@@ -38,7 +42,7 @@ def beside_torch(day: Day, net: str, what: str, *words: str) -> dict[str, Any]:
     programs = "torch" if day.dry else "torch,torch.compile"
     asked = ["--net", net, "--what", what, "--programs", programs, *words]
     if day.dry:
-        asked += ["--side", "24", "--batch", "2", "--rounds", "1", "--model", "features=4"]
+        asked += ["--side", str(DRY_SIDE), "--batch", "2", "--rounds", "1", "--model", "features=4"]
         asked += ["--slices", "2"]
     said = day.child([str(SIDE_BY_SIDE), *asked], row=f"torch_{net}_{what}")
     row: dict[str, Any] = {}

@@ -24,6 +24,8 @@ FAILED, NOT_DONE = 1, 75
 DRY_PATIENCE = 10.0
 """Times longer than on a GPU that a row may take where it is only tried, among other work."""
 
+TRIED = "Tried with --dry: tiny sizes. No number and no goal below says anything of a GPU.\n\n"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``bash launch/gpu_day.sh --help``."""
@@ -67,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = _chosen(table(), arguments.rows, book)
     with sizes(arguments.dry, out):
         failed, left = _walk(rows, day)
-    text = book.table([row.entry for row in table()])
+    text = (TRIED if arguments.dry else "") + book.table([row.entry for row in table()])
     (out / MARKDOWN).write_text(text, "utf-8")
     print(f"\n{text}\n{book.path}, {out / MARKDOWN}")
     if left:
