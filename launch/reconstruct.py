@@ -2,7 +2,7 @@
 
 --input is raw data as qsr simulate-mrf writes it. Methods: svd matches the adjoint images; cg is
 least squares with the coils; llr and lrtv have a prior of low rank or of total variation; pnp has a
-denoiser of weighted images in its loop. No trained denoiser ships yet: pnp takes total variation
+denoiser of weighted images in its loop: that of --model, which says pnp by itself, total variation
 (--denoiser tv), or none to see what the loop does without a prior. --output becomes t1, t2 and
 pd.nii.gz with units.json; PD has the unit of the samples. With --truth the errors are printed.
 """
@@ -20,6 +20,7 @@ from qsr_jax.data.nifti.map_folder import write_map_folder
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.measured_maps import brain_of
+from qsr_jax.predictors.denoiser import load_denoiser
 from qsr_jax.reconstruct import denoisers
 from qsr_jax.reconstruct.errors import PercentError, percent_errors
 from qsr_jax.reconstruct.head import METHODS, PNP, Method, reconstruct_head
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if arguments.output.exists():
             raise ValueError(f"{arguments.output}: exists already; choose a new --output")
-        method = _method(arguments)
+        method, prior = _method(arguments)
         raw = open_raw(arguments.input)
         truth = None if arguments.truth is None else _truth(arguments.truth, raw)
         maps = reconstruct_head(raw, method)
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "strength": method.strength,
             "b1": method.b1,
         }
-        about |= {"denoiser": arguments.denoiser} if method.name == PNP else {}
+        about |= {"denoiser": prior} if method.name == PNP else {}
         errors = {} if truth is None else percent_errors(maps, *truth)
         with staged_folder(arguments.output) as folder:
             held = {name: maps[..., channel] for channel, name in enumerate(MAPS)}
@@ -70,16 +71,23 @@ def _line(errors: dict[str, PercentError]) -> str:
     return "  ".join(parts)
 
 
-def _method(arguments: argparse.Namespace) -> Method:
-    if arguments.method != PNP and (arguments.denoiser or not arguments.dual):
-        raise ValueError("--denoiser and --no-dual belong to --method pnp")
-    return Method(
-        arguments.method,
-        strength=arguments.strength,
-        denoiser=DENOISERS[arguments.denoiser or "tv"],
-        settings=PlugAndPlay(dual=arguments.dual),
-        b1=arguments.b1,
-    )
+def _method(arguments: argparse.Namespace) -> tuple[Method, str]:
+    """The method, and the name of its denoiser."""
+    name = arguments.method or (PNP if arguments.model else None)
+    if name is None:
+        raise ValueError(f"no --method; expected {', '.join(METHODS)}, or a --model such as mrf")
+    if name != PNP and (arguments.denoiser or arguments.model or not arguments.dual):
+        raise ValueError("--model, --denoiser and --no-dual belong to --method pnp")
+    if arguments.model and arguments.denoiser:
+        raise ValueError("--model is a denoiser; leave out --denoiser, or --model")
+    prior = arguments.denoiser or "tv"
+    denoiser: denoisers.Denoiser = DENOISERS[prior]
+    if arguments.model:
+        denoiser, opened = load_denoiser(arguments.model)
+        prior = f"{opened.description}, sha256 of the weights {opened.weights_sha256}"
+    settings = PlugAndPlay(dual=arguments.dual)
+    strength, b1 = arguments.strength, arguments.b1
+    return Method(name, strength=strength, denoiser=denoiser, settings=settings, b1=b1), prior
 
 
 def _truth(folder: Path, raw: RawFolder) -> tuple[np.ndarray, np.ndarray]:
@@ -101,14 +109,20 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--input", type=Path, required=True, metavar="DIR", help="raw data")
     add("--output", type=Path, required=True, metavar="DIR", help="folder to make")
-    add("--method", choices=METHODS, required=True, help="how")
+    add("--method", choices=METHODS, help="how (default with --model: pnp)")
+    add(
+        "--model",
+        type=Path,
+        metavar="MODEL",
+        help="denoiser of pnp: a name that ships (mrf), a model file, or the workdir of a training",
+    )
     add(
         "--strength",
         type=float,
         metavar="X",
         help="weight of the prior of llr, lrtv or pnp (default: that of the acceleration)",
     )
-    add("--denoiser", choices=tuple(DENOISERS), help="of pnp (default: tv)")
+    add("--denoiser", choices=tuple(DENOISERS), help="of pnp without --model (default: tv)")
     add(
         "--dual",
         action=argparse.BooleanOptionalAction,

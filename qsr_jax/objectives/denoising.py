@@ -17,12 +17,13 @@ PROBED = 0.5
 class Denoising(Regression):
     """:class:`~qsr_jax.objectives.regression.Regression` of the target on itself with noise.
 
-    Each sample gets a strength of its own, uniform between 0 and ``sigma_max``, which the network
-    is told (Zhang 2018, FFDNet, arXiv:1710.04026). Noise and strength are keyed by (seed, step,
-    sample).
+    Each sample gets a strength of its own, uniform between 0 and ``sigma_max`` or, where there is a
+    ``sigma_min``, uniform in its logarithm, which the network is told (Zhang 2018, FFDNet,
+    arXiv:1710.04026). Noise and strength are keyed by (seed, step, sample).
 
     Attributes:
         sigma_max: strongest noise, standard deviation in network scale.
+        sigma_min: weakest noise, or None.
 
     Raises:
         ValueError: a strength that cannot be, a network that tells its spread, or what
@@ -30,6 +31,7 @@ class Denoising(Regression):
     """
 
     sigma_max: float = 0.2
+    sigma_min: float | None = None
 
     def __post_init__(self) -> None:
         """Refuses a strength that cannot be."""
@@ -41,16 +43,27 @@ class Denoising(Regression):
                 f"objective.sigma_max is {self.sigma_max}; expected above 0, at most 2 (network "
                 "scale is 2 wide)"
             )
+        if self.sigma_min is not None and not 0.0 < self.sigma_min < self.sigma_max:
+            raise ValueError(
+                f"objective.sigma_min is {self.sigma_min}; expected above 0, below sigma_max "
+                f"{self.sigma_max}, or none"
+            )
 
     def seen(self, example: Example) -> tuple[jax.Array, ...]:
         """Noisy targets (n, h, w, c) and their strengths (n,)."""
 
         def one(key: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
             for_strength, for_noise = jax.random.split(key)
-            sigma = jax.random.uniform(for_strength, (), x.dtype, 0.0, self.sigma_max)
+            sigma = self._strength(jax.random.uniform(for_strength, (), x.dtype))
             return x + sigma * jax.random.normal(for_noise, x.shape, x.dtype), sigma
 
         return jax.vmap(one)(example.keys, example.target)
+
+    def _strength(self, drawn: jax.Array) -> jax.Array:
+        """The strength for a number drawn between 0 and 1."""
+        if self.sigma_min is None:
+            return self.sigma_max * drawn
+        return self.sigma_min * (self.sigma_max / self.sigma_min) ** drawn
 
     def probe(self, variables: Variables, example: Example) -> jax.Array:
         """The target with noise of one strength, denoised."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from qsr_jax.checkpoint import LATEST, CheckpointError, load_document, write_model_file
 from qsr_jax.familiarity import to_tensors
-from qsr_jax.predictors.opened import CHECKPOINT, FAMILIARITY, SPREAD, Opened, open_trained
+from qsr_jax.predictors.opened import CHECKPOINT, FAMILIARITY, SPREAD, Opened, open_model
 
 CONFIG = "config"
 """Key of a document: every setting of the training."""
@@ -31,14 +31,14 @@ def export_model(workdir: Path, out: Path, *, which: str = LATEST) -> Opened:
         The model that was exported.
 
     Raises:
-        CheckpointError: no folder, no checkpoint in it, or one that cannot be used for prediction;
+        CheckpointError: no folder, no checkpoint in it, or one that cannot be read;
             ``out`` is called otherwise.
         FileExistsError: another model, or anything else, stands at ``out``.
         WriteError: the system refused the write.
     """
     if not workdir.is_dir():
         raise CheckpointError(f"{workdir}: expected the workdir of a training, a folder")
-    opened = open_trained(workdir.absolute(), which=which)
+    opened = open_model(workdir.absolute(), which=which)
     step, document = load_document(workdir, which=which)
     extras: dict[str, Any] = {CHECKPOINT: which}
     arrays: dict[str, np.ndarray] = {}

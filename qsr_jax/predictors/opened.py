@@ -68,7 +68,23 @@ class Opened:
 
 
 def open_trained(model: Path | str, *, which: str = LATEST) -> Opened:
-    """Opens a trained network.
+    """Opens a trained network that makes maps from a scan.
+
+    Args:
+        model: see :func:`open_model`.
+        which: likewise.
+
+    Raises:
+        CheckpointError: as :func:`open_model`, or it holds a denoiser.
+    """
+    path = find_model(model)
+    if is_denoiser(path, which=which):
+        raise CheckpointError(f"{path}: holds a denoiser, which makes no maps from a scan")
+    return open_model(path, which=which)
+
+
+def open_model(model: Path | str, *, which: str = LATEST) -> Opened:
+    """Opens any trained network.
 
     Args:
         model: name of a model that ships, a model file, or the workdir of a training.
@@ -77,18 +93,16 @@ def open_trained(model: Path | str, *, which: str = LATEST) -> Opened:
 
     Raises:
         CheckpointError: no such model, no checkpoint in it, one that lacks its normalisation, one
-            of another normalisation than this version's, of a network that makes no maps from a
-            scan, or one whose calibration of spreads or whose known scans are damaged.
+            of another normalisation than this version's, or one whose calibration of spreads or
+            whose known scans are damaged.
     """
     path = find_model(model)
     step, document = load_document(path, which=which)
     _check_normalisation(path, document)
-    if document["objective"] == DENOISING:
-        raise CheckpointError(f"{path}: holds a denoiser, which makes no maps from a scan")
     task = described_task(document["task"])
     network = build_model(
         **document["model"],
-        scale=task.scale,
+        scale=1 if document["objective"] == DENOISING else task.scale,
         channels=len(task.names),
         alignment=task.alignment,
     )
@@ -107,6 +121,15 @@ def open_trained(model: Path | str, *, which: str = LATEST) -> Opened:
         calibration=found.calibration if tells else None,
         familiarity=found.familiarity,
     )
+
+
+def is_denoiser(model: Path | str, *, which: str = LATEST) -> bool:
+    """Whether a trained network takes noise off and makes no maps.
+
+    Raises:
+        CheckpointError: no such model, or nothing in it can be read.
+    """
+    return load_document(find_model(model), which=which)[1]["objective"] == DENOISING
 
 
 def takes_weighted(model: Path | str, *, which: str = LATEST) -> bool:
@@ -156,6 +179,9 @@ def _beside(path: Path, step: int, which: str) -> Beside:
 def _description(path: Path, document: Mapping[str, Any], step: int, which: str) -> str:
     """One line for people and DICOM headers; only names of ours stand in it, none of a user's."""
     labels = "+".join(spec_of(name).label for name in document["maps"])
+    if document["objective"] == DENOISING:
+        seen = described_task(document["task"]).SEES_MAPS
+        labels = f"denoiser of {labels if seen else 'weighted images'}"
     name = shipped_name(path)
     parts = [
         f"{document['model']['name']} {labels}, {step} training steps",
@@ -179,6 +205,15 @@ def _check_normalisation(path: Path, document: Mapping[str, Any]) -> None:
 
 def _shapes(network: nn.Module, task: JointMaps, document: Mapping[str, Any]) -> Any:
     """Shapes of a network's variables."""
+    if document["objective"] == DENOISING:
+        image = jax.ShapeDtypeStruct((1, *document["lr_shape"], len(task.names)), jnp.float32)
+        level = jax.ShapeDtypeStruct((1,), jnp.float32)
+        return jax.eval_shape(
+            lambda key, x, sigma: network.init(key, x, sigma, train=False),
+            jax.random.key(0),
+            image,
+            level,
+        )
     if names_told(network):
         inputs = task.whole(task.blank()).inputs
         told = told_to(network, inputs)

@@ -9,12 +9,14 @@ from typing import Any
 from qsr_jax.tasks.example import Example, Task
 from qsr_jax.tasks.joint_maps import JointMaps
 from qsr_jax.tasks.super_resolution import SuperResolution
+from qsr_jax.tasks.weighted_images import WeightedImages
 from qsr_jax.tasks.weighted_to_maps import WeightedToMaps
 
 TASKS: dict[str, type[JointMaps]] = {
     "super_resolution": SuperResolution,
     "joint_maps": JointMaps,
     "weighted_to_maps": WeightedToMaps,
+    "weighted_images": WeightedImages,
 }
 """Every task that can be asked for by name."""
 
@@ -51,6 +53,7 @@ __all__ = [
     "JointMaps",
     "SuperResolution",
     "Task",
+    "WeightedImages",
     "WeightedToMaps",
     "build_task",
     "described_task",

@@ -13,7 +13,7 @@ from qsr_jax.ops.resample import upsample
 from qsr_jax.tasks.crops import crop_and_flip, sample_keys, with_margin
 from qsr_jax.tasks.example import Example
 from qsr_jax.tasks.remap import Remapping, remapped
-from qsr_jax.tasks.scaling import CentredScale, MapScale, scales_of
+from qsr_jax.tasks.scaling import CentredScale, MapScale, PartScale, scales_of
 from qsr_jax.types import ALIGNMENTS, CORNER, REPEAT, ROUTINE, TARGETS, Batch
 
 CONTEXTS = (1, 3, 5)
@@ -87,7 +87,7 @@ class JointMaps:
         scales_of(self.names, self.log_maps)
 
     @property
-    def scales(self) -> tuple[MapScale | CentredScale, ...]:
+    def scales(self) -> tuple[MapScale | CentredScale | PartScale, ...]:
         """The network scale of every map."""
         return scales_of(self.names, self.log_maps)
 

@@ -124,6 +124,42 @@ class CentredScale:
         return self.to_network(stored.astype(jnp.float32) * jnp.float32(self.spec.slope))
 
 
+@dataclasses.dataclass(frozen=True)
+class PartScale:
+    """Network scale in parts of a whole: 0 is 0 and ``whole`` is 1.
+
+    Attributes:
+        spec: the map.
+        whole: physical value that is 1.
+
+    Example:
+        >>> scale = PartScale(spec_of("pd"), 100.0)
+        >>> round(float(scale.to_network(jnp.float32(80.0))), 3)
+        0.8
+        >>> round(float(scale.from_network(jnp.float32(0.8))), 3)
+        80.0
+    """
+
+    spec: MapSpec
+    whole: float
+
+    def to_network(self, physical: jax.Array) -> jax.Array:
+        """Physical values to network scale."""
+        return physical / self.whole
+
+    def from_network(self, network: jax.Array) -> jax.Array:
+        """Network scale to physical values; the inverse of :meth:`to_network`."""
+        return network * self.whole
+
+    def slope(self, network: jax.Array) -> jax.Array:
+        """Physical units per unit of network scale, at values in network scale."""
+        return jnp.full_like(network, self.whole)
+
+    def from_stored(self, stored: jax.Array) -> jax.Array:
+        """Stored values to network scale, float32."""
+        return self.to_network(stored.astype(jnp.float32) * jnp.float32(self.spec.slope))
+
+
 CENTRED: dict[str, CentredScale] = {
     name: CentredScale(spec_of(name), centre, logarithmic)
     for name, centre, logarithmic in (

@@ -122,7 +122,8 @@ def objective_of(experiment: Experiment, task: JointMaps) -> Any:
             relativistic = experiment.objective.relativistic
             return Srgan(task, network, judge, features, table, relativistic=relativistic)
         if name == "denoising":
-            sigma = {"sigma_max": experiment.objective.sigma_max}
+            options = experiment.objective
+            sigma = {"sigma_max": options.sigma_max, "sigma_min": options.sigma_min}
             return OBJECTIVES[name](task, network, table, **sigma)
         return OBJECTIVES[name](task, network, table, features=features_of(experiment))
     except OptionError:
@@ -148,6 +149,8 @@ def _check_sections(experiment: Experiment) -> None:
         if needed != found[key]:
             why = "needs" if needed else "does not use"
             raise OptionError(f"objective {name!r} {why} {key} in its page")
+    if name != "denoising" and experiment.objective.sigma_min is not None:
+        raise OptionError(f"objective {name!r} does not use objective.sigma_min in its page")
     if name != "srgan" and experiment.objective.relativistic:
         raise OptionError(
             f"objective.relativistic is True; objective {name!r} has no discriminator: set it to "

@@ -54,6 +54,33 @@ def check_finite(
     )
 
 
+BEATS_FROM, BEATS = 200, 0.8
+"""From which step a denoiser must leave less than which part of doing nothing's error."""
+
+
+class StalledError(ValueError):
+    """A denoiser stays at giving back what it gets."""
+
+
+def check_denoises(step: int, error: float, untouched: float) -> None:
+    """Stops a denoiser that learns nothing: it is a trap that some recipes fall into for good.
+
+    Args:
+        step: steps finished.
+        error: of the network on validation subjects.
+        untouched: of the noisy images themselves.
+
+    Raises:
+        StalledError: both numbers, and what to do.
+    """
+    if step >= BEATS_FROM and not error < BEATS * untouched:
+        raise StalledError(
+            f"step {step}: the denoiser leaves an error of {error:.4g} where the noisy images have "
+            f"{untouched:.4g}; expected below {BEATS:g} of that from step {BEATS_FROM} on. Look at "
+            "the data, or raise optimizer.learning_rate or data.batch_size"
+        )
+
+
 def saturation(lines: Sequence[Mapping[str, float]], *, share: float, window: int) -> str | None:
     """Whether the discriminator has won: its last ``window`` logged verdicts are all certain.
 

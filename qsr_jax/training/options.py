@@ -111,12 +111,14 @@ class ObjectiveOptions(Options):
     Attributes:
         name: a key of :data:`qsr_jax.objectives.OBJECTIVES`.
         sigma_max: strongest noise of "denoising", in network scale; others have none.
+        sigma_min: weakest noise of "denoising"; strengths are then drawn by their logarithm.
         relativistic: whether the discriminator of "srgan" compares; others have none.
     """
 
     SECTION: ClassVar[str] = "objective"
     name: str = "srgan"
     sigma_max: float | None = None
+    sigma_min: float | None = None
     relativistic: bool = False
 
 

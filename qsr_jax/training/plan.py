@@ -10,8 +10,9 @@ import jax
 
 from qsr_jax.data.records.joint import JointRecords, open_joint
 from qsr_jax.data.records.weighted import open_weighted
+from qsr_jax.data.records.weighted_images import open_images
 from qsr_jax.objectives import Objective
-from qsr_jax.tasks import Example, JointMaps, WeightedToMaps
+from qsr_jax.tasks import Example, JointMaps, WeightedImages, WeightedToMaps
 from qsr_jax.training.assemble import Stage, compute_options_of, stages_of, task_of
 from qsr_jax.training.checks import check_runs_here, planned_steps
 from qsr_jax.training.device_records import from_resident
@@ -90,13 +91,14 @@ def open_split(experiment: Experiment, data_dir: Path, split: str) -> JointRecor
     Raises:
         OptionError: a fold of records that have none.
     """
-    if experiment.task.name == WeightedToMaps.KIND:
+    openers = {WeightedToMaps.KIND: open_weighted, WeightedImages.KIND: open_images}
+    if experiment.task.name in openers:
         if experiment.data.fold:
             raise OptionError(
                 f"data.fold is {experiment.data.fold!r}; weighted records have no folds: set it "
                 "to ''"
             )
-        return open_weighted(data_dir, split)
+        return openers[experiment.task.name](data_dir, split)
     return open_joint(
         data_dir,
         experiment.names,

@@ -11,9 +11,9 @@ from qsr_jax.checkpoint import BEST, Checkpoints, DamageError, load_document
 from qsr_jax.data.records.batches import batch_ids, in_order, load_batch
 from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.maps import spec_of
-from qsr_jax.objectives import Objective
+from qsr_jax.objectives import Denoising, Objective
 from qsr_jax.tasks import JointMaps
-from qsr_jax.training.guards import bias_drift, check_finite, saturation
+from qsr_jax.training.guards import bias_drift, check_denoises, check_finite, saturation
 from qsr_jax.training.metric_log import NullLogger, Recorder, read_metrics
 from qsr_jax.training.options import AlarmOptions
 from qsr_jax.training.processes import is_first, on_first
@@ -94,6 +94,9 @@ def make_validator(
     def validate(step: int, state: TrainState) -> None:
         scores = scores_of(network, state.served)
         recorder.scalars(step, "validation", scores | baseline)
+        if isinstance(objective, Denoising):
+            for key in (key for key in scores if "mae_" in key):
+                check_denoises(step, scores[key], baseline[f"baseline_{key}"])
         if best is not None:
             on_first(lambda: best.offer(step, state, scores))
         if is_first():

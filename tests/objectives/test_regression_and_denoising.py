@@ -127,6 +127,19 @@ def test_the_noise_is_keyed_by_sample_and_step(rng):
     assert len(set(np.asarray(seen[0][1]).tolist())) == 4, "each sample has a strength of its own"
 
 
+def test_strengths_may_be_drawn_by_their_logarithm(rng):
+    """As many below the geometric mean of the ends as above it, none beyond them."""
+    task = JointMaps(("t1",), 2)
+    network = build_model("unet", scale=1, channels=1, features=4, depth=1, blocks=1)
+    weak = {"sigma_max": 0.4, "sigma_min": 0.001}
+    objective = Denoising(task, network, {"mse": TermOptions()}, **weak)
+    drawn = np.asarray(objective._strength(jnp.linspace(0.0, 1.0, 101)))
+    np.testing.assert_allclose([drawn[0], drawn[50], drawn[100]], [0.001, 0.02, 0.4], rtol=1e-4)
+    for sigma in (0.0, 0.4):
+        with pytest.raises(ValueError, match="sigma_min is .*; expected above 0, below sigma_max"):
+            Denoising(task, network, {"mse": TermOptions()}, sigma_max=0.4, sigma_min=sigma)
+
+
 # --- optimisers -----------------------------------------------------------------------------------
 
 STAIRCASE = OptimizerOptions(learning_rate=1e-2, decay_every=10, decay_factor=0.5)

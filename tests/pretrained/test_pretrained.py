@@ -17,7 +17,7 @@ from qsr_jax.data.studies.learned import learned_of
 from qsr_jax.evaluation.unseen import LeakageError
 from qsr_jax.predictors import load_predictor
 from qsr_jax.predictors.export import export_model
-from qsr_jax.predictors.opened import open_trained, takes_weighted
+from qsr_jax.predictors.opened import is_denoiser, open_model, takes_weighted
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.pretrained import LARGEST_BYTES, card, find_model, shipped_models
 from qsr_jax.pretrained.card import NOT_STATED, SECTIONS, card_text, sections_of, what_is_missing
@@ -130,6 +130,8 @@ def test_a_card_says_what_the_file_knows_and_what_a_person_wrote(tmp_path):
 
 
 SHIPPED = shipped_models()
+MAPPING = [name for name in SHIPPED if not is_denoiser(name)]
+"""The others take noise off: tests/predictors/test_denoiser.py."""
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -139,12 +141,12 @@ def test_a_shipped_model_is_small_and_its_card_whole(name):
     text = path.with_suffix(".md").read_text("utf-8")
     assert what_is_missing(text, path) == []
     assert text.startswith(f"# {name}\n")
-    assert open_trained(name).weights_sha256 in sections_of(text)[SECTIONS[-1]]
+    assert open_model(name).weights_sha256 in sections_of(text)[SECTIONS[-1]]
     said = json.dumps([read_model_file(path).document, text])
     assert not [place for place in ("/home/", "/work/", "/tmp/", "/root/") if place in said]
 
 
-@pytest.mark.parametrize("name", [n for n in SHIPPED if not takes_weighted(n)])
+@pytest.mark.parametrize("name", [n for n in MAPPING if not takes_weighted(n)])
 def test_a_shipped_model_predicts_a_scan_of_its_protocol(name, rng):
     """One slice of noise around grey matter: finite maps, and a spread where it tells one."""
     model = load_predictor(name)
@@ -161,7 +163,7 @@ def test_a_shipped_model_predicts_a_scan_of_its_protocol(name, rng):
     assert made.std is None or (np.isfinite(made.std).all() and made.std.min() >= 0)
 
 
-@pytest.mark.parametrize("name", [n for n in SHIPPED if takes_weighted(n)])
+@pytest.mark.parametrize("name", [n for n in MAPPING if takes_weighted(n)])
 def test_a_shipped_model_of_weighted_images_knows_white_matter(name):
     """A disc in a ring of water, without noise, far from any anatomy: within 15 %."""
     model = load_weighted(name)

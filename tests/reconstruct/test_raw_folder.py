@@ -199,6 +199,30 @@ def test_heads_that_cannot_be(head, tmp_path):
     assert "different grids" in refused(head)
 
 
+def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
+    """The loop itself is tested with denoisers that need no training (test_methods)."""
+    given = []
+
+    def done(raw, method):
+        given.append(method)
+        return np.ones((*raw.geometry.shape, 3), np.float32)
+
+    monkeypatch.setattr("launch.reconstruct.reconstruct_head", done)
+    reconstruct(["--input", str(raw), "--output", str(tmp_path / "o"), "--model", "mrf"])
+    assert given[0].name == "pnp"
+    assert given[0].denoiser(np.zeros((2, 16, 16), np.float32), 0.1).shape == (2, 16, 16)
+    about = json.loads((tmp_path / "o" / "reconstruct.json").read_text())
+    assert about["denoiser"].startswith("unet denoiser of weighted images, ")
+    refused = {
+        "no --method; expected svd": [],
+        "--model is a denoiser; leave out": ["--model", "mrf", "--denoiser", "tv"],
+        "belong to --method pnp": ["--model", "mrf", "--method", "svd"],
+    }
+    for said, flags in refused.items():
+        with pytest.raises(SystemExit, match=said):
+            reconstruct(["--input", str(raw), "--output", str(tmp_path / "p"), *flags])
+
+
 def test_options_of_pnp_belong_to_pnp(raw, tmp_path):
     for flag in (["--denoiser", "tv"], ["--no-dual"]):
         with pytest.raises(SystemExit, match="belong to --method pnp"):

@@ -11,7 +11,14 @@ import optax
 import pytest
 from small_networks import optimizers, small_srgan, small_task
 
-from qsr_jax.training.guards import NonFiniteError, bias_drift, check_finite, saturation
+from qsr_jax.training.guards import (
+    NonFiniteError,
+    StalledError,
+    bias_drift,
+    check_denoises,
+    check_finite,
+    saturation,
+)
 from qsr_jax.training.scores import SelectionScore
 from qsr_jax.training.step import make_step
 from qsr_jax.training.stopping import StopRequest
@@ -222,3 +229,11 @@ def test_norms_see_every_leaf(small_state):
         n = len([x for x in jax.tree.leaves(tree) if np.issubdtype(x.dtype, np.floating)])
         for place in range(n):
             assert not jnp.isfinite(optax.tree.norm(poisoned(tree, np.nan, place)))
+
+
+def test_a_denoiser_that_stays_at_the_identity_is_stopped_after_its_first_steps():
+    check_denoises(199, 1.0, 1.0)
+    check_denoises(200, 0.79, 1.0)
+    for error in (0.8, math.nan):
+        with pytest.raises(StalledError, match="step 200: the denoiser leaves an error of"):
+            check_denoises(200, error, 1.0)

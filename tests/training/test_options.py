@@ -67,7 +67,7 @@ NUMBERS = [
     for field in dataclasses.fields(kind)
     if field.type in (int, float, int | None, float | None)
 ]
-HAVE_OWN = {"objective.sigma_max"}
+HAVE_OWN = {"objective.sigma_max", "objective.sigma_min"}
 """Checked by the objective that reads them (tests/objectives)."""
 
 
@@ -160,6 +160,7 @@ OBJECTIVES = {
     "objective 'regression' does not use discriminator": {"name": "regression"},
     "objective 'denoising' needs objective.sigma_max": {"name": "denoising", "discriminator": None},
     "objective 'srgan' does not use objective.sigma_max": {"sigma_max": 0.1},
+    "objective 'srgan' does not use objective.sigma_min": {"sigma_min": 0.1},
     "objective 'srgan' needs vgg in its page": {"vgg": None},
     "has no warm-up: set it to 0": {
         "name": "regression",
@@ -176,7 +177,7 @@ OBJECTIVES = {
 def test_sections_must_belong_to_the_objective(message):
     changes = dict(OBJECTIVES[message])
     objective = options.ObjectiveOptions(
-        changes.pop("name", "srgan"), changes.pop("sigma_max", None)
+        changes.pop("name", "srgan"), changes.pop("sigma_max", None), changes.pop("sigma_min", None)
     )
     schedule = options.ScheduleOptions(warmup_steps=changes.pop("warmup", 0))
     terms = {"mae": TermOptions()}
