@@ -11,6 +11,10 @@ from qsr_jax.predictors.opened import DENOISING, Opened, open_model
 from qsr_jax.reconstruct.denoisers import Denoiser
 from qsr_jax.tasks import WeightedImages
 
+REACH = 3.0
+"""Standard deviations of the noise by which a pixel may change: white noise explains no more, so
+what a network would add or erase beyond stays, and without noise an image is given back."""
+
 
 def load_denoiser(model: Path | str, *, which: str = LATEST) -> tuple[Denoiser, Opened]:
     """Loads a trained denoiser.
@@ -37,6 +41,7 @@ def load_denoiser(model: Path | str, *, which: str = LATEST) -> tuple[Denoiser, 
 
     def denoise(images: jax.Array, sigma: jax.Array) -> jax.Array:
         told = jnp.full(len(images), sigma, images.dtype)
-        return output_of(network, variables, images[..., None], told, train=False)[..., 0]
+        made = output_of(network, variables, images[..., None], told, train=False)[..., 0]
+        return images + jnp.clip(made - images, -REACH * sigma, REACH * sigma)
 
     return denoise, opened
