@@ -176,9 +176,8 @@ OBJECTIVES = {
 @pytest.mark.parametrize("message", OBJECTIVES)
 def test_sections_must_belong_to_the_objective(message):
     changes = dict(OBJECTIVES[message])
-    objective = options.ObjectiveOptions(
-        changes.pop("name", "srgan"), changes.pop("sigma_max", None), changes.pop("sigma_min", None)
-    )
+    own = {k: changes.pop(k) for k in ("name", "sigma_max", "sigma_min") if k in changes}
+    objective = options.ObjectiveOptions(**own)
     schedule = options.ScheduleOptions(warmup_steps=changes.pop("warmup", 0))
     terms = {"mae": TermOptions()}
     if objective.name == "srgan":
