@@ -13,6 +13,7 @@ from qsr_jax.cli import program
 from qsr_jax.files.digest import file_sha256
 from qsr_jax.formats.numbers import joined
 from qsr_jax.maps import spec_of
+from qsr_jax.predictors.opened import DENOISING
 from qsr_jax.pretrained import find_model, shipped_models
 from qsr_jax.pretrained.card import NOT_STATED, SUMMARY, grid_of, sections_of
 
@@ -35,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _told(name: str, path: Path) -> str:
     """One model in a few lines."""
     document = read_model_file(path).document
-    labels = joined([spec_of(one).label for one in document["maps"]])
+    made = joined([spec_of(one).label for one in document["maps"]])
+    takes = document["task"]["name"].replace("_", " ")
+    labels = f"denoiser of {takes}" if document["objective"] == DENOISING else made
     summary = sections_of(_card(path)).get(SUMMARY, "").partition("\n")[0] or NOT_STATED
     return "\n".join(
         [

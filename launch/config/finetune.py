@@ -33,8 +33,8 @@ def after_model(page: ConfigDict, document: Mapping[str, Any], *, steps: int) ->
         raise ConfigError("the model's document has no config: how it was trained is not known")
     if not TASKS[document["task"]["name"]].SEES_MAPS:
         raise ConfigError(
-            f"the model learned {document['task']['name']}, whose truth no scan has; train it on "
-            "records of qsr synthesise-weighted instead"
+            f"the model learned {document['task']['name']}, which takes weighted images; pairs of "
+            "maps cannot teach it more. How such a model is trained: docs/weighted.md"
         )
     config, leaves = page.copy_and_resolve_references().unlock(), document["config"]
     config.map = "+".join(document["maps"])

@@ -24,7 +24,7 @@ from qsr_jax.maps import spec_of
 from qsr_jax.models import build_model
 from qsr_jax.objectives.objective import names_told, told_to
 from qsr_jax.pretrained import find_model, shipped_name
-from qsr_jax.tasks import TASKS, JointMaps, described_task
+from qsr_jax.tasks import JointMaps, WeightedToMaps, described_task
 from qsr_jax.tasks.spread import SpreadCalibration, SpreadError, read_calibrations
 
 DENOISING = "denoising"
@@ -141,7 +141,7 @@ def takes_weighted(model: Path | str, *, which: str = LATEST) -> bool:
         document = load_document(find_model(model), which=which)[1]
     except CheckpointError:
         return False
-    return not TASKS[document["task"]["name"]].SEES_MAPS
+    return bool(document["task"]["name"] == WeightedToMaps.KIND)
 
 
 @dataclasses.dataclass(frozen=True)

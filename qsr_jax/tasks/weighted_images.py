@@ -6,6 +6,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from qsr_jax.data.records.weighted_images import CHANNEL
 from qsr_jax.maps import spec_of
 from qsr_jax.tasks.crops import sample_keys
 from qsr_jax.tasks.example import Example
@@ -13,9 +14,6 @@ from qsr_jax.tasks.joint_maps import JointMaps
 from qsr_jax.tasks.remap import Remapping
 from qsr_jax.tasks.scaling import PartScale
 from qsr_jax.types import ROUTINE, Batch
-
-CHANNEL = "pd"
-"""Name of the only channel; see :mod:`qsr_jax.data.records.weighted_images`."""
 
 BRIGHTNESS = (0.6, 1.1)
 """Range of the random factor on a training image: no loop scales its images exactly alike."""

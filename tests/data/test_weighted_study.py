@@ -88,7 +88,7 @@ def test_rescale_is_taken_where_it_is_said(study):
 def test_another_kind_of_scan_is_refused_with_the_reason(tmp_path, name, changes, message):
     for one in CONTRASTS:
         series(tmp_path / one, one, **(changes if one == name else {}))
-    with pytest.raises(StudyError, match=f"0 series are {name}.*{message}"):
+    with pytest.raises(StudyError, match=f"none is {name}.*{message}"):
         read_dicom_study(tmp_path)
     if message != "missing":
         with pytest.raises(StudyError, match=f"given as {name}, but is .*{message}"):
@@ -126,7 +126,7 @@ def test_multi_frame_files_say_their_times_in_functional_groups(tmp_path):
 
 def test_two_of_a_kind_are_not_chosen_between(study):
     series(study / "again", "t2w")
-    with pytest.raises(StudyError, match=r"2 series are t2w \(again, t2w\)"):
+    with pytest.raises(StudyError, match=r"2 are t2w \(again, t2w\)"):
         read_dicom_study(study)
     with pytest.raises(StudyError, match="given as t1w, but is t2w"):
         read_dicom_study({"t1w": study / "again", "t2w": study / "t2w", "flair": study / "flair"})

@@ -12,6 +12,7 @@ from weighted_fixtures import TYPICAL, disc
 
 import qsr_jax.evaluation.trainings as trainings
 import qsr_jax.pretrained as pretrained
+from launch import models
 from qsr_jax.checkpoint import CheckpointError, read_model_file
 from qsr_jax.data.studies.learned import learned_of
 from qsr_jax.evaluation.unseen import LeakageError
@@ -161,6 +162,12 @@ def test_a_shipped_model_predicts_a_scan_of_its_protocol(name, rng):
     )
     assert np.isfinite(made.mean).all()
     assert made.std is None or (np.isfinite(made.std).all() and made.std.min() >= 0)
+
+
+def test_a_denoiser_of_weighted_images_takes_no_study_and_makes_no_map(capsys):
+    models.main([])
+    assert "mrf: denoiser of weighted images, 240 x 240" in capsys.readouterr().out
+    assert not takes_weighted("mrf") and takes_weighted("weighted")
 
 
 @pytest.mark.parametrize("name", [n for n in MAPPING if takes_weighted(n)])

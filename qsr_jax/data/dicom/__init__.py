@@ -9,7 +9,8 @@ from qsr_jax.data.dicom.errors import DicomInputError, named_tag
 from qsr_jax.data.dicom.find import Found, SeriesFiles, find_series, image_files
 from qsr_jax.data.dicom.locate import one_series, place_text, placed
 from qsr_jax.data.dicom.parametric_map import MissingPackageError, write_parametric_map
-from qsr_jax.data.dicom.read import Series, owner_of, read_folder, read_series, read_spread
+from qsr_jax.data.dicom.read import owner_of, read_folder, read_series, read_spread
+from qsr_jax.data.dicom.series import Series
 from qsr_jax.data.dicom.survey import Finding, survey
 
 __all__ = [

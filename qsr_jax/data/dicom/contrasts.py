@@ -17,13 +17,11 @@ from qsr_jax.data.dicom.errors import DicomInputError
 from qsr_jax.data.dicom.find import SeriesFiles
 from qsr_jax.data.dicom.frames import Frame
 from qsr_jax.data.dicom.locate import series_at
-from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.dicom.pixels import padding_of, stored_pixels
-from qsr_jax.data.dicom.read import Series, open_slices
+from qsr_jax.data.dicom.read import open_slices
 from qsr_jax.data.dicom.scaling import scale_of
+from qsr_jax.data.dicom.series import Series, placed_series
 from qsr_jax.data.dicom.stack import stacked
-from qsr_jax.files.digest import text_sha256
-from qsr_jax.types import Volume
 
 T1W_TR_MS, T1W_TE_MS = 1500.0, 45.0
 """Repetition and echo times below which a spin echo is T1-weighted; our choice."""
@@ -157,25 +155,8 @@ def read_weighted(
         found = place if isinstance(place, SeriesFiles) else series_at(place)
         frames, geometry = stacked(open_slices(found))
         values = _values(frames, worker)
-    values, geometry, reversed_slices = turned(values, geometry, canonical_signs(geometry))
-    if reversed_slices:
-        frames.reverse()
-    first = frames[0]
-    headers = list({id(frame.header): frame.header for frame in frames}.values())
-    series = Series(
-        volume=Volume(np.ascontiguousarray(values[..., None]), (name,), geometry),
-        map_name=name,
-        place=found.place,
-        files=tuple(frame.path for frame in frames),
-        patient_id=first.optional_text("PatientID"),
-        study_uid=first.text("StudyInstanceUID"),
-        series_uid=first.text("SeriesInstanceUID"),
-        frame_uid=first.text("FrameOfReferenceUID"),
-        description=first.optional_text("SeriesDescription"),
-        sha256=text_sha256("".join(header.sha256 for header in headers)),
-        frames=tuple(frame.index for frame in frames if frame.index is not None),
-    )
-    return series, timing_of(first)
+    series = placed_series(frames, values, geometry, name, place=found.place)
+    return series, timing_of(frames[0])
 
 
 def _values(frames: Sequence[Frame], worker: DecodeWorker) -> np.ndarray:

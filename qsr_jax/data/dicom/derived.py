@@ -21,7 +21,8 @@ from qsr_jax.data.dicom.elements import (
 from qsr_jax.data.dicom.frames import Frame
 from qsr_jax.data.dicom.header import unquoted
 from qsr_jax.data.dicom.orientation import signs_towards, turned
-from qsr_jax.data.dicom.read import Series, read_series, read_spread, slices_of
+from qsr_jax.data.dicom.read import read_series, read_spread, slices_of
+from qsr_jax.data.dicom.series import Series
 from qsr_jax.data.dicom.series_rules import MAP, QSR, QSR_SPREAD
 from qsr_jax.data.dicom.spread import say_deviation, values_of
 from qsr_jax.data.dicom.validator import check_standard

@@ -23,7 +23,8 @@ from qsr_jax.data.dicom.derived import (
 )
 from qsr_jax.data.dicom.elements import ZERO_PREAMBLE, code, decimals
 from qsr_jax.data.dicom.header import Header, unquoted
-from qsr_jax.data.dicom.read import Series, slices_of
+from qsr_jax.data.dicom.read import slices_of
+from qsr_jax.data.dicom.series import Series
 from qsr_jax.data.dicom.source_images import refer_to_frames, stand_in
 from qsr_jax.data.dicom.spread import say_deviation, values_of
 from qsr_jax.data.dicom.validator import check_standard

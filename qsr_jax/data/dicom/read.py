@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,64 +15,18 @@ from qsr_jax.data.dicom.find import SeriesFiles, image_files
 from qsr_jax.data.dicom.frames import Frame, frames_of
 from qsr_jax.data.dicom.header import Header
 from qsr_jax.data.dicom.locate import series_at
-from qsr_jax.data.dicom.orientation import canonical_signs, turned
 from qsr_jax.data.dicom.people import PERSON
 from qsr_jax.data.dicom.pixels import LargestValues, check_range, padding_of, stored_pixels
 from qsr_jax.data.dicom.scaling import Scale, required_scale
+from qsr_jax.data.dicom.series import Series, placed_series
 from qsr_jax.data.dicom.series_rules import MAGIC_SECONDARY, PROTOCOLS, SPREADS, SeriesRule
 from qsr_jax.data.dicom.stack import check_one_series, stacked
 from qsr_jax.files.digest import text_sha256
 from qsr_jax.files.tree import why_closed
 from qsr_jax.maps import MapSpec, check, spec_of
-from qsr_jax.types import Volume
 
 LEAST_MAXIMUM = 10.0
 """A map of ms or percent reaches more than this somewhere; a map in seconds does not."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Series:
-    """One map of one scan, and where it comes from.
-
-    Attributes:
-        volume: one map (c = 1), physical units, canonical orientation (see ``orientation``).
-        map_name: "t1", "t2" or "pd".
-        place: how messages and manifests call it, see
-            :class:`qsr_jax.data.dicom.find.SeriesFiles`.
-        files: one per slice, in the order of ``volume``; a multi-frame file stands there once for
-            every slice.
-        patient_id: PatientID; for pairing and provenance, never for records or messages.
-        study_uid: StudyInstanceUID; likewise.
-        series_uid: SeriesInstanceUID; likewise.
-        frame_uid: FrameOfReferenceUID; likewise.
-        description: SeriesDescription; likewise.
-        sha256: hex digest over the digests of ``files``, and over the map's name where the same
-            files hold several maps.
-        frames: place of each slice in its file, from 0; empty for single-frame files.
-        protocol: name of the row that recognised the series.
-        padded: voxels that held PixelPaddingValue; they are 0 in ``volume``.
-        cut_off: where values look cut off, in words; empty where they do not.
-        notes: what a person should look at, without personal values.
-        person: keyword of :data:`qsr_jax.data.dicom.people.PERSON` to a digest of what the first
-            file says, where it says something; to compare series of one PatientID, never to show.
-    """
-
-    volume: Volume
-    map_name: str
-    place: Path
-    files: tuple[Path, ...]
-    patient_id: str
-    study_uid: str
-    series_uid: str
-    frame_uid: str
-    description: str
-    sha256: str
-    frames: tuple[int, ...] = ()
-    protocol: str = ""
-    padded: int = 0
-    cut_off: str = ""
-    notes: tuple[str, ...] = ()
-    person: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def read_series(
@@ -204,28 +158,14 @@ def _series(
     if values.max() < LEAST_MAXIMUM and not row.spread:
         why = f"largest value {values.max():g} {spec.unit}; empty, or another unit?"
         first.refuse(first.header.pixel_keyword, why)
-    values, geometry, reversed_slices = turned(values, geometry, canonical_signs(geometry))
-    if reversed_slices:
-        frames.reverse()
-    headers = list({id(frame.header): frame.header for frame in frames}.values())
-    digests = "".join(header.sha256 for header in headers)
-    shared = not alone and len(headers) < len(frames)
-    return Series(
-        volume=Volume(np.ascontiguousarray(values[..., None]), (name,), geometry),
-        map_name=name,
-        place=place,
-        files=tuple(frame.path for frame in frames),
-        patient_id=first.optional_text("PatientID"),
-        study_uid=first.text("StudyInstanceUID"),
-        series_uid=first.text("SeriesInstanceUID"),
-        frame_uid=first.text("FrameOfReferenceUID"),
-        description=first.optional_text("SeriesDescription"),
-        sha256=text_sha256(digests + name * shared),
-        frames=tuple(frame.index for frame in frames if frame.index is not None),
+    shared = not alone and len({id(frame.header) for frame in frames}) < len(frames)
+    placed = placed_series(frames, values, geometry, name, place=place, salt=name * shared)
+    return dataclasses.replace(
+        placed,
         protocol=row.name,
         padded=padded,
         cut_off=clipped,
-        notes=_notes(values, padded, row, clipped, first),
+        notes=_notes(placed.volume.maps[..., 0], padded, row, clipped, first),
         person=_person(first),
     )
 

@@ -11,7 +11,8 @@ from qsr_jax.data.dicom.decoder_process import process_decoder
 from qsr_jax.data.dicom.errors import DicomInputError, named_tag
 from qsr_jax.data.dicom.find import SeriesFiles, find_series, is_directory, is_litter
 from qsr_jax.data.dicom.people import ALIKE, alike, differing
-from qsr_jax.data.dicom.read import Series, read_folder
+from qsr_jax.data.dicom.read import read_folder
+from qsr_jax.data.dicom.series import Series
 from qsr_jax.data.dicom.series_rules import SeriesRule
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.journal import Job, Journal, Schedule, files_sha256

@@ -209,14 +209,16 @@ def _found(folder: Path) -> dict[str, SeriesFiles]:
         else:
             others.append(f"{files.place.name}: {why}")
     wrong = [
-        f"{len(found)} series are {name} ({', '.join(one.place.name for one in found)})"
+        f"{len(found)} are {name} ({', '.join(one.place.name for one in found)})"
+        if found
+        else f"none is {name}"
         for name, found in fit.items()
         if len(found) != 1
     ]
     if wrong:
         rest = f"; not used: {'; '.join(others)}" if others else ""
         raise StudyError(
-            f"{folder}: expected one T1w, one T2w and one FLAIR, found: {'; '.join(wrong)}{rest}. "
+            f"{folder}: expected one T1w, one T2w and one FLAIR series; {'; '.join(wrong)}{rest}. "
             "Give a folder of three series, or name the folder of each"
         )
     return {name: found[0] for name, found in fit.items()}
