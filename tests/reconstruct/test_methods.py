@@ -40,10 +40,14 @@ def loop(problem, denoiser=total_variation, settings=FEW):
 
 
 def test_without_noise_and_undersampling_the_truth_is_found():
-    """What is left: five components of a short train, and the edges' ringing."""
+    """What is left is the edges' ringing, 2.3, 3.0 and 1.1 % here, and hardly a bias.
+
+    With four times the pixels, or with the whole train, it halves (T1 and T2 1.2 %).
+    """
     found = series.cg_sense(small.problem(1, 4, NONE), small.DICTIONARY())
-    t1, t2, pd = small.errors(found, white())
-    assert t1 < 4.0 and t2 < 20.0 and pd < 4.0
+    assert np.all(small.errors(found, white()) < (2.6, 3.5, 1.3))
+    bias = np.stack(found, axis=-1)[white()] / small.VALUES["white"] - 1.0
+    assert np.all(np.abs(bias.mean(axis=0)) < 0.012)
 
 
 def test_more_undersampling_is_worse_and_priors_are_better():
