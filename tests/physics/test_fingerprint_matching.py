@@ -122,8 +122,12 @@ def test_the_receiver_s_phase_is_told_and_smooth():
     found = receiver_phase(jnp.asarray(image), jnp.arange(576), table, (24, 24))
     off = np.angle(np.asarray(found) * np.exp(-1j * phase.ravel())).reshape(24, 24)
     assert np.abs(off[4:-4, 4:-4]).max() < 0.1
-    turned = receiver_phase(jnp.asarray(image * 1j), jnp.arange(576), table, (24, 24))
-    np.testing.assert_allclose(turned, 1j * found, atol=1e-4)
+    turned, opposite = (
+        receiver_phase(jnp.asarray(image * by), jnp.arange(576), table, (24, 24)) for by in (1j, -1)
+    )
+    np.testing.assert_allclose(opposite, -found, atol=1e-6)
+    # Two atoms of nearly one score may change places where real and imaginary part do.
+    assert np.abs(np.angle(np.asarray(turned) / (1j * np.asarray(found)))).max() < 0.01
 
 
 @pytest.mark.parametrize(
