@@ -19,7 +19,7 @@ workdir's network reads that file as well.
 
 import logging
 
-from qsr_jax.checkpoint.document import FORMAT_VERSION, REQUIRED
+from qsr_jax.checkpoint.document import DRAWN, FORMAT_VERSION, REQUIRED
 from qsr_jax.checkpoint.errors import CheckpointError, DamageError
 from qsr_jax.checkpoint.model_file import (
     ModelFile,
@@ -38,6 +38,7 @@ for _name in ("absl", "asyncio"):
 __all__ = [
     "BEST",
     "DAMAGED",
+    "DRAWN",
     "FORMAT_VERSION",
     "LATEST",
     "REQUIRED",

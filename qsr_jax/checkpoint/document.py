@@ -8,6 +8,9 @@ from qsr_jax.checkpoint.errors import CheckpointError
 FORMAT_VERSION = 2
 """Of the document and the state beside it. Version 1 held one map and one pair of networks."""
 
+DRAWN = "drawn"
+"""Key of how the studies were drawn that a network learned from, where they are computed."""
+
 REQUIRED = {
     "version": "of the format",
     "maps": "which maps the network makes, in the order of its channels",

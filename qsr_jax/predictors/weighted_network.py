@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.acquisition import ACQUISITION, WIDE, Ranges, check_acquisition
-from qsr_jax.checkpoint import LATEST, CheckpointError
+from qsr_jax.acquisition import ACQUISITION, Ranges, check_acquisition
+from qsr_jax.checkpoint import DRAWN, LATEST, CheckpointError
 from qsr_jax.objectives.objective import output_of, told_to
 from qsr_jax.predictors.batched import BATCH, clamp, clamp_spread
-from qsr_jax.predictors.opened import open_trained
+from qsr_jax.predictors.opened import Opened, open_trained
 from qsr_jax.tasks import WeightedToMaps
 from qsr_jax.tasks.spread import SpreadCalibration
 from qsr_jax.types import Familiarity, Geometry, Prediction
@@ -36,9 +36,9 @@ class WeightedPredictor:
         spacing_mm: distance between (slices, rows, columns) it was trained on.
         description: one line for people and DICOM headers; its first word is the network's name.
         weights_sha256: digest over names, shapes and bytes of its variables.
+        ranges: of the seven times it was trained on, ms.
         notes: what a reader of its numbers must know.
         calibration: factors on the standard deviations, or None.
-        ranges: of the seven times it was trained on, ms.
         batch: slices at a time.
     """
 
@@ -48,9 +48,9 @@ class WeightedPredictor:
     spacing_mm: tuple[float, float, float]
     description: str
     weights_sha256: str
+    ranges: Ranges
     notes: tuple[str, ...] = ()
     calibration: SpreadCalibration | None = None
-    ranges: Ranges = WIDE
     batch: int = BATCH
 
     @property
@@ -194,7 +194,8 @@ def load_weighted(model: Path | str, *, which: str = LATEST) -> WeightedPredicto
         which: "latest" or "best", see :func:`qsr_jax.predictors.opened.open_trained`.
 
     Raises:
-        CheckpointError: as there; or the network takes maps.
+        CheckpointError: as there; or the network takes maps, or its document does not say which
+            times it was trained on.
     """
     opened = open_trained(model, which=which)
     if not isinstance(opened.task, WeightedToMaps):
@@ -209,6 +210,18 @@ def load_weighted(model: Path | str, *, which: str = LATEST) -> WeightedPredicto
         spacing_mm=(dz, dy, dx),
         description=opened.description,
         weights_sha256=opened.weights_sha256,
+        ranges=_ranges(opened),
         notes=opened.notes,
         calibration=opened.calibration,
     )
+
+
+def _ranges(opened: Opened) -> Ranges:
+    """Of the times in the records it was trained on."""
+    drawn = opened.document.get(DRAWN, {}).get("limits", {}).get("acquisition", ())
+    if len(drawn) != len(ACQUISITION):
+        raise CheckpointError(
+            f"{opened.path}: does not say which TR, TE and TI it was trained on; train it again "
+            "with this version on records of qsr synthesise-weighted"
+        )
+    return tuple((float(low), float(high)) for low, high in drawn)

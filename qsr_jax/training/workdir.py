@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from qsr_jax import __version__
-from qsr_jax.checkpoint import FORMAT_VERSION
+from qsr_jax.checkpoint import DRAWN, FORMAT_VERSION
 from qsr_jax.data.records.card import registration_notes
 from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.data.studies.learned import LEARNED
@@ -115,6 +115,7 @@ def describe(experiment: Experiment, task: JointMaps, records: JointRecords) -> 
         "config": experiment.leaves(),
         "data_fingerprint": records.fingerprint,
         "train_slices": len(records),
+        DRAWN: dict(records.settings),
         LEARNED: dict(records.learned),
         "notes": [describe_features(experiment), *registration_notes(records.registration)],
         "environment": environment(),

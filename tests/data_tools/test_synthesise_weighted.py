@@ -53,6 +53,7 @@ def test_records_serve_the_trainer(opened):
     assert (len(train), len(opened["validation"]), len(opened["test"])) == (15, 6, 12)
     assert (train.scale, train.lr_shape, train.grid_alignment) == (1, (32, 32), "corner")
     assert train.names == ("t1", "t2", "pd") and train.registration["method"] == "none"
+    assert train.settings["limits"]["acquisition"] == [list(ends) for ends in WIDE]
     batch = next(batches(train, batch_size=4, seed=0, start_step=2))
     shapes = {name: (array.shape, array.dtype.name) for name, array in batch.items()}
     assert shapes == {

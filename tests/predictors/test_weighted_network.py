@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from flax.traverse_util import unflatten_dict
 from weighted_fixtures import TYPICAL, disc, small_predictor
 
-from qsr_jax.checkpoint import CheckpointError
+from qsr_jax.acquisition import NARROW, TYPICAL_MS, WIDE
+from qsr_jax.checkpoint import DRAWN, CheckpointError, read_model_file, write_model_file
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.studies.weighted_study import WeightedStudy
 from qsr_jax.maps import spec_of
@@ -15,6 +17,7 @@ from qsr_jax.predictors.load import load_predictor
 from qsr_jax.predictors.trained import MismatchError
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
+from qsr_jax.pretrained import find_model
 from qsr_jax.tasks.spread import SPREAD_EDGES, SpreadCalibration
 from qsr_jax.types import Geometry
 
@@ -150,3 +153,25 @@ def test_a_model_of_maps_is_no_model_of_images():
     with pytest.raises(CheckpointError, match="takes maps, not weighted images"):
         load_weighted("default")
     assert load_predictor("default").names == ("t1", "t2", "pd")
+
+
+def test_the_trained_times_are_those_of_the_records_it_learned_from(tmp_path):
+    """A model of usual protocols flags a time that one of wide ranges takes."""
+    held = read_model_file(find_model("weighted"))
+    network = {tuple(name.split("/")): array for name, array in held.network.items()}
+    for name, drawn in (("narrow", {"limits": {"acquisition": NARROW}}), ("silent", {})):
+        write_model_file(
+            tmp_path / f"{name}.safetensors",
+            step=held.step,
+            document=held.document | {DRAWN: drawn},
+            variables=unflatten_dict(network),
+            extras={},
+            arrays={},
+        )
+    long = np.array((950.0, *TYPICAL_MS[1:]), np.float32)
+    wide, narrow = load_weighted("weighted"), load_weighted(tmp_path / "narrow.safetensors")
+    assert (wide.ranges, narrow.ranges) == (WIDE, NARROW)
+    assert wide.judged(long, (5.0, 1.0, 1.0)).reasons == ()
+    assert "t1w_tr_ms 950, trained on 350 to 800" in narrow.judged(long, (5.0, 1.0, 1.0)).reasons
+    with pytest.raises(CheckpointError, match="does not say which TR, TE and TI"):
+        load_weighted(tmp_path / "silent.safetensors")

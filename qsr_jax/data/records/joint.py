@@ -136,6 +136,11 @@ class JointRecords:
         return self.maps[0].registration
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """How studies were drawn; empty of scans."""
+        return self.maps[0].settings
+
+    @property
     def grid_alignment(self) -> str:
         """How ``hr`` lies on ``lr``."""
         return self.maps[0].grid_alignment

@@ -61,6 +61,7 @@ class Records:
         registration: method, and subject to how far its head had moved.
         learned: whom a training on these records learns from, see
             :class:`qsr_jax.data.studies.learned.Learned`.
+        settings: how studies were drawn that are computed from known maps; empty of scans.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class Records:
     scale: int
     registration: Mapping[str, Any] = dataclasses.field(default_factory=lambda: AS_THEY_LIE)
     learned: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -213,6 +215,7 @@ def open_folder(
         scale=metadata["scale"],
         registration=_registration(metadata),
         learned=metadata["learned"],
+        settings=metadata.get("settings", {}),
     )
 
 
