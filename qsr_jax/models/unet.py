@@ -110,6 +110,9 @@ class UNet(nn.Module):
             times: (n, contrasts, k) of ``encoders``.
             numbers: (n, k) of ``film``.
             thumbnail: (n, s, s, contrasts) of ``film``.
+
+        Raises:
+            ValueError: it takes something by name that is not given.
         """
         del train
         height, width = x.shape[1:3]
@@ -122,13 +125,15 @@ class UNet(nn.Module):
         if sigma is not None:
             level = jnp.broadcast_to(sigma[:, None, None, None], (*x.shape[:3], 1))
             x = jnp.concatenate([x, level.astype(x.dtype)], -1)
-        if self.encoders and times is not None:
+        if self.encoders:
+            times = _given(times, "times")
             count = times.shape[1]
             seen = ContrastEncoder(self.features, name="contrasts")(x[..., :count], times)
             x = jnp.concatenate([seen, x[..., count:]], -1)
         told = None
-        if self.film and numbers is not None:
-            told = Embedding(name="told")(numbers, thumbnail)
+        if self.film:
+            whole = _given(thumbnail, "thumbnail")
+            told = Embedding(name="told")(_given(numbers, "numbers"), whole)
         x = pixel_unshuffle(padded(x, self.fold * 2**self.depth), self.fold)
         x = lowered(nn.Conv(self.features, (3, 3), name="first")(x), self.dtype)
         y = restored(self._trunk(x, told))
@@ -166,3 +171,10 @@ class UNet(nn.Module):
         for index in range(self.blocks):
             x = block(x.shape[-1], 1.0, self.dtype, name=f"{name}_{index}")(x, told)
         return x
+
+
+def _given(told: jax.Array | None, name: str) -> jax.Array:
+    """What a network takes by name."""
+    if told is None:
+        raise ValueError(f"the network wants to be told {name}, and was not")
+    return told

@@ -77,6 +77,13 @@ def test_contrasts_may_change_places_with_their_times(rng):
     )
 
 
+@pytest.mark.parametrize(("field", "name"), [("film", "thumbnail"), ("encoders", "times")])
+def test_a_network_that_is_not_told_what_it_wants_says_so(field, name):
+    network = small_unet(**{field: True})
+    with pytest.raises(ValueError, match=f"wants to be told {name}, and was not"):
+        network.init(jax.random.key(0), jnp.zeros((1, 16, 16, 6)), train=False)
+
+
 def test_encoders_are_told_the_times(rng):
     network = small_unet(encoders=True)
     assert network.told == ("times",)

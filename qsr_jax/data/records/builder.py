@@ -105,14 +105,7 @@ class PairsBuilder(SealedBuilder, skip_registration=True):  # type: ignore[call-
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=record_features(),
-            description=DESCRIPTION,
-            citation=CITATION,
-            supervised_keys=("lr", "hr"),
-            disable_shuffling=True,
-            metadata=tfds.core.MetadataDict(),
-        )
+        return self._described(record_features(), DESCRIPTION, CITATION)
 
     def _download_and_prepare(
         self,

@@ -38,6 +38,19 @@ OwnerT = TypeVar("OwnerT", bound=Owner)
 class SealedBuilder(FileReaderBuilder, skip_registration=True):  # type: ignore[call-arg, misc]
     """A dataset of shards that somebody has written, one for each subject."""
 
+    def _described(
+        self, features: tfds.features.FeaturesDict, description: str, citation: str = ""
+    ) -> tfds.core.DatasetInfo:
+        """What tfds is told of records of a fast ``lr`` and a wanted ``hr``, in their own order."""
+        return self.dataset_info_from_configs(
+            features=features,
+            description=description,
+            citation=citation,
+            supervised_keys=("lr", "hr"),
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(),
+        )
+
     def _get_filename_template(self, split_name: str) -> ShardedFileTemplate:
         return super()._get_filename_template(split_name).replace(template=SHARDS)
 

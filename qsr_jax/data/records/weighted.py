@@ -112,12 +112,9 @@ class WeightedBuilder(SealedBuilder, skip_registration=True):  # type: ignore[ca
         super().__init__(file_format="array_record", config=CONFIG, **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=weighted_features(),
-            description="T1w, T2w and FLAIR images of heads whose T1, T2 and PD are known.",
-            supervised_keys=("lr", "hr"),
-            disable_shuffling=True,
-            metadata=tfds.core.MetadataDict(),
+        return self._described(
+            weighted_features(),
+            "T1w, T2w and FLAIR images of heads whose T1, T2 and PD are known.",
         )
 
     def _download_and_prepare(
