@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection
 from typing import Any
 
+CPU_DEVICES = "JAX_NUM_CPU_DEVICES"
+
 AHEAD = 4
 """Calls that wait for each process, so that none is idle and memory does not grow with a cohort."""
 
@@ -40,7 +42,7 @@ def _spawned(
 ) -> Iterator[Any]:
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_end_with_parent
+        workers, mp_context=context, initializer=_begin
     ) as pool:
         try:
             yield from _answers(pool, call, iter(arguments), window=AHEAD * workers)
@@ -70,6 +72,12 @@ def _answers(
         for job in done:
             yield job.result()
             waiting |= {pool.submit(call, *one) for one in itertools.islice(arguments, 1)}
+
+
+def _begin() -> None:
+    """One of several processes: the others have cores of their own."""
+    os.environ.setdefault(CPU_DEVICES, "1")
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -2,25 +2,32 @@
 
 The program is kept by JAX under (network, task, shape), so that a second volume, a second call and
 another training of the same network find it compiled. The last batch is filled up with copies of
-the last slice, which are thrown away: every batch has one shape.
+the last slice, which are thrown away: every batch has one shape. On a CPU of several devices each
+takes an even part of a batch, whole slices, and so the same bits as one device.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from qsr_jax.maps import MAPS
 from qsr_jax.objectives.objective import output_of
+from qsr_jax.ops.devices import even_devices
 from qsr_jax.tasks import JointMaps
 
 BATCH = 4
 """Slices at a time. On CPU cores a slice costs the same alone or among others (0.15 s on 2 cores
 with 64 features); the activations of 4 slices of 256 x 256 take 67 MB per layer."""
+
+SLICES = "slices"
+"""Axis of the devices among which a batch is shared."""
 
 Variables = Mapping[str, Any]
 """{"params": ..., and running statistics} of one network."""
@@ -56,6 +63,20 @@ def super_resolve(
         return jnp.concatenate([task.physical(maps), task.physical_spread(maps, log_spread)], -1)
 
 
+@functools.partial(jax.jit, static_argnames=("network", "task", "mesh"))
+def _in_parts(
+    variables: Variables, parts: jax.Array, *, network: nn.Module, task: JointMaps, mesh: Mesh
+) -> jax.Array:
+    """(parts, n + context - 1, h, w, c) to (parts, n, …): each device runs one part."""
+
+    def one(variables: Variables, parts: jax.Array) -> jax.Array:
+        return super_resolve(variables, parts[0], network=network, task=task)[None]
+
+    return jax.shard_map(one, mesh=mesh, in_specs=(P(), P(SLICES)), out_specs=P(SLICES))(
+        variables, parts
+    )
+
+
 def predict_maps(
     network: nn.Module, variables: Variables, task: JointMaps, maps: np.ndarray, *, batch: int
 ) -> np.ndarray:
@@ -72,13 +93,33 @@ def predict_maps(
         (z, scale*h, scale*w, c) float32, or 2 c, see :func:`super_resolve`.
     """
     beside, last = task.context // 2, len(maps) - 1
+    run, count = _runner(variables, network, task, batch)
     made = []
     for start in range(0, len(maps), batch):
-        places = np.arange(start - beside, start + batch + beside)
+        begins = np.arange(start, start + batch, batch // count)[:, None]
+        places = begins + np.arange(-beside, batch // count + beside)
         # Beyond the stack its end is repeated, as in training.
-        slices = jnp.asarray(maps[np.clip(places, 0, last)], jnp.float32)
-        made.append(super_resolve(variables, slices, network=network, task=task))
-    return np.concatenate([np.asarray(part) for part in made])[: len(maps)]
+        made.append(run(maps[np.clip(places, 0, last)].astype(np.float32)))
+    whole = [np.asarray(one) for one in made]
+    return np.concatenate([one.reshape(batch, *one.shape[-3:]) for one in whole])[: len(maps)]
+
+
+def _runner(
+    variables: Variables, network: nn.Module, task: JointMaps, batch: int
+) -> tuple[Callable[[np.ndarray], jax.Array], int]:
+    """What runs a batch (parts, n + context - 1, h, w, c), and into how many parts it is cut."""
+    devices = even_devices(batch)
+    if devices[0].platform != "cpu" or len(devices) == 1:
+        whole = functools.partial(super_resolve, variables, network=network, task=task)
+        return lambda parts: whole(jnp.asarray(parts[0])), 1
+    mesh = Mesh(np.asarray(devices), (SLICES,))
+    everywhere = jax.device_put(variables, NamedSharding(mesh, P()))
+
+    def run(parts: np.ndarray) -> jax.Array:
+        here = jax.device_put(parts, NamedSharding(mesh, P(SLICES)))
+        return _in_parts(everywhere, here, network=network, task=task, mesh=mesh)
+
+    return run, len(devices)
 
 
 def clamp(maps: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[int, ...]]:

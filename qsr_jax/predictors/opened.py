@@ -23,6 +23,8 @@ from qsr_jax.familiarity.saving import read_known
 from qsr_jax.maps import spec_of
 from qsr_jax.models import build_model
 from qsr_jax.objectives.objective import names_told, told_to
+from qsr_jax.ops.devices import start_cpu_devices
+from qsr_jax.predictors.batched import BATCH
 from qsr_jax.pretrained import find_model, shipped_name
 from qsr_jax.tasks import JointMaps, WeightedToMaps, described_task
 from qsr_jax.tasks.spread import SpreadCalibration, SpreadError, read_calibrations
@@ -96,6 +98,7 @@ def open_model(model: Path | str, *, which: str = LATEST) -> Opened:
             of another normalisation than this version's, or one whose calibration of spreads or
             whose known scans are damaged.
     """
+    start_cpu_devices(BATCH)
     path = find_model(model)
     step, document = load_document(path, which=which)
     _check_normalisation(path, document)

@@ -6,6 +6,7 @@ from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.feed import is_resident
 from qsr_jax.training.options import OptionError
+from qsr_jax.training.parallel import step_devices
 from qsr_jax.types import CORNER, REPEAT
 
 
@@ -33,13 +34,25 @@ def planned_steps(experiment: Experiment, n_records: int) -> int:
     return total
 
 
+def samples_shared(experiment: Experiment) -> int:
+    """Of a batch, what devices must be able to share: samples, or heaps of one for every part."""
+    size, parts = experiment.data.batch_size, experiment.memory.accumulate
+    return size if size % parts else size // parts
+
+
+def devices_of(experiment: Experiment) -> list[jax.Device]:
+    """The devices of this process that its steps run on."""
+    return step_devices(samples_shared(experiment))
+
+
 def check_runs_here(experiment: Experiment, records: JointRecords) -> None:
     """Refuses what the devices cannot share, what leaves the image, what would mean another thing.
 
     Raises:
         OptionError: which keys, and what to do.
     """
-    data, memory, devices = experiment.data, experiment.memory, jax.device_count()
+    data, memory = experiment.data, experiment.memory
+    devices = len(devices_of(experiment)) * jax.process_count()
     if data.batch_size % devices:
         raise OptionError(
             f"data.batch_size is {data.batch_size}, which does not divide by {devices} devices"

@@ -1,6 +1,6 @@
 """What the compiled step gets beside the state: its frozen argument, and the batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -46,6 +46,7 @@ def feed(
     frozen: Any,
     *,
     first_step: int,
+    devices: Sequence[jax.Device] | None = None,
 ) -> tuple[Any, Iterator[Batch]]:
     """The frozen argument on every device, and this process' part of the batches.
 
@@ -57,6 +58,7 @@ def feed(
         records: of the training split.
         frozen: parameters of the frozen feature network.
         first_step: of the first batch.
+        devices: that the steps run on; all of this process without them.
     """
     order = {
         "batch_size": experiment.data.batch_size,
@@ -67,7 +69,7 @@ def feed(
     }
     if not is_resident(experiment, records):
         threads = experiment.data.threads
-        return replicate(frozen), batches(records, num_threads=threads, **order)
+        return replicate(frozen, devices=devices), batches(records, num_threads=threads, **order)
     kept = load_resident(records)
     if experiment.vgg is not None and experiment.vgg.cached:
         kept[FEATURES_HR] = routine_features(
@@ -78,4 +80,5 @@ def feed(
             matmul=experiment.precision.matmul,
             batch_size=experiment.data.batch_size,
         )
-    return {FEATURES: replicate(frozen), RECORDS: replicate(kept)}, index_batches(records, **order)
+    given = {FEATURES: frozen, RECORDS: kept}
+    return replicate(given, devices=devices), index_batches(records, **order)

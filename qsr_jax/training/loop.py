@@ -57,6 +57,7 @@ def fit(
     cadence: Cadence,
     recorder: Recorder | NullLogger,
     call: Callbacks,
+    devices: int | None = None,
 ) -> tuple[TrainState, int]:
     """Takes steps ``first_step`` … ``cadence.total_steps - 1``, fewer when asked to stop.
 
@@ -73,6 +74,7 @@ def fit(
         cadence: when to do what.
         recorder: where metrics go.
         call: what to do then.
+        devices: of this process that a step runs on; all of them without it.
 
     Returns:
         The last state and the number of steps it has taken.
@@ -82,7 +84,7 @@ def fit(
     for number in range(first_step, cadence.total_steps):
         with ledger.pace.waiting():
             batch = next(batches)
-        part = split_over_devices(batch)
+        part = split_over_devices(batch, devices=devices)
         if not alone():
             part = attach_stop_flag(part, asked=call.stop())
         state, metrics = step_of(number)(state, frozen, part)

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from qsr_jax.ops.devices import even_devices, is_count_told
 from qsr_jax.training.state import TrainState
 from qsr_jax.training.step import Metrics, Step
 from qsr_jax.types import Batch
@@ -72,13 +73,39 @@ def add_over_processes(row: np.ndarray) -> np.ndarray:
     return np.asarray(_adder()(np.float32(0), np.float32(0), {"rows": rows})[1]["sum"])
 
 
-def replicate(tree: Any) -> Any:
+def step_devices(samples: int) -> list[jax.Device]:
+    """The devices of this process that a step runs on.
+
+    On CPUs as many as share a batch evenly; all there are on GPUs, with several processes, and
+    where the environment says how many a CPU is: a batch that does not divide is refused there.
+
+    Args:
+        samples: of a batch that have to be shared.
+    """
+    if jax.process_count() > 1 or is_count_told():
+        return jax.local_devices()
+    return even_devices(samples)
+
+
+def replicate(tree: Any, *, devices: Sequence[jax.Device] | None = None) -> Any:
     """Places a pytree on every device of this process, as the compiled step returns it.
 
     Doing this once before the first step spares a second trace.
+
+    Args:
+        tree: pytree of arrays.
+        devices: others than all of this process.
     """
-    mesh = Mesh(np.asarray(jax.local_devices()), (AXIS,))
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+
+
+def spread_samples(batch: Batch, *, devices: Sequence[jax.Device]) -> dict[str, Any]:
+    """Places a batch in even parts on devices, for programs of a process on its own."""
+    return dict(jax.device_put(dict(batch), NamedSharding(_mesh(devices), PartitionSpec(AXIS))))
+
+
+def _mesh(devices: Sequence[jax.Device] | None) -> Mesh:
+    return Mesh(np.asarray(jax.local_devices() if devices is None else devices), (AXIS,))
 
 
 def attach_stop_flag(batch: Batch, *, asked: bool) -> dict[str, np.ndarray]:
@@ -86,14 +113,20 @@ def attach_stop_flag(batch: Batch, *, asked: bool) -> dict[str, np.ndarray]:
     return {**batch, STOP_FLAG: np.full(jax.local_device_count(), asked, np.int32)}
 
 
-def split_over_devices(batch: Batch) -> dict[str, np.ndarray]:
+def split_over_devices(batch: Batch, *, devices: int | None = None) -> dict[str, np.ndarray]:
     """Adds the device axis to this process' part: (n, …) to (devices, n / devices, …).
+
+    The compiled step runs on the first of the devices, as many as there are parts.
+
+    Args:
+        batch: of this process.
+        devices: how many, if not all of this process.
 
     Raises:
         ValueError: the batch does not divide by the number of devices. (pmap would otherwise
             run on fewer devices without a word.)
     """
-    devices = jax.local_device_count()
+    devices = devices or jax.local_device_count()
     sizes = {name: len(array) for name, array in batch.items()}
     if any(size % devices for size in sizes.values()):
         raise ValueError(f"batch {sizes} does not divide by {devices} devices; set data.batch_size")

@@ -14,7 +14,7 @@ from qsr_jax.data.records.weighted_images import open_images
 from qsr_jax.objectives import Objective
 from qsr_jax.tasks import Example, JointMaps, WeightedImages, WeightedToMaps
 from qsr_jax.training.assemble import Stage, compute_options_of, stages_of, task_of
-from qsr_jax.training.checks import check_runs_here, planned_steps
+from qsr_jax.training.checks import check_runs_here, devices_of, planned_steps
 from qsr_jax.training.device_records import from_resident
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.feed import is_resident
@@ -50,6 +50,11 @@ class Plan:
             warmup_steps=self.experiment.schedule.warmup_steps,
             hold={self.last.served: self.experiment.start.hold},
         )
+
+    @property
+    def devices(self) -> list[jax.Device]:
+        """The devices of this process that its steps run on."""
+        return devices_of(self.experiment)
 
     @property
     def last(self) -> Objective:

@@ -36,10 +36,11 @@ def start_state(
         )
 
     begun = None if plan.start is None else plan.start.variables
-    state = replicate(jax.jit(fresh)(begun))
+    devices = plan.devices
+    state = replicate(jax.jit(fresh)(begun), devices=devices)
     found = on_first(lambda: older(state))
     state, step = from_first((state, 0) if found is None else found)
-    return replicate(state), int(step)
+    return replicate(state, devices=devices), int(step)
 
 
 def newest_state(

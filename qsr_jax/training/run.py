@@ -11,7 +11,9 @@ import jax
 from qsr_jax.checkpoint import Checkpoints, finishing
 from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.files.lock import workdir_lock
+from qsr_jax.ops.devices import start_cpu_devices
 from qsr_jax.training.assemble import frozen_parameters
+from qsr_jax.training.checks import samples_shared
 from qsr_jax.training.compile_cache import use_compile_cache
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.familiarity import keep_familiar
@@ -86,6 +88,7 @@ def train(
         NonFiniteError: a step made NaN or infinity.
         PeerError: another process failed, or trains something else.
     """
+    start_cpu_devices(samples_shared(experiment))
     plan = make_plan(experiment, Path(data_dir))
     use_compile_cache(experiment.compile.cache_dir, Path(workdir))
     frozen = frozen_parameters(experiment)
@@ -161,7 +164,12 @@ class _Begun:
             )
         )
         given, stream = feed(
-            experiment, plan.task, plan.records, frozen, first_step=self.first_step
+            experiment,
+            plan.task,
+            plan.records,
+            frozen,
+            first_step=self.first_step,
+            devices=plan.devices,
         )
         with finishing(self.checkpoints), recorder_of(self, plan) as recorder:
             validate = self.validator(validation, recorder, best)
@@ -175,6 +183,7 @@ class _Begun:
                 batches=stream,
                 cadence=cadence_of(experiment, plan.total_steps),
                 recorder=recorder,
+                devices=len(plan.devices),
                 call=Callbacks(
                     validate=validate,
                     save=self.save,
@@ -203,6 +212,7 @@ class _Begun:
             self.plan.last,
             records,
             batch_size=self.plan.experiment.data.batch_size,
+            devices=self.plan.devices,
             recorder=recorder,
             best=best,
         )
@@ -219,9 +229,8 @@ def recorder_of(begun: _Begun, plan: Plan) -> Recorder | NullLogger:
     """What the first process records; the others are silent."""
     if not is_first():
         return NullLogger()
-    title = (
-        f"{plan.experiment.map.upper()} on {jax.device_count()} x {jax.devices()[0].device_kind}"
-    )
+    count = len(plan.devices) * jax.process_count()
+    title = f"{plan.experiment.map.upper()} on {count} x {jax.devices()[0].device_kind}"
     return Recorder(
         begun.workdir, first_step=begun.first_step, total_steps=plan.total_steps, title=title
     )

@@ -16,9 +16,11 @@ from qsr_jax.tasks import JointMaps
 from qsr_jax.training.guards import bias_drift, check_denoises, check_finite, saturation
 from qsr_jax.training.metric_log import NullLogger, Recorder, read_metrics
 from qsr_jax.training.options import AlarmOptions
-from qsr_jax.training.processes import is_first, on_first
+from qsr_jax.training.parallel import spread_samples
+from qsr_jax.training.processes import alone, is_first, on_first
 from qsr_jax.training.scores import SelectionScore, make_scorer, validation_scores
 from qsr_jax.training.state import TrainState
+from qsr_jax.types import Batch
 
 Validate = Callable[[int, TrainState], None]
 Logger = Recorder | NullLogger
@@ -68,13 +70,15 @@ def make_validator(
     records: JointRecords,
     *,
     batch_size: int,
+    devices: Sequence[jax.Device] | None = None,
     recorder: Logger,
     best: BestCheckpoint | None,
 ) -> Validate:
     """A callback that scores the served network on validation subjects, beside the baseline.
 
     Every process scores its share of the slices; the first offers the state to ``best``. Each
-    program is compiled once: the last batch is filled up with records that count nothing.
+    program is compiled once: the last batch is filled up with records that count nothing. On
+    several devices of one process each scores its part of a batch, not all of it once more.
     """
     if len(records) == 0:
         return lambda *_: None
@@ -82,9 +86,15 @@ def make_validator(
 
     def scores_of(score: Callable, variables: Any) -> dict[str, float]:
         one_pass = (
-            filled(b, batch_size) for b in in_order(records, batch_size=batch_size, **share)
+            shared(filled(b, batch_size))
+            for b in in_order(records, batch_size=batch_size, **share)
         )
         return validation_scores(score, variables, one_pass, task.names)
+
+    def shared(batch: Batch) -> Batch:
+        if devices is None or not alone():
+            return batch
+        return spread_samples(batch, devices=devices)
 
     network = make_scorer(objective.probe, task)
     untrained = make_scorer(lambda _, example: objective.baseline(task, example), task)

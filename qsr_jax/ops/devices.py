@@ -1,0 +1,75 @@
+"""Devices of a machine without a GPU: one for each of its cores, as many as share a batch evenly.
+
+XLA's CPU compiler runs many kernels of a convolutional network on one thread, so that one device
+leaves cores idle; each of several virtual devices has a thread of its own (docs/speed.md).
+"""
+
+import os
+
+import jax
+
+COUNT_VARIABLE = "JAX_NUM_CPU_DEVICES"
+COUNT_FLAG = "xla_force_host_platform_device_count"
+NOT_TOLD = -1
+"""JAX's ``jax_num_cpu_devices`` where nobody has set it."""
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, as its system and (from 3.13 on) Python's own limits say."""
+    if hasattr(os, "process_cpu_count"):
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def even_share(samples: int, most: int) -> int:
+    """The largest number up to ``most`` into which a number of samples divides.
+
+    Raises:
+        ValueError: either is below 1.
+
+    Example:
+        >>> even_share(8, 6), even_share(12, 6), even_share(7, 6)
+        (4, 6, 1)
+    """
+    if samples < 1 or most < 1:
+        raise ValueError(f"{samples} samples among {most}; expected 1 or more of both")
+    return next(count for count in range(min(samples, most), 0, -1) if samples % count == 0)
+
+
+def is_count_told() -> bool:
+    """Whether the environment says how many devices a CPU is: that wins over everything here."""
+    return COUNT_VARIABLE in os.environ or COUNT_FLAG in os.environ.get("XLA_FLAGS", "")
+
+
+def start_cpu_devices(samples: int) -> None:
+    """Makes the CPU as many devices as its cores, as far as they share a batch evenly.
+
+    Nothing changes where somebody has told a number, or where JAX has begun to compute: what is
+    there is used then. GPUs are not touched.
+
+    Args:
+        samples: of a batch.
+    """
+    if is_count_told() or jax.config.jax_num_cpu_devices != NOT_TOLD:
+        return
+    try:
+        jax.config.update("jax_num_cpu_devices", even_share(samples, usable_cores()))
+    except RuntimeError:
+        return  # JAX has begun to compute
+
+
+def even_devices(samples: int) -> list[jax.Device]:
+    """The devices of this process over which a batch is shared evenly: on a CPU as many as can.
+
+    Args:
+        samples: of a batch.
+
+    Returns:
+        On GPUs all there are, whatever divides.
+    """
+    devices = jax.local_devices()
+    if devices[0].platform != "cpu":
+        return devices
+    return devices[: even_share(samples, len(devices))]
