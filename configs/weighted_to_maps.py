@@ -38,6 +38,8 @@ def get_config() -> ConfigDict:
     config.weighted.constant_maps = False  # as constant channels behind the images
     config.weighted.physics = True  # the pixelwise solution behind the images
     config.weighted.unknown = 0.1  # samples in which times are hidden
+    config.weighted.absent = 0.0  # samples that lack a contrast
+    config.weighted.held_out = ""  # bands that do not train: "t2w_te_ms 95 105, t1w_tr_ms 800 1200"
     config.data.batch_size = 12
     config.data.crop = 64
     config.model = ConfigDict({"name": "unet", "features": 32, "depth": 2, "blocks": 1})

@@ -71,6 +71,45 @@ def outside(acquisition_ms: np.ndarray, ranges: Ranges) -> tuple[str, ...]:
     )
 
 
+Bands = tuple[tuple[str, float, float], ...]
+"""Name of a time, and from where to where, ms, both included."""
+
+
+def parse_bands(text: str) -> Bands:
+    """Bands of times from a line of text; none from none.
+
+    >>> parse_bands("t2w_te_ms 95 105, flair_ti_ms 2350 2450")
+    (('t2w_te_ms', 95.0, 105.0), ('flair_ti_ms', 2350.0, 2450.0))
+
+    Raises:
+        ValueError: not a name and two numbers that rise, between commas.
+    """
+    found = []
+    for part in filter(str.strip, text.split(",")):
+        name, *ends = part.split()
+        try:
+            low, high = (float(end) for end in ends)
+        except ValueError:
+            low, high = 1.0, 0.0
+        if name not in ACQUISITION or not 0.0 < low < high:
+            raise ValueError(
+                f"band {part.strip()!r}; expected NAME LOW HIGH in ms, NAME one of "
+                f"{', '.join(ACQUISITION)}"
+            )
+        found.append((name, low, high))
+    return tuple(found)
+
+
+def within(acquisition_ms: np.ndarray, bands: Bands) -> tuple[str, ...]:
+    """Names of the known times (7,) that lie in one of the bands.
+
+    >>> within(np.array(TYPICAL_MS), (("t2w_te_ms", 95.0, 105.0),))
+    ('t2w_te_ms',)
+    """
+    places = ((name, acquisition_ms[ACQUISITION.index(name)], ends) for name, *ends in bands)
+    return tuple(name for name, value, (low, high) in places if low <= value <= high)
+
+
 def check_acquisition(acquisition_ms: np.ndarray, *, where: str) -> np.ndarray:
     """Returns the times (7,) of a study as float32 if they can be, NaN being unknown.
 

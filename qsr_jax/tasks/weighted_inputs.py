@@ -28,7 +28,7 @@ THUMBNAIL = 16
 RATIOS = tuple(math.log(t) for t in (3000.0, 50.0, 2400.0))
 """ln of TR, TE and TI that are 0 in the numbers of one contrast, ms."""
 
-HIDDEN, GAIN = 5, 6
+HIDDEN, GAIN, ABSENT = 5, 6, 7
 """Set these draws apart from those of crops, flips, values and scans (1, 2, 3)."""
 
 
@@ -64,8 +64,11 @@ class Receive(NamedTuple):
 def known_receive(
     images: jax.Array, mask: jax.Array, acquisition_ms: jax.Array, *, common: bool
 ) -> Receive:
-    """All that is known of slices (n, h, w, 3), by their brightness in the mask (n, h, w, 1)."""
-    shared = jnp.full(len(images), common)
+    """All that is known of slices (n, h, w, 3), by their brightness in the mask (n, h, w, 1).
+
+    Without T2w there is nothing to judge a common gain by, and gains are free.
+    """
+    shared = jnp.full(len(images), common) & _has_t2w(images)
     return Receive(gains(images, mask, acquisition_ms, shared), acquisition_ms, shared)
 
 
@@ -99,10 +102,33 @@ def drawn_receive(
         return hidden, ~jax.random.bernoulli(gain[0], free), 1.0 + off
 
     hidden, common, jitter = jax.vmap(one)(keys)
+    common &= _has_t2w(images)
     told = jnp.where(hidden, jnp.nan, acquisition_ms)
     gain = gains(images, mask, told, common)
     jitter = jnp.where(common[:, None], 1.0, jitter)[:, None, None]
     return Receive(gain * jitter, told, common)
+
+
+def _has_t2w(images: jax.Array) -> jax.Array:
+    return images[..., CONTRASTS.index("t2w")].any((1, 2))
+
+
+def without_one(images: jax.Array, keys: jax.Array, *, absent: float) -> jax.Array:
+    """Images (n, h, w, 3) in which a share of the samples lacks one contrast, for training."""
+
+    def kept(key: jax.Array) -> jax.Array:
+        draws = jax.random.split(jax.random.fold_in(key, ABSENT))
+        which = jnp.arange(len(CONTRASTS)) == jax.random.randint(draws[1], (), 0, len(CONTRASTS))
+        return ~(which & jax.random.bernoulli(draws[0], absent))
+
+    return images * jax.vmap(kept)(keys)[:, None, None]
+
+
+def told_of(images: jax.Array, acquisition_ms: jax.Array) -> jax.Array:
+    """Times (n, 7) that are there; a contrast without signal anywhere has none."""
+    there = images.any((1, 2))
+    owner = jnp.array([CONTRASTS.index(name.split("_")[0]) for name in ACQUISITION])
+    return jnp.where(there[:, owner] & (acquisition_ms > 0.0), acquisition_ms, jnp.nan)
 
 
 def gains(

@@ -4,7 +4,9 @@ What the intensities are worth decides what can be learned. Of one receive chain
 signals give three unknowns pixel by pixel, and the network gets the pixelwise solution beside the
 images (:mod:`qsr_jax.physics.weighted_fit`). Where every series has a gain of its own ("free") they
 do not; the solution is then zeros, a flag says so, and anatomy has to tell. One network learns
-both, and times that nobody knows ("?" at the door) are hidden at random in training.
+both, and times that nobody knows ("?" at the door) are hidden at random in training. A contrast
+that is absent is an image without signal whose times nobody knows; a network can do without one if
+it was trained so.
 
 Maps are in logarithmic scale around white and grey matter: T1 = 1100 e^a ms, T2 = 80 e^b ms, PD =
 75 (1 + c) %.
@@ -17,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.acquisition import ACQUISITION, CONTRASTS
+from qsr_jax.acquisition import ACQUISITION, CONTRASTS, parse_bands
 from qsr_jax.physics.weighted_fit import weighted_fit
 from qsr_jax.tasks.crops import crop_and_flip, sample_keys
 from qsr_jax.tasks.example import Example
@@ -32,6 +34,8 @@ from qsr_jax.tasks.weighted_inputs import (
     numbers_of,
     thumbnail_of,
     times_of,
+    told_of,
+    without_one,
 )
 from qsr_jax.types import TRUTH, Batch
 
@@ -51,6 +55,9 @@ class WeightedToMaps(JointMaps):
         constant_maps: whether the numbers stand as constant channels behind the images.
         physics: whether the pixelwise solution stands behind the images.
         unknown: share of the training samples in which every time is hidden with even odds.
+        absent: share of the training samples that lack one contrast.
+        held_out: bands of times that it was not trained on, see
+            :func:`qsr_jax.acquisition.parse_bands`.
 
     Raises:
         ValueError: a value that cannot be, or a batch of other channels.
@@ -63,6 +70,8 @@ class WeightedToMaps(JointMaps):
     constant_maps: bool = False
     physics: bool = True
     unknown: float = 0.1
+    absent: float = 0.0
+    held_out: str = ""
 
     KIND: ClassVar[str] = "weighted_to_maps"
     SEES_MAPS: ClassVar[bool] = False
@@ -80,11 +89,13 @@ class WeightedToMaps(JointMaps):
                 f"{self.KIND} with scale, context, margin, log_maps, target, remap {fixed}; "
                 f"expected 1, 1, 0, (), {TRUTH!r} and no remapping: it is one slice to its truth"
             )
-        if self.intensities not in INTENSITIES or not 0.0 <= self.unknown <= 1.0:
+        shares = (self.unknown, self.absent)
+        if self.intensities not in INTENSITIES or not all(0.0 <= x <= 1.0 for x in shares):
             raise ValueError(
-                f"weighted.intensities is {self.intensities!r}, weighted.unknown {self.unknown}; "
-                f"expected one of {INTENSITIES} and 0 to 1"
+                f"weighted.intensities is {self.intensities!r}, weighted.unknown {self.unknown}, "
+                f"weighted.absent {self.absent}; expected one of {INTENSITIES} and 0 to 1"
             )
+        parse_bands(self.held_out)
         if self.physics and not self.parameters:
             raise ValueError("weighted.physics needs the times; set weighted.parameters=True")
 
@@ -95,7 +106,8 @@ class WeightedToMaps(JointMaps):
 
     def describe(self) -> dict[str, Any]:
         """Name and the fields that prediction needs."""
-        kept = ("intensities", "parameters", "constant_maps", "physics", "unknown")
+        kept = ("intensities", "parameters", "constant_maps", "physics", "unknown", "absent")
+        kept += ("held_out",)
         return super().describe() | {name: getattr(self, name) for name in kept}
 
     def blank(self, side: int = 32) -> Batch:
@@ -113,10 +125,12 @@ class WeightedToMaps(JointMaps):
         """See :class:`qsr_jax.tasks.example.Task`; gains and hidden times are drawn anew."""
         samples = sample_keys(self.seed, step, batch["sample_id"])
         free = {COMMON: 0.0, FREE: 1.0, BOTH: 0.5}[self.intensities]
+        seen = without_one(_contrasts(batch), samples, absent=self.absent)
+        batch = {**batch, "lr": seen}
         receive = drawn_receive(
-            _contrasts(batch),
+            seen,
             batch["mask"],
-            self._told(batch["acquisition_ms"]),
+            self._told(seen, batch["acquisition_ms"]),
             samples,
             free=free,
             unknown=self.unknown,
@@ -131,13 +145,14 @@ class WeightedToMaps(JointMaps):
             flip=self.flip,
         )
         keys = jax.vmap(jax.random.fold_in, (0, None))(samples, DRAWS)
-        return self._shown(images, receive, thumbnail_of(_contrasts(batch), receive), keys)
+        return self._shown(images, receive, thumbnail_of(seen, receive), keys)
 
     def whole(self, batch: Batch) -> Example:
         """See :class:`qsr_jax.tasks.example.Task`; all times told, one gain unless "free"."""
         images, mask = _contrasts(batch), batch["mask"]
         common = self.intensities != FREE
-        receive = known_receive(images, mask, self._told(batch["acquisition_ms"]), common=common)
+        told = self._told(images, batch["acquisition_ms"])
+        receive = known_receive(images, mask, told, common=common)
         keys = sample_keys(self.seed, jnp.int32(0), batch["sample_id"])
         return self._shown(batch, receive, thumbnail_of(images, receive), keys)
 
@@ -152,7 +167,7 @@ class WeightedToMaps(JointMaps):
             acquisition_ms: (z, 7); NaN is unknown.
             common: whether the three share one gain.
         """
-        told = self._told(acquisition_ms)
+        told = self._told(images, acquisition_ms)
         receive = known_receive(images, mask, told, common=common)
         return self.inputs_of(images / receive.gain, receive, thumbnail_of(images, receive))
 
@@ -207,10 +222,9 @@ class WeightedToMaps(JointMaps):
             extras={},
         )
 
-    def _told(self, acquisition_ms: jax.Array) -> jax.Array:
+    def _told(self, images: jax.Array, acquisition_ms: jax.Array) -> jax.Array:
         """The times, or none of them; what fills a batch up has none either, but zeros."""
-        there = (acquisition_ms > 0.0) & self.parameters
-        return jnp.where(there, acquisition_ms, jnp.nan)
+        return jnp.where(self.parameters, told_of(images, acquisition_ms), jnp.nan)
 
 
 def _contrasts(batch: Batch) -> jax.Array:

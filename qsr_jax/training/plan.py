@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from qsr_jax.acquisition import parse_bands
 from qsr_jax.data.records.joint import JointRecords, open_joint
 from qsr_jax.data.records.weighted import open_weighted
 from qsr_jax.data.records.weighted_images import open_images
@@ -96,14 +97,16 @@ def open_split(experiment: Experiment, data_dir: Path, split: str) -> JointRecor
     Raises:
         OptionError: a fold of records that have none.
     """
-    openers = {WeightedToMaps.KIND: open_weighted, WeightedImages.KIND: open_images}
-    if experiment.task.name in openers:
+    if experiment.task.name in (WeightedToMaps.KIND, WeightedImages.KIND):
         if experiment.data.fold:
             raise OptionError(
                 f"data.fold is {experiment.data.fold!r}; weighted records have no folds: set it "
                 "to ''"
             )
-        return openers[experiment.task.name](data_dir, split)
+        if experiment.weighted is None:
+            return open_images(data_dir, split)
+        bands = parse_bands(experiment.weighted.held_out)
+        return open_weighted(data_dir, split, without=bands)
     return open_joint(
         data_dir,
         experiment.names,

@@ -61,6 +61,8 @@ class WeightedOptions(Options):
         constant_maps: whether they stand as constant channels behind the images.
         physics: whether the pixelwise solution stands behind the images.
         unknown: share of the training samples in which times are hidden.
+        absent: share of the training samples that lack a contrast.
+        held_out: bands of times whose studies do not train, "NAME LOW HIGH, ...", ms.
     """
 
     SECTION: ClassVar[str] = "weighted"
@@ -69,3 +71,5 @@ class WeightedOptions(Options):
     constant_maps: bool = False
     physics: bool = True
     unknown: float = number(0.1, low=0.0, high=1.0)
+    absent: float = number(0.0, low=0.0, high=1.0)
+    held_out: str = ""

@@ -92,6 +92,26 @@ def test_unknown_times_are_told_as_unknown_and_nothing_is_solved():
         np.testing.assert_array_equal(one[name], other[name])
 
 
+@pytest.mark.parametrize(("gone", "common"), [(0, True), (1, False), (2, True)])
+def test_a_contrast_that_is_absent_has_no_times_and_nothing_is_solved(gone, common):
+    """Of the two that are left one gain is told where T2w, which judges it, is among them."""
+    here = np.arange(3) != gone
+    one = seen(factors=here.astype(np.float32))
+    known = one["numbers"][0, 7:14].astype(bool)
+    assert known.tolist() == [bool(here[i]) for i in (0, 0, 1, 1, 2, 2, 2)]
+    assert bool(one["numbers"][0, 14]) == common and not one["lr"][..., 3:].any()
+    assert [bool(x) for x in one["thumbnail"].any((0, 1, 2))] == here.tolist()
+
+
+def test_training_drops_a_contrast_at_the_odds_it_is_told():
+    task = dataclasses.replace(TASK, absent=0.5, unknown=0.0)
+    shown = task.example(batch_of(64, 16), step=jnp.int32(0)).inputs["lr"][..., :3]
+    there = np.asarray(shown.any((1, 2)))
+    gone = (~there).sum(1)
+    assert gone.max() == 1 and 20 <= gone.sum() <= 44, "32 expected; 3 standard deviations"
+    assert (~there).sum(0).min() >= 3, "each of them"
+
+
 def test_records_that_only_fill_a_batch_up_are_finite():
     """Validation fills its last batch with zeros, which count nothing unless they are NaN."""
     nothing = {name: np.zeros_like(array) for name, array in batch_of(1).items()}
@@ -143,6 +163,9 @@ REFUSED = [
     ("target", {"target": "routine"}, "it is one slice to its truth"),
     ("gains", {"intensities": "some"}, "weighted.intensities is 'some'"),
     ("share", {"unknown": 1.5}, "weighted.unknown 1.5"),
+    ("absent", {"absent": -0.1}, "weighted.absent -0.1"),
+    ("bands", {"held_out": "t2w_te_ms 105 95"}, "expected NAME LOW HIGH"),
+    ("band of nothing", {"held_out": "t2_te 95 105"}, "band 't2_te 95 105'"),
     ("no times", {"parameters": False}, "weighted.physics needs the times"),
 ]
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
+from qsr_jax.acquisition import Bands, within
 from qsr_jax.data.records.joint import JointRecords
-from qsr_jax.data.records.open import AS_THEY_LIE, WEIGHTED, open_folder
+from qsr_jax.data.records.open import AS_THEY_LIE, WEIGHTED, DatasetError, open_folder
 from qsr_jax.data.records.seal import write_seal
 from qsr_jax.data.records.sealed_builder import SealedBuilder
 from qsr_jax.data.records.subject_shards import Shard
@@ -191,7 +192,23 @@ def weighted_metadata(
     }
 
 
-def open_weighted(data_dir: Path, split: str, *, labels: bool = False) -> JointRecords:
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+    """Some of the records of a source."""
+
+    source: Any
+    places: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        return self.source[self.places[index]]
+
+
+def open_weighted(
+    data_dir: Path, split: str, *, labels: bool = False, without: Bands = ()
+) -> JointRecords:
     """Opens one split, as what the trainer takes.
 
     ``lr`` and ``hr`` of a record have three channels each, and the same grid (scale 1).
@@ -200,11 +217,24 @@ def open_weighted(data_dir: Path, split: str, *, labels: bool = False) -> JointR
         data_dir: the folder given to ``data_tools.synthesise_weighted``.
         split: "train", "validation" or "test".
         labels: whether ``tissue`` and ``lesion`` are unpacked.
+        without: bands of times; studies with a time in one of them are left out.
 
     Raises:
-        DatasetError: missing, half-written, damaged, or of another version.
+        DatasetError: missing, half-written, damaged, or of another version; or the bands leave
+            nothing of a split that holds records.
         ValueError: ``split`` is not known.
     """
     packed = () if labels else LABELS
-    records = open_folder(weighted_folder(data_dir), split, holds=(HOLDS, ""), packed=packed)
+    folder, holds = weighted_folder(data_dir), (HOLDS, "")
+    records = open_folder(folder, split, holds=holds, packed=packed)
+    if without:
+        unread = ("lr", "hr", "mask", *LABELS)
+        quick = open_folder(folder, split, holds=holds, packed=unread)
+        times = [quick[index]["acquisition_ms"] for index in range(len(quick))]
+        places = tuple(i for i, one in enumerate(times) if not within(one, without))
+        if times and not places:
+            raise DatasetError(
+                f"{folder}: the bands {without} leave nothing of {split}; expected narrower ones"
+            )
+        records = dataclasses.replace(records, source=_Chosen(records.source, places))
     return JointRecords((records,), tuple(MAPS))
