@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from qsr_jax.acquisition import ACQUISITION, CONTRASTS
 from qsr_jax.physics.weighted_acquisition import known_or_typical
@@ -126,9 +127,8 @@ def without_one(images: jax.Array, keys: jax.Array, *, absent: float) -> jax.Arr
 
 def told_of(images: jax.Array, acquisition_ms: jax.Array) -> jax.Array:
     """Times (n, 7) that are there; a contrast without signal anywhere has none."""
-    there = images.any((1, 2))
-    owner = jnp.array([CONTRASTS.index(name.split("_")[0]) for name in ACQUISITION])
-    return jnp.where(there[:, owner] & (acquisition_ms > 0.0), acquisition_ms, jnp.nan)
+    there = images.any((1, 2))[:, np.array([CONTRASTS.index(n.split("_")[0]) for n in ACQUISITION])]
+    return jnp.where(there & (acquisition_ms > 0.0), acquisition_ms, jnp.nan)
 
 
 def gains(
