@@ -273,6 +273,9 @@ class CohortSettings:
             "atlas_jhu": self.atlas_jhu and [file_sha256(p)[:DIGITS] for p in self.atlas_jhu],
             "regions_from": self.labeller()[1],
         }
+        if self.measured is not None:
+            # Older cohorts averaged T1 and T2 of a slice's planes as times.
+            document["between_voxels"] = "protons and rates"
         return json.loads(json.dumps(document))
 
     def _anatomies(self) -> str | dict[str, str]:

@@ -1,8 +1,9 @@
 """Subjects from measured maps: a real head's T1, T2 and PD, to be scanned again by the simulator.
 
 Every place keeps the values that were measured there, so nothing is known of it below the measured
-resolution, and the scan has to be coarser: see :func:`scaled_protocols`. Tissues are told from T1
-alone; they name places for the evaluation and do not change a value.
+resolution, and the scan has to be coarser: see :func:`scaled_protocols`. Between voxels protons and
+rates are averaged (:mod:`qsr_jax.phantom.mixing`). Tissues are told from T1, and water from T2 too;
+they name places for the evaluation and do not change a value.
 """
 
 import dataclasses
@@ -17,11 +18,15 @@ from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.deformation import MNI_CENTRE_MM
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.measured_density import DensityScale, checked, density_percent
+from qsr_jax.phantom.mixing import maps_of, sums_of
 from qsr_jax.phantom.mni_template import nuclei_membership
 from qsr_jax.physics.mdme_protocol import Protocol
 
 WHITE_BELOW_MS, GREY_BELOW_MS = 1050.0, 2200.0
 """T1 at 3 T that parts white from grey, and grey from CSF: half way between usual values."""
+
+WATER_T2_MS = 200.0
+"""T2 above which a place holds more water than tissue, whatever its T1: 2.5 times grey matter's."""
 
 LEAST = {spec.name: spec.measured_min for spec in MAPS.values()}
 """Least value inside the head: below it, nothing was measured there."""
@@ -50,6 +55,7 @@ class MeasuredMaps:
         centre_mm: RAS point that goes to the isocentre.
         density: how PD became percent.
         borders_ms: T1 that parts white from grey, and grey from CSF.
+        water_t2_ms: T2 from which on a place is CSF, too.
     """
 
     maps: np.ndarray
@@ -58,6 +64,7 @@ class MeasuredMaps:
     centre_mm: np.ndarray
     density: DensityScale
     borders_ms: tuple[float, float] = (WHITE_BELOW_MS, GREY_BELOW_MS)
+    water_t2_ms: float = WATER_T2_MS
 
     def body(self, rng: np.random.Generator, planes: Planes) -> Body:
         """This head as it is; ``rng`` is left alone."""
@@ -70,32 +77,36 @@ class MeasuredMaps:
         fraction = sample_linear(known[..., None].astype(np.float32), index)[..., 0]
         # Maps are filled outwards first: interpolation must not mix in what was not measured.
         _, nearest = ndimage.distance_transform_edt(~known, return_indices=True)
-        maps = sample_linear(self.maps[tuple(nearest)], index)
+        sums = sample_linear(np.asarray(sums_of(self.maps[tuple(nearest)])), index)
+        times_ms = np.asarray(maps_of(sums))[..., :2]
         beyond = (index < -0.5) | (index > np.array(known.shape, np.float32) - 0.5)
         fraction = np.where(beyond.any(axis=-1), 0.0, fraction).astype(np.float32)
         mni_mm = (ras - self.centre_mm + MNI_CENTRE_MM).astype(np.float32)
         middle = planes.middles
         nuclei = np.moveaxis(nuclei_membership(mni_mm[middle]), 0, 1)
         return Body(
-            log_odds=self._log_odds(maps[..., 0], fraction, self._brain_at(index)),
+            log_odds=self._log_odds(times_ms, fraction, self._brain_at(index)),
             inside=fraction > 0.5,
             mni_mm=mni_mm,
             nuclei=nuclei,
             traits=dataclasses.asdict(self.density),
-            maps=np.moveaxis(planes.by_slice(maps).mean(axis=1), -1, 1),
+            maps=np.moveaxis(np.asarray(maps_of(planes.by_slice(sums).mean(axis=1))), -1, 1),
         )
 
     def _brain_at(self, index: np.ndarray) -> np.ndarray:
         return sample_linear(self.brain[..., None].astype(np.float32), index)[..., 0] > 0.5
 
-    def _log_odds(self, t1_ms: np.ndarray, fraction: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    def _log_odds(
+        self, times_ms: np.ndarray, fraction: np.ndarray, brain: np.ndarray
+    ) -> np.ndarray:
         """Log-odds (6, ...) of BODY_CLASSES: one is certain; how much of the voxel is head, too."""
         white_below, grey_below = self.borders_ms
+        t1_ms, tissue = times_ms[..., 0], times_ms[..., 1] < self.water_t2_ms
         head = np.log(np.clip(fraction, 1e-5, 1.0)) - np.log(np.clip(1.0 - fraction, 1e-5, 1.0))
         kinds = {
-            "white": brain & (t1_ms < white_below),
-            "cortex": brain & (t1_ms >= white_below) & (t1_ms < grey_below),
-            "csf": brain & (t1_ms >= grey_below),
+            "white": brain & tissue & (t1_ms < white_below),
+            "cortex": brain & tissue & (t1_ms >= white_below) & (t1_ms < grey_below),
+            "csf": brain & ~(tissue & (t1_ms < grey_below)),
             "fat": ~brain & (t1_ms < LEAST_T1_MS),
             "muscle": ~brain & (t1_ms >= LEAST_T1_MS),
         }
@@ -150,6 +161,12 @@ def brain_of(maps: np.ndarray, affine: np.ndarray) -> np.ndarray:
     t1_ms, t2_ms, pd = np.moveaxis(maps, (3, 2), (0, 1))
     brain = np.moveaxis(tissue_mask(t1_ms, T2_SCALE * t2_ms, pd), 0, 2)
     return _without_scalp(brain, np.linalg.norm(affine[:3, :3], axis=0))
+
+
+def brain_of_slices(maps: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """:func:`brain_of` maps (z, y, x, 3) whose voxels are (z, y, x) mm large; (z, y, x) bool."""
+    found = brain_of(maps.transpose(2, 1, 0, 3), np.diag([*spacing_mm[::-1], 1.0]))
+    return found.transpose(2, 1, 0)
 
 
 def _without_scalp(brain: np.ndarray, spacing: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from qsr_jax.phantom.anatomy import BODY_CLASSES
 from qsr_jax.phantom.grid import Planes
+from qsr_jax.phantom.mixing import maps_of, sums_of
 from qsr_jax.phantom.phantom import Phantom
 from qsr_jax.phantom.tissue_values import NUCLEI, TISSUES
 from qsr_jax.phantom.volume_fractions import CLASSES, sharpened, slice_of_planes
@@ -88,7 +89,9 @@ def _values(phantom: Phantom, index: int, grid: Geometry) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames=("planes", "grid"))
 def _measured(maps: jax.Array, *, planes: Planes, grid: Geometry) -> jax.Array:
-    fine = planes.enlarge_on(maps, grid)
+    sums = jnp.moveaxis(sums_of(jnp.moveaxis(maps, 0, -1)), -1, 0)
+    fine = planes.enlarge_on(sums, grid)
+    fine = jnp.moveaxis(maps_of(jnp.moveaxis(fine, 0, -1)), -1, 0)
     return jnp.broadcast_to(fine, (len(CLASSES), *fine.shape))
 
 

@@ -86,9 +86,9 @@ class WeightedImage:
         places = np.argwhere(brain) @ self.affine[:3, :3].T + self.affine[:3, 3]
         centre_mm = (places.min(axis=0) + places.max(axis=0)) / 2
         density = DensityScale(1.0, traits["white_pd"], 0.0)
-        head = MeasuredMaps(
-            maps, self.affine, brain, centre_mm, density, (borders_ms[0], borders_ms[1])
-        )
+        water_t2_ms = float(np.sqrt(traits["grey_t2"] * traits["water_t2"]))
+        borders = (borders_ms[0], borders_ms[1])
+        head = MeasuredMaps(maps, self.affine, brain, centre_mm, density, borders, water_t2_ms)
         body = head.body(rng, planes)
         assert body.maps is not None
         return dataclasses.replace(body, maps=_with_grain(grain, body.maps, planes), traits=traits)

@@ -12,6 +12,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
 from qsr_jax.phantom.grid import box_profile
+from qsr_jax.phantom.mixing import maps_of, sums_of
 from qsr_jax.phantom.phantom import BONE, Phantom, lesion_labels
 from qsr_jax.phantom.slices import properties, slice_fractions
 from qsr_jax.phantom.volume_fractions import CLASSES, tissue_codes
@@ -84,15 +85,11 @@ def _in_its_plane(
     What adds up when pixels are mixed is interpolated: volumes, protons, and protons times rates.
     """
     at = _places(fraction.shape[-2:], by)
-    t1_ms, t2_ms, pd_percent = jnp.moveaxis(maps, -1, 0)
-    rates = [jnp.where(t > 0, pd_percent / jnp.maximum(t, 1e-6), 0.0) for t in (t1_ms, t2_ms)]
     read = jax.vmap(lambda image: map_coordinates(image, at, order=1, mode="nearest"))
     fraction = read(fraction)
-    protons, *rates = read(jnp.stack([pd_percent, *rates]))
-    times = [jnp.where(rate > 0, protons / jnp.maximum(rate, 1e-9), 0.0) for rate in rates]
-    moved = jnp.stack([*times, protons], axis=-1)
+    moved = maps_of(jnp.moveaxis(read(jnp.moveaxis(sums_of(maps), -1, 0)), 0, -1))
     nearest = jax.vmap(lambda image: map_coordinates(image, at, order=0, mode="nearest"))
-    return jnp.where(protons[..., None] < LEAST_PD, 0.0, moved), fraction, nearest(labels)
+    return jnp.where(moved[..., 2:] < LEAST_PD, 0.0, moved), fraction, nearest(labels)
 
 
 def _places(shape: tuple[int, ...], by: jax.Array) -> list[jax.Array]:
