@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from data_tools.weighted_cases import Slices, read_slices
 from data_tools.weighted_mlp import fit_pixel_mlp
+from data_tools.weighted_numbers import study_numbers
 from data_tools.weighted_proof import PARTS, Maps, Method
 from data_tools.weighted_table import as_text
 from qsr_jax.cli import program
@@ -30,6 +31,7 @@ from qsr_jax.predictors.weighted_baselines import (
     pixel_fit,
     tissue_means,
 )
+from qsr_jax.predictors.weighted_gains import FITTED, FREE, GAINS, ONE
 from qsr_jax.predictors.weighted_network import WeightedPredictor, load_weighted
 from qsr_jax.provenance import software_version
 
@@ -101,9 +103,9 @@ def _methods(args: argparse.Namespace) -> dict[str, Callable[[], Method]]:
         name: functools.partial(_network, model, args.checkpoint) for name, model in models.items()
     }
     makers: dict[str, Callable[[], Method]] = {
-        "pixel_fit": lambda: functools.partial(_without_neighbours, pixel_fit),
-        "log_ratio": lambda: functools.partial(_without_neighbours, log_ratios),
-        "tissue_means": lambda: functools.partial(_anatomy, _train(args, 2)),
+        "pixel_fit": lambda: Method(functools.partial(_without_neighbours, pixel_fit)),
+        "log_ratio": lambda: Method(functools.partial(_without_neighbours, log_ratios)),
+        "tissue_means": lambda: Method(functools.partial(_anatomy, _train(args, 2))),
         "pixel_mlp": lambda: _pixel_mlp(_train(args, 2)),
     }
     return made | {name: makers[name] for name in args.baselines}
@@ -116,14 +118,15 @@ def _train(args: argparse.Namespace, per_subject: int) -> Slices:
 def _network(model: str, which: str) -> Method:
     predictor: WeightedPredictor = load_weighted(model, which=which)
 
-    def method(slices: Slices, *, common: bool) -> Maps:
-        return predictor.say(slices.images, slices.acquisition_ms, slices.brain, common=common)
+    def make(slices: Slices, *, gains: str) -> Maps:
+        seen = (slices.images, slices.acquisition_ms, slices.brain)
+        return predictor.say(*seen, gains=gains, studies=study_numbers(slices))
 
-    return method
+    return Method(make, tuple(g for g in GAINS if g != FITTED or predictor.fits_gains))
 
 
-def _without_neighbours(function: Callable, slices: Slices, *, common: bool) -> Maps:
-    del common  # it knows no other
+def _without_neighbours(function: Callable, slices: Slices, *, gains: str) -> Maps:
+    del gains  # it knows no other
     parts = [
         np.asarray(function(*(x[i : i + 1] for x in
                               (slices.images, slices.brain, slices.acquisition_ms))))
@@ -132,22 +135,22 @@ def _without_neighbours(function: Callable, slices: Slices, *, common: bool) -> 
     return np.concatenate(parts), None
 
 
-def _anatomy(train: Slices, slices: Slices, *, common: bool) -> Maps:
-    del common
+def _anatomy(train: Slices, slices: Slices, *, gains: str) -> Maps:
+    del gains
     return by_tissue(slices.tissue, tissue_means(train.truth, train.tissue)), None
 
 
 def _pixel_mlp(train: Slices) -> Method:
-    fitted = {common: fit_pixel_mlp(train, common=common) for common in (True, False)}
+    fitted = {gains: fit_pixel_mlp(train, common=gains == ONE) for gains in (ONE, FREE)}
 
-    def method(slices: Slices, *, common: bool) -> Maps:
+    def make(slices: Slices, *, gains: str) -> Maps:
         made = [
-            fitted[common](one.images, one.brain, one.acquisition_ms, common=common)
+            fitted[gains](one.images, one.brain, one.acquisition_ms, common=gains == ONE)
             for one in (slices.of(np.array([i])) for i in range(len(slices)))
         ]
         return np.concatenate(made), None
 
-    return method
+    return Method(make, (ONE, FREE))
 
 
 def _checked(

@@ -76,6 +76,11 @@ def studies_of(slices: Slices) -> list[np.ndarray]:
     return [held == name for name in dict.fromkeys(names)]
 
 
+def study_numbers(slices: Slices) -> np.ndarray:
+    """(n,) number of the study of every slice."""
+    return np.argmax(studies_of(slices), axis=0)
+
+
 def covered(mean: np.ndarray, std: np.ndarray, slices: Slices, label: int) -> list[float]:
     """Percent of a tissue's voxels within one standard deviation; 68 are wanted."""
     inside = (slices.tissue == label) & slices.brain

@@ -19,12 +19,28 @@ from data_tools.weighted_numbers import (
 from qsr_jax.acquisition import NARROW, TYPICAL_MS, Ranges
 from qsr_jax.physics.weighted_acquisition import draw_acquisition
 from qsr_jax.physics.weighted_signal import weighted_signals
+from qsr_jax.predictors.weighted_gains import ONE
 
 Maps = tuple[np.ndarray, np.ndarray | None]
-Method = Callable[..., Maps]
-"""(slices, common=) to values (n, h, w, 3) and their standard deviations, or None."""
 
-GAINS = {"common": True, "free": False}
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way from slices to maps.
+
+    Attributes:
+        make: (slices, gains=) to values (n, h, w, 3) and their standard deviations, or None.
+        gains: those of :data:`qsr_jax.predictors.weighted_gains.GAINS` that it tells apart.
+    """
+
+    make: Callable[..., Maps]
+    gains: tuple[str, ...] = (ONE,)
+
+    def __call__(self, slices: Slices, *, gains: str = ONE) -> Maps:
+        """Makes the maps."""
+        return self.make(slices, gains=gains)
+
+
 SNR = 40.0
 """Of scans that are made anew; the specification's prototype had the same."""
 
@@ -53,7 +69,7 @@ def accurate(method: Method, slices: Slices) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for source in sorted(set(slices.source)):
         mine = slices.from_source(source)
-        found[source] = {g: accuracy(*method(mine, common=c), mine) for g, c in GAINS.items()}
+        found[source] = {g: accuracy(*method(mine, gains=g), mine) for g in method.gains}
     return found
 
 
@@ -62,10 +78,8 @@ def shuffled(method: Method, slices: Slices) -> dict[str, Any]:
     other = np.roll(slices.acquisition_ms, len(slices) // 2, axis=0)
     wrong = dataclasses.replace(slices, acquisition_ms=other)
     found = {}
-    for gain, common in GAINS.items():
-        errors = [
-            mean_percentage_error(method(s, common=common)[0], slices) for s in (slices, wrong)
-        ]
+    for gain in method.gains:
+        errors = [mean_percentage_error(method(s, gains=gain)[0], slices) for s in (slices, wrong)]
         ratio = rounded(np.array(errors[1]) / np.array(errors[0]))
         found[gain] = {"true": errors[0], "shuffled": errors[1], "ratio": ratio}
     return found
@@ -78,8 +92,8 @@ def swept(method: Method, slices: Slices) -> dict[str, Any]:
     many = one.of(np.zeros(SWEEP, int))
     many = scanned_again(many, times, snr=60.0, seed=12)
     found: dict[str, Any] = {}
-    for gain, common in GAINS.items():
-        mean = method(many, common=common)[0]
+    for gain in method.gains:
+        mean = method(many, gains=gain)[0]
         rows = {}
         for name, label in (("WM", WHITE), ("GM", GREY)):
             inside = one.tissue[0] == label
@@ -105,7 +119,7 @@ def banded(method: Method, slices: Slices) -> dict[str, Any]:
         ranges = tuple(band.get(i, usual) for i, usual in enumerate(NARROW))
         times = drawn(ranges, len(slices), seed=21)
         again = scanned_again(slices, times, snr=SNR, seed=22)
-        found[name] = mean_percentage_error(method(again, common=True)[0], again)
+        found[name] = mean_percentage_error(method(again)[0], again)
     usual = np.array(found["in_range"])
     for name in ("inside", "outside", "beyond"):
         found[f"loss_{name}_percent"] = rounded(100.0 * (np.array(found[name]) / usual - 1.0), 1)
@@ -115,13 +129,14 @@ def banded(method: Method, slices: Slices) -> dict[str, Any]:
 def scaled(method: Method, slices: Slices) -> dict[str, Any]:
     """Largest change, percent of the median of the map, when images are brighter.
 
-    One gain: all three by 2.5. Free gains: each by its own factor. Both are to change nothing, for
+    One gain: all three by 2.5. Others: each by its own factor. All are to change nothing, for
     gains are taken out; PD is in parts of water.
     """
     found = {}
-    for gain, factors in (("common", (2.5,) * 3), ("free", (2.5, 0.4, 7.0))):
+    for gain in method.gains:
+        factors = (2.5,) * 3 if gain == ONE else (2.5, 0.4, 7.0)
         bright = dataclasses.replace(slices, images=slices.images * np.array(factors, np.float32))
-        both = [method(s, common=GAINS[gain])[0] for s in (slices, bright)]
+        both = [method(s, gains=gain)[0] for s in (slices, bright)]
         inside = np.isin(slices.tissue, (GREY, WHITE))
         off = np.abs(both[1] - both[0])[inside].max(0)
         found[gain] = rounded(100.0 * off / np.median(both[0][inside], 0), 4)
@@ -134,7 +149,7 @@ def resynthesised(method: Method, slices: Slices) -> dict[str, Any]:
     Mean absolute difference in grey and white matter over the mean signal there; of each contrast.
     """
     times = drawn(NARROW, len(slices), seed=31)[:, None, None]
-    mean = np.maximum(method(slices, common=True)[0], 0.0)
+    mean = np.maximum(method(slices)[0], 0.0)
     made, wanted = (
         np.asarray(weighted_signals(m[..., 0], m[..., 1], m[..., 2], jnp.asarray(times)))
         for m in map(jnp.asarray, (mean, slices.truth))
@@ -151,14 +166,14 @@ def phantoms(method: Method, slices: Slices) -> dict[str, Any]:
     for name, values in TISSUES.items():
         disc = phantom(values, np.array(TYPICAL_MS))
         inside = disc.tissue == WHITE
-        told = np.median(method(disc, common=True)[0][inside], 0)
+        told = np.median(method(disc)[0][inside], 0)
         found[name] = rounded(relative(told, np.array(values)))
     return found
 
 
 def lesions(method: Method, slices: Slices) -> dict[str, Any]:
     """Bias of lesions, which nobody trained on, by gain."""
-    return {g: lesion_bias(method(slices, common=c)[0], slices) for g, c in GAINS.items()}
+    return {g: lesion_bias(method(slices, gains=g)[0], slices) for g in method.gains}
 
 
 def drawn(ranges: Ranges, count: int, *, seed: int) -> np.ndarray:

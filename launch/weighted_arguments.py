@@ -16,6 +16,7 @@ from qsr_jax.data.studies.weighted_study import (
     read_itk_affine,
     read_nifti_study,
 )
+from qsr_jax.predictors.weighted_gains import FITTED, GAINS
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
 
@@ -40,7 +41,13 @@ def add_weighted_arguments(group: argparse._ArgumentGroup) -> None:
             metavar="FILE",
             help=f"ITK affine from points of the grid's scan to points of {name}",
         )
-    add("--one-gain", action="store_true", help="the three images share one intensity scale")
+    add(
+        "--gains",
+        choices=GAINS,
+        default=FITTED,
+        help="the three images share one intensity scale; or each has its own, which is found in "
+        "the images, or left open (default: %(default)s)",
+    )
     add("--brain", type=Path, metavar="FILE", help="NIfTI mask on the grid; found without it")
 
 
@@ -68,7 +75,7 @@ def predict_weighted(arguments: argparse.Namespace, *, format: str) -> list[Path
         format=format,
         subject=arguments.nifti,
         std=arguments.std,
-        common=arguments.one_gain,
+        gains=arguments.gains,
         brain=None if arguments.brain is None else _brain(arguments.brain, study),
         refuse_unfamiliar=arguments.refuse_unfamiliar,
     )

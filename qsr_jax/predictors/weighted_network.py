@@ -12,17 +12,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.acquisition import ACQUISITION, Ranges, check_acquisition
+from qsr_jax.acquisition import ACQUISITION, Ranges, check_acquisition, parse_bands
 from qsr_jax.checkpoint import DRAWN, LATEST, CheckpointError
 from qsr_jax.objectives.objective import output_of, told_to
 from qsr_jax.predictors.batched import BATCH, clamp, clamp_spread
 from qsr_jax.predictors.opened import Opened, open_trained
+from qsr_jax.predictors.weighted_gains import FITTED, FREE, GAINS, ONE, fitted_gains
 from qsr_jax.tasks import WeightedToMaps
 from qsr_jax.tasks.spread import SpreadCalibration
 from qsr_jax.types import Familiarity, Geometry, Prediction
 
 SPACING_FACTOR = 1.6
 """Pixels beyond so many times the trained size, or below its part, are out of range."""
+
+
+OUT_OF_BAND = 1.1
+"""Score of a time in a band that was kept from training: beyond 1, as any that is out of range."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +70,7 @@ class WeightedPredictor:
         geometry: Geometry,
         *,
         brain: np.ndarray,
-        common: bool = False,
+        gains: str = FITTED,
     ) -> Prediction:
         """Maps of one study; 0 outside the brain, which is all that the network has learned.
 
@@ -74,14 +79,15 @@ class WeightedPredictor:
             acquisition_ms: (7,), NaN where nobody knows.
             geometry: of the grid.
             brain: (z, y, x) bool; also what brightness is judged by.
-            common: whether the three images share one gain.
+            gains: one of :data:`qsr_jax.predictors.weighted_gains.GAINS`.
 
         Raises:
-            ValueError: images that cannot be, impossible times, or a brain of no voxel.
+            ValueError: images that cannot be, impossible times, no such gains, or a brain of no
+                voxel.
         """
         _check(images, geometry, brain)
         times = check_acquisition(acquisition_ms, where="the study")
-        mean, std = self.say(images, times, brain, common=common)
+        mean, std = self.say(images, times, brain, gains=gains)
         mean, clamped = clamp(np.where(brain[..., None], mean, 0.0).astype(np.float32), self.names)
         if std is not None:
             std = clamp_spread(np.where(brain[..., None], std, 0.0).astype(np.float32), self.names)
@@ -98,17 +104,55 @@ class WeightedPredictor:
         )
 
     def say(
-        self, images: np.ndarray, acquisition_ms: np.ndarray, brain: np.ndarray, *, common: bool
+        self,
+        images: np.ndarray,
+        acquisition_ms: np.ndarray,
+        brain: np.ndarray,
+        *,
+        gains: str = FITTED,
+        studies: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Values and calibrated standard deviations (z, y, x, c) everywhere, not clamped.
+
+        Where gains are to be fitted and cannot be (a time or a contrast is missing, or the network
+        takes no pixelwise solution), they are free. The standard deviations of fitted gains are
+        those of free ones: what the first maps did not know, the gains do not either.
 
         Args:
             images: (z, y, x, 3).
             acquisition_ms: (7,), or (z, 7) where slices differ.
             brain: (z, y, x).
-            common: whether the three images share one gain.
+            gains: one of :data:`qsr_jax.predictors.weighted_gains.GAINS`.
+            studies: (z,) which slices are of one study; None: all.
+
+        Raises:
+            ValueError: no such gains.
         """
+        if gains not in GAINS:
+            raise ValueError(f"gains is {gains!r}; expected one of {', '.join(GAINS)}")
         times = np.broadcast_to(acquisition_ms, (len(images), len(ACQUISITION)))
+        mean, std = self._once(images, times, brain, common=gains == ONE)
+        if gains != FITTED or not self.fits_gains:
+            return mean, std
+        found = fitted_gains(images, mean, brain, times, studies=studies)
+        known = np.isfinite(found).all(-1)
+        if not known.any():
+            return mean, std
+        brought = (images[known] / found[known][:, None, None]).astype(np.float32)
+        again = self._once(brought, times[known], brain[known], common=True)[0]
+        mean = mean.copy()
+        mean[known] = again
+        return mean, std
+
+    @property
+    def fits_gains(self) -> bool:
+        """Whether images brought to one gain tell the network more."""
+        return self.task.physics and self.task.intensities != FREE
+
+    def _once(
+        self, images: np.ndarray, times: np.ndarray, brain: np.ndarray, *, common: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """What the network says of (z, y, x, 3) with the times (z, 7), calibrated."""
         parts = []
         for start in range(0, len(images), self.batch):
             places = np.clip(np.arange(start, start + self.batch), 0, len(images) - 1)
@@ -136,6 +180,10 @@ class WeightedPredictor:
             scores[name] = _beyond(float(value), low, high)
             if scores[name] > 1.0:
                 reasons.append(f"{name} {value:.5g}, trained on {low:g} to {high:g}")
+        for name, low, high in parse_bands(self.task.held_out):
+            if low <= (value := float(acquisition_ms[ACQUISITION.index(name)])) <= high:
+                scores[name] = max(scores[name], OUT_OF_BAND)
+                reasons.append(f"{name} {value:.5g}, not trained on {low:g} to {high:g}")
         trained = math.sqrt(self.spacing_mm[1] * self.spacing_mm[2])
         pixel = math.sqrt(spacing_mm[1] * spacing_mm[2])
         scores["pixel"] = _beyond(pixel, trained / SPACING_FACTOR, trained * SPACING_FACTOR)

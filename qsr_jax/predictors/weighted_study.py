@@ -22,6 +22,7 @@ from qsr_jax.predictors.dicom_series import (
     write_series,
 )
 from qsr_jax.predictors.trained import MismatchError
+from qsr_jax.predictors.weighted_gains import FITTED
 from qsr_jax.predictors.weighted_network import WeightedPredictor
 from qsr_jax.types import Prediction
 
@@ -38,7 +39,7 @@ def predict_study(
     format: str = DICOM,
     subject: str | None = None,
     std: bool | None = None,
-    common: bool = False,
+    gains: str = FITTED,
     brain: np.ndarray | None = None,
     refuse_unfamiliar: bool = False,
     tell: Callable[[str], None] = print,
@@ -52,7 +53,8 @@ def predict_study(
         format: "dicom", "parametric_map" or "nifti"; files give NIfTI only.
         subject: label of the subject in a BIDS data set, never a name; of "nifti" alone.
         std: whether standard deviations are written too; None: where the model tells them.
-        common: whether the three contrasts share one gain; a clinical scanner's seldom do.
+        gains: one of :data:`qsr_jax.predictors.weighted_gains.GAINS`; a clinical scanner's
+            contrasts seldom share one.
         brain: (z, y, x) bool; None: found in the images.
         refuse_unfamiliar: whether times or pixels that it was not trained on are refused; else
             the maps and ``tell`` say so.
@@ -68,10 +70,10 @@ def predict_study(
         FileExistsError: ``output`` exists.
         WriteError: the system refused the write; nothing is left at ``output``.
     """
-    _check(study, format, subject, Path(output))
+    _check(predictor, study, format, subject, Path(output))
     if brain is None:
         brain = brain_in_images(study.images, float(study.geometry.spacing_mm[1]))
-    made = predictor(study.images, study.acquisition_ms, study.geometry, brain=brain, common=common)
+    made = predictor(study.images, study.acquisition_ms, study.geometry, brain=brain, gains=gains)
     if std and made.std is None:
         raise ValueError(f"{predictor.description}: knows no standard deviation; leave std out")
     if std is False:
@@ -96,6 +98,7 @@ def what_to_know(study: WeightedStudy, made: Prediction, *, refuse_unfamiliar: b
             refused.
     """
     lines = list(study.notes)
+    lines += [f"{n}: absent" for i, n in enumerate(CONTRASTS) if not study.images[..., i].any()]
     hidden = [n for n, v in zip(ACQUISITION, study.acquisition_ms, strict=True) if np.isnan(v)]
     if hidden:
         lines.append(f"not known: {', '.join(hidden)}; the network reads anatomy in their place")
@@ -119,7 +122,13 @@ def _derived(predictor: WeightedPredictor, study: WeightedStudy, made: Predictio
     return Derived(made, study.geometry, label, text, SCAN, REFERENCE)
 
 
-def _check(study: WeightedStudy, format: str, subject: str | None, output: Path) -> None:
+def _check(
+    predictor: WeightedPredictor,
+    study: WeightedStudy,
+    format: str,
+    subject: str | None,
+    output: Path,
+) -> None:
     """Refuses what cannot be written, before the work, and a study without one of its contrasts."""
     refuse_existing(output)
     if format not in FORMATS:
@@ -134,5 +143,6 @@ def _check(study: WeightedStudy, format: str, subject: str | None, output: Path)
             f"format {format}: NIfTI files have no DICOM header to go on from; give --nifti SUBJECT"
         )
     missing = [n for i, n in enumerate(CONTRASTS) if not study.images[..., i].any()]
-    if missing:
-        raise MismatchError(f"{', '.join(missing)}: empty; the model needs all three contrasts")
+    if len(missing) > (predictor.task.absent > 0.0):
+        able = "two of the contrasts" if predictor.task.absent else "all three contrasts"
+        raise MismatchError(f"{', '.join(missing)}: empty; the model needs {able}")

@@ -68,7 +68,7 @@ def test_what_does_not_fit_together_is_told(files, tmp_path, capsys):
         (["--input", str(files), *TIMES], "DICOM series tell their times"),
         (["--input", str(files), "--flair-affine", "a.txt"], "--flair-affine: belongs to --t1w"),
         ([*given(files), *TIMES, "--workers", "2"], "--workers, 1 models; weighted images"),
-        (["--cohort", str(files), "--one-gain"], "--one-gain: of a study of weighted images"),
+        (["--cohort", str(files), "--gains", "one"], "--gains: of a study of weighted images"),
         (["--cohort", str(files)], "01"),
         (["--input", str(files)], "expected one T1w, one T2w and one FLAIR"),
         ([*given(files), "--tr", "1,2", "--te", "1,2,3", "--ti", "4"], "expected TR and TE"),
@@ -100,9 +100,9 @@ def test_the_check_looks_at_everything_and_goes_on(weighted_data, tmp_path, caps
     said = capsys.readouterr().out
     found = json.loads((out / "weighted.json").read_text())
     assert set(found[MODEL]) == {"accuracy", "shuffled", "sweep", "scale", "phantoms", "lesions"}
-    assert found[MODEL]["lesions"]["common"]["lesions"] >= 1
-    assert max(found[MODEL]["scale"]["common"]) < 1.0
-    assert found[MODEL]["accuracy"]["simulated"]["common"]["covered_68"].keys() == {
+    assert found[MODEL]["lesions"]["one"]["lesions"] >= 1
+    assert max(found[MODEL]["scale"]["one"]) < 1.0
+    assert found[MODEL]["accuracy"]["simulated"]["one"]["covered_68"].keys() == {
         "CSF", "GM", "WM",
     }  # fmt: skip
     phantoms = found["pixel_fit"]["phantoms"]
@@ -112,7 +112,7 @@ def test_the_check_looks_at_everything_and_goes_on(weighted_data, tmp_path, caps
     kept.write_text(kept.read_text().replace('"slices": ', '"slices": 9'))
     weighted_check.main([*words, *parts])
     again = json.loads((out / "weighted.json").read_text())
-    assert again[MODEL]["accuracy"]["simulated"]["common"]["slices"] > 90, "found and kept"
+    assert again[MODEL]["accuracy"]["simulated"]["one"]["slices"] > 90, "found and kept"
 
 
 def test_nothing_to_check_is_told(weighted_data, tmp_path):

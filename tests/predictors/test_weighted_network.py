@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
@@ -15,6 +16,8 @@ from qsr_jax.maps import spec_of
 from qsr_jax.predictors.dicom_series import DICOM, NIFTI, UnfamiliarError
 from qsr_jax.predictors.load import load_predictor
 from qsr_jax.predictors.trained import MismatchError
+from qsr_jax.predictors.weighted_baselines import pixel_fit
+from qsr_jax.predictors.weighted_gains import FITTED, FREE, GAINS, ONE
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
 from qsr_jax.pretrained import find_model
@@ -68,18 +71,58 @@ def test_a_spread_beyond_the_range_of_its_map_is_the_range_and_can_be_written(tm
 
 def test_a_slice_is_the_same_among_others():
     _, brain, images = disc(5)
-    one = PREDICTOR.say(images[:1], TYPICAL, brain[:1], common=True)
-    five = PREDICTOR.say(images, TYPICAL, brain, common=True)
+    one = PREDICTOR.say(images[:1], TYPICAL, brain[:1], gains=ONE)
+    five = PREDICTOR.say(images, TYPICAL, brain, gains=ONE)
     for alone, among in zip(one, five, strict=True):
         np.testing.assert_allclose(among[4], alone[0], rtol=1e-4)
 
 
-def test_gains_change_nothing():
+@pytest.mark.parametrize("gains", GAINS)
+def test_gains_change_nothing(gains):
     _, brain, images = disc()
-    for common, factors in ((True, (9.0,) * 3), (False, (9.0, 0.3, 2.0))):
-        bright = images * np.array(factors, np.float32)
-        both = [PREDICTOR.say(x, TYPICAL, brain, common=common)[0] for x in (images, bright)]
-        np.testing.assert_allclose(both[1][brain], both[0][brain], rtol=5e-3)
+    factors = (9.0,) * 3 if gains == ONE else (9.0, 0.3, 2.0)
+    bright = images * np.array(factors, np.float32)
+    both = [PREDICTOR.say(x, TYPICAL, brain, gains=gains)[0] for x in (images, bright)]
+    np.testing.assert_allclose(both[1][brain], both[0][brain], rtol=5e-3)
+
+
+def test_fitted_gains_solve_what_free_ones_leave_to_anatomy():
+    """A network that says the truth of free gains, and the pixelwise solution of one gain."""
+    truth, brain, images = disc()
+
+    def say(self, seen, times, brain, *, common):
+        if not common:
+            return truth, np.ones_like(truth)
+        solved = pixel_fit(jnp.asarray(seen), jnp.asarray(brain), jnp.asarray(times))
+        return np.asarray(solved), np.ones_like(truth)
+
+    told = dataclasses.make_dataclass("Told", (), bases=(type(PREDICTOR),), frozen=True,
+                                      namespace={"_once": say})  # fmt: skip
+    fields = {f.name: getattr(PREDICTOR, f.name) for f in dataclasses.fields(PREDICTOR)}
+    bright = (images * np.array((9.0, 0.3, 2.0))).astype(np.float32)
+    mean, std = told(**fields).say(bright, TYPICAL, brain, gains=FITTED)
+    white = brain & (truth[..., 0] < 1000)
+    np.testing.assert_allclose(np.median(mean[white], 0), [850, 70, 70], rtol=0.03)
+    assert (std == 1.0).all(), "what the first maps did not know, the gains do not either"
+
+
+def test_gains_that_cannot_be_fitted_are_free():
+    _, brain, images = disc()
+    hidden = TYPICAL.copy()
+    hidden[6] = np.nan
+    blind = small_predictor(task=dataclasses.replace(PREDICTOR.task, intensities="free"))
+    for predictor, times in ((PREDICTOR, hidden), (blind, TYPICAL)):
+        both = [predictor.say(images, times, brain, gains=g)[0] for g in (FREE, FITTED)]
+        np.testing.assert_array_equal(*both)
+    with pytest.raises(ValueError, match="gains is 'all'; expected one of one, fitted, free"):
+        PREDICTOR.say(images, TYPICAL, brain, gains="all")
+
+
+def test_a_band_that_was_kept_from_training_is_flagged():
+    task = dataclasses.replace(PREDICTOR.task, held_out="t2w_te_ms 95 105")
+    _, brain, images = disc()
+    found = small_predictor(task=task)(images, TYPICAL, geometry(), brain=brain).familiarity
+    assert found.is_unfamiliar and "t2w_te_ms 98, not trained on 95 to 105" in found.words
 
 
 @pytest.mark.parametrize(
@@ -133,8 +176,15 @@ def test_what_cannot_be_predicted_is_refused(tmp_path):
     with pytest.raises(FileExistsError, match="exists already"):
         predict_study(PREDICTOR, study(), tmp_path, format=NIFTI, subject="01")
     empty = study(images=images * np.array([1, 1, 0], np.float32))
-    with pytest.raises(MismatchError, match="flair: empty"):
+    with pytest.raises(MismatchError, match="flair: empty; the model needs all three contrasts"):
         predict_study(PREDICTOR, empty, tmp_path / "x", format=NIFTI, subject="01")
+    able = small_predictor(task=dataclasses.replace(PREDICTOR.task, absent=0.1))
+    with pytest.raises(MismatchError, match="t2w, flair: empty; the model needs two of the"):
+        predict_study(able, study(images=images * np.array([1, 0, 0], np.float32)),
+                      tmp_path / "x", format=NIFTI, subject="01")  # fmt: skip
+    told: list[str] = []
+    predict_study(able, empty, tmp_path / "two", format=NIFTI, subject="01", tell=told.append)
+    assert "flair: absent" in told
     certain = dataclasses.replace(PREDICTOR, network=PREDICTOR.network.clone(spread=False),
                                   variables=_without_spread())  # fmt: skip
     with pytest.raises(ValueError, match="knows no standard deviation"):
