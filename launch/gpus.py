@@ -4,6 +4,8 @@ import re
 import subprocess
 from collections.abc import Mapping
 
+from qsr_jax.ops.devices import COUNT_VARIABLE, is_count_told
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -11,7 +13,8 @@ def gpu_shares(environment: Mapping[str, str], parallel: int) -> list[dict[str, 
     """What each of several runs at a time adds to its environment: a GPU of its own.
 
     A run alone keeps all GPUs. Without the variable JAX would give every run all of them, and the
-    second would find their memory taken.
+    second would find their memory taken. On CPUs several runs are one device each, if the
+    environment says no other number: each would otherwise be as many as there are cores.
 
     Args:
         environment: of this process; ``CUDA_VISIBLE_DEVICES`` names the GPUs that may be used, or
@@ -25,8 +28,11 @@ def gpu_shares(environment: Mapping[str, str], parallel: int) -> list[dict[str, 
         ValueError: more runs at a time than GPUs.
     """
     gpus = visible_gpus(environment)
-    if parallel == 1 or not gpus:
-        return [{} for _ in range(parallel)]
+    if parallel == 1:
+        return [{}]
+    if not gpus:
+        one = {} if is_count_told(environment) else {COUNT_VARIABLE: "1"}
+        return [one] * parallel
     if parallel > len(gpus):
         raise ValueError(
             f"--parallel {parallel}: expected 1 to {len(gpus)}, as this machine lends "

@@ -40,6 +40,8 @@ from launch.bench.plan_target import TARGETS
 from launch.config.build import experiment_of
 from launch.config.page import add_config_argument, parse_with_config
 from qsr_jax.cli import program
+from qsr_jax.ops.devices import start_cpu_devices
+from qsr_jax.training.checks import samples_shared
 from qsr_jax.training.experiment import Experiment
 
 PAGE = "srgan"
@@ -77,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.data_dir is not None and arguments.what != "input":
             parser.error("--data_dir belongs to --what input")
         asked = Asked(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(Asked)})
-        for row in BENCHES[arguments.what](experiment_of(config), asked):
+        experiment = experiment_of(config)
+        start_cpu_devices(samples_shared(experiment))  # as a training does
+        for row in BENCHES[arguments.what](experiment, asked):
             print(json.dumps(_hardware() | row), flush=True)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error

@@ -54,11 +54,14 @@ def beside_torch(day: Day, net: str, what: str, *words: str) -> dict[str, Any]:
 
 
 def cohort(day: Day) -> dict[str, Any]:
-    """A few subjects simulated and made into records, on the host's cores; or those given."""
+    """A few subjects simulated and made into records, on the host's cores; or those given.
+
+    A dry run makes one for each split, in one process: what is tried is the way, not the cores.
+    """
     if day.data_dir is not None:
         return {"data_dir": "given", "subjects": None}
-    subjects, start = 6, time.monotonic()
-    workers = min(subjects, os.cpu_count() or 1)
+    subjects, start = 3 if day.dry else 6, time.monotonic()
+    workers = 1 if day.dry else min(subjects, os.cpu_count() or 1)
     folder = day.out / "cohort"
     protocol = ["--protocol", "tiny"] if day.dry else []
     manifest = day.out / "manifest.json"

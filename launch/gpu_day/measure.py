@@ -44,8 +44,9 @@ def brain(day: Day, slices: int) -> dict[str, Any]:
     """A brain through the shipped model, from maps on the host to maps on the host."""
     model = load_predictor(MODEL)
     side = material.SIDE
-    maps = made_up_maps(2 if day.dry else slices, side)
-    row: dict[str, Any] = {"slices": len(maps), "side": side}
+    slices = 2 if day.dry else slices
+    maps = made_up_maps(slices, side)
+    row: dict[str, Any] = {"slices": slices, "side": side}
     for batch in dict.fromkeys((BATCH, slices)):
 
         def once(batch: int = batch) -> np.ndarray:

@@ -5,6 +5,7 @@ leaves cores idle; each of several virtual devices has a thread of its own (docs
 """
 
 import os
+from collections.abc import Mapping
 
 import jax
 
@@ -38,9 +39,9 @@ def even_share(samples: int, most: int) -> int:
     return next(count for count in range(min(samples, most), 0, -1) if samples % count == 0)
 
 
-def is_count_told() -> bool:
-    """Whether the environment says how many devices a CPU is: that wins over everything here."""
-    return COUNT_VARIABLE in os.environ or COUNT_FLAG in os.environ.get("XLA_FLAGS", "")
+def is_count_told(environment: Mapping[str, str]) -> bool:
+    """Whether an environment says how many devices a CPU is: that wins over everything here."""
+    return COUNT_VARIABLE in environment or COUNT_FLAG in environment.get("XLA_FLAGS", "")
 
 
 def start_cpu_devices(samples: int) -> None:
@@ -52,7 +53,7 @@ def start_cpu_devices(samples: int) -> None:
     Args:
         samples: of a batch.
     """
-    if is_count_told() or jax.config.jax_num_cpu_devices != NOT_TOLD:
+    if is_count_told(os.environ) or jax.config.jax_num_cpu_devices != NOT_TOLD:
         return
     try:
         jax.config.update("jax_num_cpu_devices", even_share(samples, usable_cores()))

@@ -10,6 +10,7 @@ them; every process passes its own part of the batch and holds the state on its 
 """
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -82,7 +83,7 @@ def step_devices(samples: int) -> list[jax.Device]:
     Args:
         samples: of a batch that have to be shared.
     """
-    if jax.process_count() > 1 or is_count_told():
+    if jax.process_count() > 1 or is_count_told(os.environ):
         return jax.local_devices()
     return even_devices(samples)
 

@@ -86,8 +86,7 @@ def make_validator(
 
     def scores_of(score: Callable, variables: Any) -> dict[str, float]:
         one_pass = (
-            shared(filled(b, batch_size))
-            for b in in_order(records, batch_size=batch_size, **share)
+            shared(filled(b, batch_size)) for b in in_order(records, batch_size=batch_size, **share)
         )
         return validation_scores(score, variables, one_pass, task.names)
 

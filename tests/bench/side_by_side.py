@@ -8,8 +8,9 @@ One JSON line per program, times in seconds; ``ratio`` is the median over rounds
 time by the clock over that of the first program in the same round, ``cpu_ratio`` the same of
 processor time, which is what to read where others work on the machine (with ``--cores 1``). Each
 program is a process of its own, so that neither's threads wait in the other's way, and may have a
-Python of its own: ``--python qsr_jax=/elsewhere/bin/python``. On a GPU add ``--precision bfloat16``
-to a step: both sides then use it (autocast there).
+Python of its own: ``--python qsr_jax=/elsewhere/bin/python``. Ours is a device per core, as in a
+training or a prediction; ``JAX_NUM_CPU_DEVICES=1`` makes it one. On a GPU add ``--precision
+bfloat16`` to a step: both sides then use it (autocast there).
 """
 
 import argparse

@@ -61,7 +61,9 @@ def prepared(setting: Setting) -> Callable[[], object]:
     from launch.bench import material
     from launch.bench.training import Bench
     from qsr_jax.front import load_experiment
+    from qsr_jax.ops.devices import start_cpu_devices
 
+    start_cpu_devices(setting.batch)
     material.SIDE = setting.side
     changes = {
         "precision.compute": setting.precision,

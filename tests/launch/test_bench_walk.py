@@ -15,7 +15,7 @@ def test_benchmarks_print_json_lines(what, with_data, tiny_data, capsys, monkeyp
     monkeypatch.setattr(material, "SIDE", 64)
     monkeypatch.setattr(material, "SLICES", 4)
     words = arguments("t1", tiny_data, Path("unused"))[:-4]  # config and overrides alone
-    words += ["--what", what, "--repeats", "2"]
+    words += ["--what", what, "--repeats", "1"]
     if with_data:
         words += ["--data_dir", str(tiny_data)]
         if what != "input":

@@ -14,8 +14,15 @@ import qsr_jax
 import qsr_jax.evaluation.trainings as runs
 from qsr_jax.evaluation.cohort import FoldSeed
 from qsr_jax.evaluation.label_plan import LabelOptions
+from qsr_jax.evaluation.report import page
 from qsr_jax.evaluation.report.about import describe
 from qsr_jax.predictors.baselines import BASELINES
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    """No page is drawn: the walk draws it, and others look at numbers."""
+    monkeypatch.setattr(page, "_render", lambda *_: "")
 
 
 def test_the_whole_walk(tmp_path, house, capsys):
@@ -42,6 +49,7 @@ def test_the_whole_walk(tmp_path, house, capsys):
 
 
 @pytest.mark.parametrize(("flags", "asked"), [([], "latest"), (["--checkpoint", "best"], "best")])
+@pytest.mark.usefixtures("unseen")
 def test_the_checkpoint_asked_for_is_measured(flags, asked, tmp_path, house):
     door.main([*arguments(tmp_path / "report", "t1"), *flags])
     assert house.checkpoints == {asked}
@@ -86,6 +94,7 @@ def test_a_follow_up_does_not_count_its_subject_twice(house):
     assert about.subjects["test"] == {"healthy": 3, "patient": 1}
 
 
+@pytest.mark.usefixtures("unseen")
 def test_chosen_baselines_only_and_always_bicubic(tmp_path, house):
     out = tmp_path / "report"
     door.main([*arguments(out, "t2"), "--baselines", "lanczos"])
@@ -95,6 +104,7 @@ def test_chosen_baselines_only_and_always_bicubic(tmp_path, house):
         door.main([*arguments(out, "t2"), "--baselines", "cubic"])
 
 
+@pytest.mark.usefixtures("unseen")
 def test_a_model_trained_on_other_subjects_is_refused_unless_they_are_shown_to_be_new(
     tmp_path, house, capsys
 ):
@@ -227,6 +237,7 @@ def test_a_missing_manifest_is_one_line(tmp_path):
         )  # fmt: skip
 
 
+@pytest.mark.usefixtures("unseen")
 def test_a_notebook_calls_what_the_door_calls(tmp_path, house, capsys):
     """One function, paths as text, a result with every value; the same report as the door's."""
     labels = LabelOptions(erode_pixels=1)
@@ -263,6 +274,7 @@ def test_eroded_pixels_are_a_whole_number(tmp_path, capsys, text):
     assert "expected a whole number from 0 on" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("unseen")
 def test_one_model_of_all_maps_is_measured_like_three_of_one(tmp_path, house):
     """The report names the one model with every map, and its numbers are those of three."""
     few = ["--baselines", "", "--workers", "1"]

@@ -62,8 +62,11 @@ def test_more_runs_than_gpus_are_refused(machine):
     ids=str,
 )
 def test_runs_without_gpus_are_as_many_as_wanted(environment, machine):
+    """Each is one device of its CPU, unless somebody has told another number."""
     machine(TWO)
-    assert gpu_shares(environment, 3) == [{}, {}, {}]
+    assert gpu_shares(environment, 1) == [{}]
+    assert gpu_shares(environment, 3) == [{"JAX_NUM_CPU_DEVICES": "1"}] * 3
+    assert gpu_shares(environment | {"JAX_NUM_CPU_DEVICES": "2"}, 3) == [{}] * 3
 
 
 def test_a_machine_without_gpus_or_with_a_broken_driver_lends_none(machine):

@@ -56,7 +56,7 @@ def test_a_process_starts_with_its_cores_unless_told(told, expected):
 
 def test_what_is_there_is_shared_evenly():
     """The suite has told four."""
-    assert is_count_told()
+    assert is_count_told(os.environ)
     assert jax.local_device_count() == 4
     assert [len(even_devices(samples)) for samples in (8, 6, 5, 4, 2, 1)] == [4, 3, 1, 4, 2, 1]
     assert usable_cores() >= 1

@@ -12,7 +12,8 @@ from small_predictors import SHAPE, scan, small_predictor
 
 from qsr_jax.checkpoint import variables_sha256
 from qsr_jax.maps import MAPS, from_network, spec_of, to_network
-from qsr_jax.predictors import MismatchError
+from qsr_jax.ops.devices import even_devices
+from qsr_jax.predictors import MismatchError, batched
 from qsr_jax.predictors.batched import clamp, super_resolve
 
 ALL = ("t1", "t2", "pd")
@@ -108,6 +109,17 @@ def test_neighbours_are_those_of_the_whole_stack(context, batch, rng):
     volume = scan(rng, ALL)
     expected, _ = clamp(whole_stack(predictor, volume), ALL)
     np.testing.assert_allclose(predictor(volume).mean, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(("name", "context"), [("residual", 3), ("srgan", 1)])
+def test_four_devices_make_the_bits_of_one(name, context, rng, monkeypatch):
+    """Each takes a slice of a batch; the last batch is filled up."""
+    predictor = small_predictor(name, ALL, context=context, margin=2, batch=4)
+    volume = scan(rng, ALL)
+    assert len(even_devices(4)) == 4 and len(volume.maps) % 4
+    made = predictor(volume).mean
+    monkeypatch.setattr(batched, "even_devices", lambda _: jax.local_devices()[:1])
+    np.testing.assert_array_equal(predictor(volume).mean, made)
 
 
 def test_a_joint_network_tells_its_maps_apart(rng):
