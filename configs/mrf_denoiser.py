@@ -1,6 +1,6 @@
 """A denoiser of ordinary weighted images, ``D(x, sigma) -> x``: the prior of ``--method pnp``.
 
-What: a U-Net told the noise level that takes white noise of standard deviation 0.005 to 0.3 off
+What: a U-Net told the noise level that takes white noise of standard deviation 0.005 to 0.2 off
 single images (bright is 1) of any contrast. No map and no fingerprinting goes in: docs/
 fingerprinting.md.
 Command:
@@ -27,7 +27,8 @@ def get_config() -> ConfigDict:
     config.data.batch_size = 16
     config.data.crop = 64
     config.model = ConfigDict({"name": "unet", "features": 32, "depth": 2, "blocks": 1, "fold": 2})
-    config.objective = ConfigDict({"name": "denoising", "sigma_max": 0.3, "sigma_min": 0.005})
+    config.model.noise_units = True  # weak noise counts as much as strong: what a loop ends with
+    config.objective = ConfigDict({"name": "denoising", "sigma_max": 0.2, "sigma_min": 0.005})
     config.loss.terms = ConfigDict({"mae": srgan.term(1.0)})
     config.optimizer.learning_rate = 1.5e-3
     config.average.decay = 0.998

@@ -4,11 +4,15 @@
 simulated subject. Every slice is played with the signal of every voxel's own T1 and T2 over all
 frames, sampled on spirals and seen by coils around the head; nothing of the reconstruction is used.
 The folder --out becomes raw data that qsr reconstruct reads, with the maps as truth/ beside it.
+--lesions puts lesions of one T1 and T2 into the white matter first; truth/ then tells where.
+--slab plays a stack of spirals, every step of phase encoding across the slices; all slices are held
+in memory then.
 Killed, the same command goes on. What the files hold: docs/fingerprinting.md.
 """
 
 import argparse
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,16 +20,23 @@ import numpy as np
 
 from data_tools.anatomy_files import NIFTI, SIDECAR, UNITS, read_units
 from qsr_jax.cli import program
-from qsr_jax.data.nifti.files import read_placed
+from qsr_jax.data.nifti.files import read_placed, write_nifti
 from qsr_jax.data.nifti.map_folder import write_map_folder
 from qsr_jax.data.nifti.stack import stack_geometry
 from qsr_jax.data.studies.truth import MAP_FILES
 from qsr_jax.files.digest import arrays_sha256
 from qsr_jax.maps import MAPS
+from qsr_jax.phantom.measured_maps import brain_of_slices
 from qsr_jax.physics.fingerprint_scan import ACCELERATIONS, FingerprintScan, spiral_sampling
 from qsr_jax.physics.fingerprint_train import DELI_CS
-from qsr_jax.reconstruct.raw_folder import write_raw
-from qsr_jax.simulate.fingerprinting import checked_maps, simulate_kspace, wire_coils
+from qsr_jax.reconstruct.raw_folder import LESIONS_FILE, write_raw
+from qsr_jax.simulate.fingerprinting import (
+    checked_maps,
+    simulate_kspace,
+    simulate_slab,
+    wire_coils,
+)
+from qsr_jax.simulate.planted_lesions import plant_lesions
 from qsr_jax.types import Geometry, triple
 
 MILLISECONDS = {name: spec.unit for name, spec in MAPS.items() if spec.unit == "ms"}
@@ -41,10 +52,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     try:
         maps, geometry, pd_unit = read_head(args.input)
+        maps, geometry = _coarser(maps, geometry, args.every)
         maps, geometry = framed(maps, geometry, _side(args.pixels, maps))
         maps, geometry = _chosen(maps, geometry, args.slices)
+        labels = None
+        if args.lesions:
+            maps, labels = plant_lesions(
+                maps,
+                brain_of_slices(maps, geometry.spacing_mm),
+                args.lesions,
+                seed=args.seed,
+                pixel_mm=geometry.spacing_mm[1],
+            )
         checked_maps(maps, where=str(args.input))
-        _simulate(args, maps, geometry, MILLISECONDS | {"pd": pd_unit})
+        _simulate(args, maps, geometry, MILLISECONDS | {"pd": pd_unit}, labels)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     print(
@@ -79,7 +100,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--frames", type=int, default=DELI_CS.frames, help="first frames alone (default: all 500)")
     add("--snr-db", type=float, default=30.0, help="at acceleration 1; inf for none (default: 30)")
     add("--b1", type=float, default=1.0, help="what every flip angle is multiplied by (default: 1)")
-    add("--seed", type=int, default=0, help="of the noise (default: 0)")
+    add("--every", type=int, default=1, help="use every so many voxels along y and x (default: 1)")
+    add("--slab", action="store_true", help="a stack of spirals and not slice by slice")
+    add(
+        "--lesions",
+        type=int,
+        default=0,
+        metavar="N",
+        help="put so many into the white matter of every slice (default: none)",
+    )
+    add("--seed", type=int, default=0, help="of the noise, and of lesions (default: 0)")
     return parser
 
 
@@ -149,6 +179,16 @@ def framed(maps: np.ndarray, geometry: Geometry, pixels: int) -> tuple[np.ndarra
     return framed_maps, dataclasses.replace(geometry, origin_mm=triple(origin), shape=shape)
 
 
+def _coarser(maps: np.ndarray, geometry: Geometry, every: int) -> tuple[np.ndarray, Geometry]:
+    """Every so many voxels of maps (z, y, x, 3) along y and x, on the grid that they lie on."""
+    if every < 1:
+        raise ValueError(f"--every {every}; expected 1 or more")
+    coarse = maps[:, ::every, ::every]
+    dz, dy, dx = geometry.spacing_mm
+    spacing = (dz, every * dy, every * dx)
+    return coarse, dataclasses.replace(geometry, spacing_mm=spacing, shape=coarse.shape[:3])
+
+
 def _chosen(
     maps: np.ndarray, geometry: Geometry, slices: str | None
 ) -> tuple[np.ndarray, Geometry]:
@@ -172,7 +212,11 @@ def _chosen(
 
 
 def _simulate(
-    args: argparse.Namespace, maps: np.ndarray, geometry: Geometry, units: dict[str, str]
+    args: argparse.Namespace,
+    maps: np.ndarray,
+    geometry: Geometry,
+    units: dict[str, str],
+    labels: np.ndarray | None,
 ) -> None:
     train = DELI_CS.cut(args.frames)
     pixels = geometry.shape[1]
@@ -181,19 +225,32 @@ def _simulate(
         spiral_sampling(pixels, args.frames, acceleration=args.acceleration),
         wire_coils(args.coils, pixels),
     )
-    names = ("acceleration", "coils", "pixels", "frames", "snr_db", "b1", "seed", "slices")
+    names = ("acceleration", "coils", "pixels", "frames", "b1", "seed", "slices", "slab", "every")
     made_from = {name: getattr(args, name) for name in names}
-    made_from |= {"snr_db": str(args.snr_db), "maps_sha256": arrays_sha256([("maps", maps)])}
+    made_from |= {
+        "lesions": args.lesions,
+        "snr_db": str(args.snr_db),
+        "maps_sha256": arrays_sha256([("maps", maps)]),
+    }
+
+    played = {"snr_db": args.snr_db, "b1": args.b1}
+
+    @functools.cache
+    def slab() -> tuple[np.ndarray, float]:
+        return simulate_slab(args.seed, maps, scan, where=str(args.input), **played)
 
     def sampled(number: int) -> tuple[np.ndarray, float]:
+        if args.slab:
+            steps, std = slab()
+            return steps[number], std
         seed, where = (args.seed, number), f"{args.input}, slice {number}"
-        return simulate_kspace(
-            seed, maps[number], scan, snr_db=args.snr_db, b1=args.b1, where=where
-        )
+        return simulate_kspace(seed, maps[number], scan, where=where, **played)
 
     def write_truth(folder: Path) -> None:
         held = {name: maps[..., channel] for channel, name in enumerate(MAPS)}
         write_map_folder(folder, held, geometry, units)
+        if labels is not None:
+            write_nifti(labels, geometry, folder / LESIONS_FILE)
 
     write_raw(args.out, scan, geometry, sampled, made_from=made_from, write_truth=write_truth)
 

@@ -1,10 +1,12 @@
-"""Reconstructs T1, T2 and PD maps from raw fingerprinting data: k-space in, NIfTI out.
+"""Reconstructs T1, T2 and PD maps from raw fingerprinting data: k-space in, maps out.
 
 --input is raw data as qsr simulate-mrf writes it. Methods: svd matches the adjoint images; cg is
 least squares with the coils; llr and lrtv have a prior of low rank or of total variation; pnp has a
-denoiser of weighted images in its loop: that of --model, which says pnp by itself, total variation
-(--denoiser tv), or none to see what the loop does without a prior. --output becomes t1, t2 and
-pd.nii.gz with units.json; PD has the unit of the samples. With --truth the errors are printed.
+denoiser of weighted images in its loop: that of --model, which says pnp by itself and has total
+variation of the coefficients beside it, total variation alone (--denoiser tv), or none to see what
+the loop does without a prior; pnp-series has the denoiser on the coefficient images. --output
+becomes t1, t2 and pd.nii.gz with units.json, PD in the unit of the samples; --dicom adds a series
+of each. With --truth the errors are printed, and index.html shows maps and differences.
 """
 
 import argparse
@@ -16,21 +18,24 @@ import numpy as np
 
 from qsr_jax.cli import program
 from qsr_jax.data.nifti.files import read_placed
-from qsr_jax.data.nifti.map_folder import write_map_folder
+from qsr_jax.evaluation.report.reconstruction import PAGE, reconstruction_page
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
-from qsr_jax.phantom.measured_maps import brain_of
+from qsr_jax.phantom.measured_maps import brain_of_slices
 from qsr_jax.predictors.denoiser import load_denoiser
+from qsr_jax.predictors.fingerprints import write_dicom, write_maps
 from qsr_jax.reconstruct import denoisers
-from qsr_jax.reconstruct.errors import PercentError, percent_errors
-from qsr_jax.reconstruct.head import METHODS, PNP, Method, reconstruct_head
-from qsr_jax.reconstruct.plug_and_play import PlugAndPlay
-from qsr_jax.reconstruct.raw_folder import RawFolder, open_raw
+from qsr_jax.reconstruct.alternating import PlugAndPlay
+from qsr_jax.reconstruct.errors import Errors, PercentError
+from qsr_jax.reconstruct.head import AUTO, LOOPS, METHODS, PNP, Method, reconstruct_head
+from qsr_jax.reconstruct.raw_folder import LESIONS_FILE, RawFolder, open_raw
 
 DENOISERS = {"tv": denoisers.total_variation, "none": denoisers.identity}
-UNITS = {name: spec.unit if spec.unit == "ms" else "au" for name, spec in MAPS.items()}
-"""Proton density comes out in the units of the coils' signal."""
-ABOUT = "reconstruct.json"
+VARIATION = 10.0
+"""Of the loop with a trained denoiser: see ``variation`` of its settings."""
+ABOUT, DICOM = "reconstruct.json", "dicom"
+Truth = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""Maps (z, y, x, 3), brain and number of the lesion (z, y, x)."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,24 +47,38 @@ def main(argv: Sequence[str] | None = None) -> None:
         method, prior = _method(arguments)
         raw = open_raw(arguments.input)
         truth = None if arguments.truth is None else _truth(arguments.truth, raw)
-        maps = reconstruct_head(raw, method)
-        about: dict[str, object] = {
-            "method": method.name,
-            "strength": method.strength,
-            "b1": method.b1,
-        }
-        about |= {"denoiser": prior} if method.name == PNP else {}
-        errors = {} if truth is None else percent_errors(maps, *truth)
-        with staged_folder(arguments.output) as folder:
-            held = {name: maps[..., channel] for channel, name in enumerate(MAPS)}
-            write_map_folder(folder, held, raw.geometry, UNITS)
-            about |= {"errors_percent": errors} if errors else {}
-            (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+        maps, strength = reconstruct_head(raw, method)
+        about: dict[str, object] = {"method": method.name, "strength": strength, "b1": method.b1}
+        about |= {"denoiser": prior} if method.name in LOOPS else {}
+        errors = _write(arguments, maps, raw, truth, about)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     for place, of in errors.items():
-        print(f"{place:<11} {_line(of)}")
+        print(f"{place:<13} {_line(of)}")
     print(f"wrote {arguments.output}")
+
+
+def _write(
+    arguments: argparse.Namespace,
+    maps: np.ndarray,
+    raw: RawFolder,
+    truth: Truth | None,
+    about: dict[str, object],
+) -> Errors:
+    """Everything at once or nothing; the errors, if there is a truth."""
+    errors: Errors = {}
+    with staged_folder(arguments.output) as folder:
+        write_maps(maps, raw, folder)
+        if arguments.dicom:
+            made = ", ".join(f"{name} {value}" for name, value in about.items())
+            (folder / DICOM).mkdir()
+            write_dicom(maps, raw, folder / DICOM, derivation=f"Fingerprinting: {made}")
+        if truth is not None:
+            page, errors = reconstruction_page(maps, *truth, about=about)
+            (folder / PAGE).write_text(page, encoding="utf-8")
+        told = about | ({"errors_percent": errors} if errors else {})
+        (folder / ABOUT).write_text(json.dumps(told, indent=1) + "\n")
+    return errors
 
 
 def _line(errors: dict[str, PercentError]) -> str:
@@ -76,22 +95,29 @@ def _method(arguments: argparse.Namespace) -> tuple[Method, str]:
     name = arguments.method or (PNP if arguments.model else None)
     if name is None:
         raise ValueError(f"no --method; expected {', '.join(METHODS)}, or a --model such as mrf")
-    if name != PNP and (arguments.denoiser or arguments.model or not arguments.dual):
-        raise ValueError("--model, --denoiser and --no-dual belong to --method pnp")
+    if name not in LOOPS and (arguments.denoiser or arguments.model or not arguments.dual):
+        raise ValueError(f"--model, --denoiser and --no-dual belong to {' and '.join(LOOPS)}")
     if arguments.model and arguments.denoiser:
         raise ValueError("--model is a denoiser; leave out --denoiser, or --model")
     prior = arguments.denoiser or "tv"
     denoiser: denoisers.Denoiser = DENOISERS[prior]
+    variation = 0.0
     if arguments.model:
         denoiser, opened = load_denoiser(arguments.model)
         prior = f"{opened.description}, sha256 of the weights {opened.weights_sha256}"
-    settings = PlugAndPlay(dual=arguments.dual)
+        variation = VARIATION if name == PNP and arguments.variation else 0.0
+    settings = PlugAndPlay(dual=arguments.dual, variation=variation)
     strength, b1 = arguments.strength, arguments.b1
     return Method(name, strength=strength, denoiser=denoiser, settings=settings, b1=b1), prior
 
 
-def _truth(folder: Path, raw: RawFolder) -> tuple[np.ndarray, np.ndarray]:
-    """Maps (z, y, x, 3) that the scan was simulated from, and their brain."""
+def _strength(text: str) -> float | str:
+    """A number, or "auto"."""
+    return AUTO if text == AUTO else float(text)
+
+
+def _truth(folder: Path, raw: RawFolder) -> Truth:
+    """Maps that the scan was simulated from, their brain, and lesions where some were planted."""
     read = [read_placed(folder / f"{name}.nii.gz") for name in MAPS]
     maps = np.stack([values for values, _ in read], axis=-1).astype(np.float32)
     if maps.shape[:3] != raw.geometry.shape:
@@ -99,9 +125,9 @@ def _truth(folder: Path, raw: RawFolder) -> tuple[np.ndarray, np.ndarray]:
             f"{folder}: maps of {maps.shape[:3]}; expected {raw.geometry.shape} as the raw data: "
             "give the folder truth of the same simulation"
         )
-    # The mask's maker counts (i, j, k), slices last
-    brain = brain_of(maps.transpose(2, 1, 0, 3), np.diag([*raw.geometry.spacing_mm[::-1], 1.0]))
-    return maps, brain.transpose(2, 1, 0)
+    marked = folder / LESIONS_FILE
+    lesions = read_placed(marked)[0] if marked.is_file() else None
+    return maps, brain_of_slices(maps, raw.geometry.spacing_mm), lesions
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,21 +140,29 @@ def _parser() -> argparse.ArgumentParser:
         "--model",
         type=Path,
         metavar="MODEL",
-        help="denoiser of pnp: a name that ships (mrf), a model file, or the workdir of a training",
+        help="denoiser of a loop: a name that ships (mrf), a model file, or a training's workdir",
     )
     add(
         "--strength",
-        type=float,
+        type=_strength,
         metavar="X",
-        help="weight of the prior of llr, lrtv or pnp (default: that of the acceleration)",
+        help="weight of the prior: a number, or auto: chosen by frames of the middle slice that "
+        "are held out, for four to seven times its work (default: that of the acceleration)",
     )
-    add("--denoiser", choices=tuple(DENOISERS), help="of pnp without --model (default: tv)")
+    add("--denoiser", choices=tuple(DENOISERS), help="of a loop without --model (default: tv)")
     add(
         "--dual",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="pnp keeps the dual variable; without, half-quadratic splitting (default: kept)",
+        help="a loop keeps the dual variable; without, half-quadratic splitting (default: kept)",
     )
+    add(
+        "--variation",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="pnp with a model has total variation of the coefficients too (default: yes)",
+    )
+    add("--dicom", action="store_true", help="write DICOM series as well, PD in percent of water")
     add(
         "--b1",
         type=float,
@@ -136,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="what the flip angles are taken to be multiplied by (default: 1)",
     )
-    add("--truth", type=Path, metavar="DIR", help="maps of the simulation, to print errors")
+    add("--truth", type=Path, metavar="DIR", help="maps of the simulation: errors and a page")
     return parser
 
 

@@ -50,6 +50,8 @@ class UNet(nn.Module):
         film: whether every block is told the scan's numbers and thumbnail.
         encoders: whether the contrasts, the first channels, go one by one through the same
             convolutions, each told its own times.
+        noise_units: whether what is added to the input is multiplied by the noise level it is
+            told: every level then needs outputs of one size.
     """
 
     RANGES: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -71,6 +73,7 @@ class UNet(nn.Module):
     direct: bool = False
     film: bool = False
     encoders: bool = False
+    noise_units: bool = False
 
     @property
     def reach(self) -> int:
@@ -112,7 +115,8 @@ class UNet(nn.Module):
             thumbnail: (n, s, s, contrasts) of ``film``.
 
         Raises:
-            ValueError: it takes something by name that is not given.
+            ValueError: it takes something by name that is not given, or counts in noise and no
+                level is given.
         """
         del train
         height, width = x.shape[1:3]
@@ -138,7 +142,10 @@ class UNet(nn.Module):
         x = lowered(nn.Conv(self.features, (3, 3), name="first")(x), self.dtype)
         y = restored(self._trunk(x, told))
         start = DIRECT_LOG_SPREAD if self.direct else LOG_SPREAD
-        return self._unfolded(base, y, log_spread=start)
+        made = self._unfolded(base, y, log_spread=start)
+        if not self.noise_units:
+            return made
+        return base + _given(sigma, "sigma")[:, None, None, None] * (made - base)
 
     def _unfolded(self, base: jax.Array, y: jax.Array, *, log_spread: float) -> jax.Array:
         """The last convolution on the trunk's grid, its pixels unfolded and the padding cut."""

@@ -1,11 +1,13 @@
 """A denoiser ``(x, sigma) -> x``: it learns to take white noise of any strength off the target."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.objectives.objective import Variables, exact, output_of
+from qsr_jax.objectives.objective import Term, Variables, exact, output_of
 from qsr_jax.objectives.regression import Regression
 from qsr_jax.tasks import Example, Task
 
@@ -19,7 +21,9 @@ class Denoising(Regression):
 
     Each sample gets a strength of its own, uniform between 0 and ``sigma_max`` or, where there is a
     ``sigma_min``, uniform in its logarithm, which the network is told (Zhang 2018, FFDNet,
-    arXiv:1710.04026). Noise and strength are keyed by (seed, step, sample).
+    arXiv:1710.04026). Noise and strength are keyed by (seed, step, sample). Losses of a network
+    that counts in noise (``noise_units``) are divided by the sample's strength: without, weak noise
+    hardly counts, and a network may then harm what it hardly needs to touch.
 
     Attributes:
         sigma_max: strongest noise, standard deviation in network scale.
@@ -58,6 +62,20 @@ class Denoising(Regression):
             return x + sigma * jax.random.normal(for_noise, x.shape, x.dtype), sigma
 
         return jax.vmap(one)(example.keys, example.target)
+
+    def terms(
+        self, players: Mapping[str, Variables], frozen: Any, example: Example
+    ) -> dict[str, Term]:
+        """The table, each sample's values over its strength where the network counts in noise."""
+        terms = super().terms(players, frozen, example)
+        if not getattr(self.network, "noise_units", False):
+            return terms
+        sigma = self.seen(example)[1]
+
+        def over_noise(term: Term) -> Term:
+            return dataclasses.replace(term, values=lambda output: term.values(output) / sigma)
+
+        return {name: over_noise(term) for name, term in terms.items()}
 
     def _strength(self, drawn: jax.Array) -> jax.Array:
         """The strength for a number drawn between 0 and 1."""

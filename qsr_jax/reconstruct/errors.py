@@ -8,6 +8,15 @@ from qsr_jax.maps import MAPS
 
 SOLID_MS = {"t1": 1900.0, "t2": 200.0}
 """Parenchyma is the brain below these: no fluid."""
+WHITE_T1_MS = 1050.0
+"""Parenchyma of a shorter T1 is called white matter, of a longer one grey; lesions are neither."""
+PARENCHYMA, BRAIN, WHITE, GREY, LESIONS = PLACES = (
+    "parenchyma",
+    "brain",
+    "white matter",
+    "grey matter",
+    "lesions",
+)
 
 
 class PercentError(NamedTuple):
@@ -22,15 +31,23 @@ class PercentError(NamedTuple):
     bias: float
 
 
+Errors = dict[str, dict[str, PercentError]]
+"""By place and map."""
+
+
 def percent_errors(
-    found: np.ndarray, truth: np.ndarray, brain: np.ndarray
-) -> dict[str, dict[str, PercentError]]:
+    found: np.ndarray, truth: np.ndarray, brain: np.ndarray, lesions: np.ndarray | None = None
+) -> Errors:
     """Errors by place and map; PD is compared as it is, in one unit.
+
+    Tissues are told from the truth. Of lesions it is the means that are compared, each lesion
+    counting once; elsewhere every voxel counts.
 
     Args:
         found: (..., 3) T1 ms, T2 ms and PD.
         truth: (..., 3) the same.
         brain: (...) bool.
+        lesions: (...) number of the lesion, 0 elsewhere; None where there is none.
 
     Raises:
         ValueError: other shapes, or no brain.
@@ -40,18 +57,45 @@ def percent_errors(
             f"maps of {found.shape}, truth of {truth.shape}, brain of {brain.shape}; expected one "
             "grid, and T1, T2 and PD along the last axis"
         )
-    places = {"parenchyma": brain.copy(), "brain": brain}
+    places = places_of(truth, brain, lesions)
+    if not places[PARENCHYMA].any():
+        raise ValueError("no parenchyma in the truth; expected a brain")
+    pairs = {
+        place: (found[where].astype(np.float64), truth[where])
+        for place, where in places.items()
+        if place != LESIONS and where.any()
+    }
+    if lesions is not None and lesions.any():
+        pairs[LESIONS] = _means(found, lesions), _means(truth, lesions)
+    return {place: _errors(*pair) for place, pair in pairs.items()}
+
+
+def places_of(
+    truth: np.ndarray, brain: np.ndarray, lesions: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Where each of :data:`PLACES` is, (...) bool."""
+    marked = np.zeros_like(brain) if lesions is None else lesions > 0
+    parenchyma = brain.copy()
     for channel, name in enumerate(MAPS):
         if name in SOLID_MS:
-            places["parenchyma"] &= truth[..., channel] < SOLID_MS[name]
-    if not places["parenchyma"].any():
-        raise ValueError("no parenchyma in the truth; expected a brain")
-    errors = {}
-    for place, where in places.items():
-        share = 100.0 * (found[where].astype(np.float64) / truth[where] - 1.0)
-        columns = zip(np.abs(share).mean(axis=0), share.mean(axis=0), strict=True)
-        errors[place] = {
-            name: PercentError(float(size), float(bias))
-            for name, (size, bias) in zip(MAPS, columns, strict=True)
-        }
-    return errors
+            parenchyma &= truth[..., channel] < SOLID_MS[name]
+    short = truth[..., 0] < WHITE_T1_MS
+    healthy = parenchyma & ~marked
+    return dict(
+        zip(PLACES, (parenchyma, brain, healthy & short, healthy & ~short, marked), strict=True)
+    )
+
+
+def _errors(found: np.ndarray, truth: np.ndarray) -> dict[str, PercentError]:
+    share = 100.0 * (found / truth - 1.0)
+    columns = zip(np.abs(share).mean(axis=0), share.mean(axis=0), strict=True)
+    return {
+        name: PercentError(float(size), float(bias))
+        for name, (size, bias) in zip(MAPS, columns, strict=True)
+    }
+
+
+def _means(maps: np.ndarray, lesions: np.ndarray) -> np.ndarray:
+    """(lesion, 3) means over every lesion."""
+    numbers = np.unique(lesions[lesions > 0])
+    return np.stack([maps[lesions == n].mean(axis=0, dtype=np.float64) for n in numbers])

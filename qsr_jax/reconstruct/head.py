@@ -3,28 +3,42 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
 from qsr_jax.physics.fingerprint_dictionary import Dictionary, make_dictionary
 from qsr_jax.physics.fingerprint_scan import INTERLEAVES
 from qsr_jax.reconstruct import series
+from qsr_jax.reconstruct.alternating import PlugAndPlay
 from qsr_jax.reconstruct.denoisers import Denoiser, total_variation
-from qsr_jax.reconstruct.plug_and_play import PlugAndPlay, plug_and_play
+from qsr_jax.reconstruct.plug_and_play import plug_and_play_images
 from qsr_jax.reconstruct.problem import FingerprintMaps, Problem, make_problem, scan_kernel
 from qsr_jax.reconstruct.raw_folder import RawFolder
+from qsr_jax.reconstruct.series_prior import series_prior_images
+from qsr_jax.reconstruct.strength import choose_strength
 
-Solver = Callable[[Problem, Dictionary], FingerprintMaps]
-"""What every method is once its settings are known."""
+Solved = tuple[FingerprintMaps, jax.Array]
+"""Maps, and the coefficient images (k, y, x) behind them."""
+Solver = Callable[[Problem, Dictionary, float], Solved]
+"""What every method is once its settings are known; the number is the strength of its prior."""
 
-SVD, CG, LLR, LRTV, PNP = "svd", "cg", "llr", "lrtv", "pnp"
-METHODS = (SVD, CG, LLR, LRTV, PNP)
+SVD, CG, LLR, LRTV, PNP, PNP_SERIES = "svd", "cg", "llr", "lrtv", "pnp", "pnp-series"
+METHODS = (SVD, CG, LLR, LRTV, PNP, PNP_SERIES)
+LOOPS = (PNP, PNP_SERIES)
+"""Those that take a denoiser."""
+WITH_VARIATION = "pnp with total variation"
+"""Stands for :data:`PNP` with total variation of the coefficients beside its denoiser."""
 STRENGTHS: Mapping[str, Mapping[int, float]] = {
     LLR: {1: 3e-3, 2: 5e-3, 4: 1e-2, 8: 2e-2},
     LRTV: {1: 2e-3, 2: 3e-3, 4: 6e-3, 8: 1e-2},
     PNP: {1: 1.4e-4, 2: 3e-4, 4: 8e-4, 8: 1e-3},
+    PNP_SERIES: {1: 4e-5, 2: 1e-4, 4: 2.6e-4, 8: 3e-4},
+    WITH_VARIATION: {1: 7e-5, 2: 1.5e-4, 4: 4e-4, 8: 5e-4},
 }
 """Weight of what is known beforehand, by acceleration. Chosen on one slice of one measured head."""
+AUTO = "auto"
+"""In place of a strength: told from held-out samples of the head's middle slice."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +47,9 @@ class Method:
 
     Attributes:
         name: one of :data:`METHODS`.
-        strength: of the prior; None takes that of the acceleration.
-        denoiser: of :data:`PNP`.
-        settings: of :data:`PNP`; its strength is replaced.
+        strength: of the prior; :data:`AUTO`, or None, which takes that of the acceleration.
+        denoiser: of :data:`LOOPS`.
+        settings: of :data:`LOOPS`; its strength is replaced.
         b1: what the flip angles are taken to be multiplied by.
 
     Raises:
@@ -43,7 +57,7 @@ class Method:
     """
 
     name: str
-    strength: float | None = None
+    strength: float | str | None = None
     denoiser: Denoiser = total_variation
     settings: PlugAndPlay = PlugAndPlay()
     b1: float = 1.0
@@ -54,62 +68,114 @@ class Method:
             raise ValueError(f"method {self.name!r}; expected one of {', '.join(METHODS)}")
         if self.strength is not None and self.name not in STRENGTHS:
             raise ValueError(f"method {self.name} has no strength; leave it out")
-        if self.strength is not None and not self.strength > 0:
+        if isinstance(self.strength, str) and self.strength != AUTO:
+            raise ValueError(f"strength {self.strength!r}; expected a number or {AUTO!r}")
+        if isinstance(self.strength, float | int) and not self.strength > 0:
             raise ValueError(f"strength {self.strength}; expected a number above 0")
         if not 0.3 <= self.b1 <= 2.0:
             raise ValueError(f"B1 of {self.b1}; expected a factor from 0.3 to 2")
 
-    def for_scan(self, interleaves: int, coils: int) -> Solver:
-        """The function of a problem and a dictionary.
+    def check_scan(self, interleaves: int, coils: int) -> None:
+        """Refuses a scan that the method cannot take.
 
         Args:
             interleaves: arms of a frame.
             coils: number of coils.
 
         Raises:
-            ValueError: the scan is none that the method can take, or its strength is not known.
+            ValueError: least squares of one coil, or no strength is known for the scan.
         """
         if self.name == CG and coils == 1 and interleaves < INTERLEAVES:
             raise ValueError(
                 f"one coil and {interleaves} of {INTERLEAVES} interleaves: least squares has "
                 "nothing to unfold with; expected several coils, or take --method lrtv or pnp"
             )
-        if self.name == SVD:
-            return series.svd_mrf
-        if self.name == CG:
-            return series.cg_sense
-        strength = self.strength or self._usual(interleaves)
-        if self.name == PNP:
-            settings = dataclasses.replace(self.settings, strength=strength)
-            return lambda problem, dictionary: plug_and_play(
-                problem, dictionary, self.denoiser, settings=settings
-            )
-        solve = series.llr if self.name == LLR else series.lrtv
-        return lambda problem, dictionary: solve(problem, dictionary, strength=strength)
+        if self.name in STRENGTHS and self.strength is None:
+            self.usual_strength(interleaves)
 
-    def _usual(self, interleaves: int) -> float:
-        known = STRENGTHS[self.name]
-        if INTERLEAVES % interleaves or INTERLEAVES // interleaves not in known:
+    def usual_strength(self, interleaves: int, *, nearest: bool = False) -> float:
+        """That of the acceleration.
+
+        Args:
+            interleaves: arms of a frame.
+            nearest: whether another acceleration's will do.
+
+        Raises:
+            ValueError: none is known.
+        """
+        joint = self.name == PNP and self.settings.variation > 0
+        known = STRENGTHS[WITH_VARIATION if joint else self.name]
+        acceleration = INTERLEAVES / interleaves
+        if nearest:
+            return known[min(known, key=lambda one: abs(np.log(one / acceleration)))]
+        if acceleration not in known:
             raise ValueError(
                 f"{interleaves} interleaves a frame: no strength of {self.name} is known for that; "
-                "give one with --strength"
+                "give one with --strength, or auto"
             )
-        return known[INTERLEAVES // interleaves]
+        return known[int(acceleration)]
+
+    def solve(self, problem: Problem, dictionary: Dictionary, strength: float) -> Solved:
+        """Reconstructs a slice.
+
+        Args:
+            problem: the slice.
+            dictionary: to match with.
+            strength: of the prior, where there is one.
+        """
+        if self.name == PNP:
+            settings = dataclasses.replace(self.settings, strength=strength)
+            return plug_and_play_images(problem, dictionary, self.denoiser, settings=settings)
+        images = self._series(problem, dictionary, strength)
+        return series.matched_images(images, problem, dictionary), images
+
+    def _series(self, problem: Problem, dictionary: Dictionary, strength: float) -> jax.Array:
+        if self.name == SVD:
+            return problem.adjoint
+        if self.name == CG:
+            return series.cg_images(problem)
+        if self.name == PNP_SERIES:
+            settings = dataclasses.replace(self.settings, strength=strength)
+            return series_prior_images(problem, dictionary, self.denoiser, settings=settings)
+        return (series.llr_images if self.name == LLR else series.lrtv_images)(problem, strength)
 
 
-def reconstruct_head(raw: RawFolder, method: Method) -> np.ndarray:
-    """Maps of all slices, (z, y, x, 3) float32: T1 ms, T2 ms, PD in units of the samples.
+def reconstruct_head(raw: RawFolder, method: Method) -> tuple[np.ndarray, float | None]:
+    """Maps of all slices, and the strength of the prior that they were made with.
+
+    Returns:
+        (z, y, x, 3) float32: T1 ms, T2 ms, PD in units of the samples; and the strength, None of a
+        method that has none.
 
     Raises:
         ValueError: a slice cannot be used, or the method cannot take the scan.
     """
-    interleaves = raw.scan.sampling.arm_of.shape[1]
-    solve = method.for_scan(interleaves, len(raw.scan.coils))
+    method.check_scan(raw.scan.sampling.arm_of.shape[1], len(raw.scan.coils))
     dictionary = make_dictionary(raw.scan.train, b1=method.b1)
+    strength = _strength(raw, method, dictionary)
     kernel = scan_kernel(raw.scan, dictionary.basis)
     found = []
     for number in tqdm(range(len(raw.slices)), method.name, unit="slice", mininterval=1):
         kspace, _ = raw.read(number)
         problem = make_problem(kspace, raw.scan, dictionary.basis, kernel)
-        found.append(np.stack(solve(problem, dictionary), axis=-1))
-    return np.stack(found)
+        maps, _ = method.solve(problem, dictionary, strength or 0.0)
+        found.append(np.stack(maps, axis=-1))
+    return np.stack(found), strength
+
+
+def _strength(raw: RawFolder, method: Method, dictionary: Dictionary) -> float | None:
+    """What was given, the usual one, or what the middle slice tells."""
+    interleaves = raw.scan.sampling.arm_of.shape[1]
+    if method.name not in STRENGTHS:
+        return None
+    if method.strength is None:
+        return method.usual_strength(interleaves)
+    if method.strength != AUTO:
+        return float(method.strength)
+    kspace, _ = raw.read(len(raw.slices) // 2)
+
+    def images(problem: Problem, dictionary: Dictionary, strength: float) -> jax.Array:
+        return method.solve(problem, dictionary, strength)[1]
+
+    start = method.usual_strength(interleaves, nearest=True)
+    return choose_strength(kspace, raw.scan, dictionary, images, start=start)[0]

@@ -150,6 +150,7 @@ def _inside(b: np.ndarray) -> np.ndarray:
     return np.pad(places, (0, -len(places) % STEP), mode="edge")
 
 
+@jax.jit
 def largest_eigenvalue(problem: Problem) -> jax.Array:
     """An upper bound of the largest eigenvalue of ``A^H W A``, for step sizes."""
 

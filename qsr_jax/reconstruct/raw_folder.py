@@ -7,14 +7,17 @@ file                      content
                           ``weights`` (arm, sample), ``arm_of`` (frame, interleaf),
                           ``coils`` (coil, y, x), ``flip_deg`` (frame,)
 ``slice_000.npz`` …       ``kspace`` (coil, frame, interleaf, sample) complex64, ``noise_std`` of a
-                          complex sample, 0 where it is not known
-``truth/``                of a simulated scan: T1, T2 and PD that it was made from
+                          complex sample, 0 where it is not known. Where ``made_from`` says
+                          ``slab``, the steps of phase encoding across it stand for slices
+``truth/``                of a simulated scan: T1, T2 and PD that it was made from, and
+                          ``lesions.nii.gz`` where lesions were put in
 ``raw.json``              the seal: format, times of the train, where the voxels lie, what it was
                           made from, and size and sha256 of every file; written last
 ========================  ======================================================================
 """
 
 import dataclasses
+import functools
 import io
 import json
 import zipfile
@@ -27,12 +30,14 @@ from tqdm import tqdm
 
 from qsr_jax.files.atomic import write_bytes_atomically, write_text_atomically
 from qsr_jax.files.seal import FileFacts, SealError, check_files, facts_of, read_seal, write_seal
+from qsr_jax.ops.partitions import slices_of
 from qsr_jax.physics.fingerprint_scan import FingerprintScan, Sampling
 from qsr_jax.physics.fingerprint_train import FispTrain
 from qsr_jax.types import Geometry
 
 FORMAT = "qsr_jax raw fingerprinting 1"
 SEAL, SCAN, STARTED = "raw.json", "scan.npz", "started.json"
+LESIONS_FILE = "lesions.nii.gz"
 KEYS = ("format", "train", "geometry", "slices", "made_from", "files")
 ARRAYS = ("points", "weights", "arm_of", "coils", "flip_deg")
 Sampled = Callable[[int], tuple[np.ndarray, float]]
@@ -57,12 +62,27 @@ class RawFolder:
     slices: tuple[str, ...]
     made_from: Mapping[str, Any]
 
+    @property
+    def slab(self) -> bool:
+        """Whether the files hold steps of phase encoding; all are read at once then."""
+        return bool(self.made_from.get("slab", False))
+
     def read(self, number: int) -> tuple[np.ndarray, float]:
         """Samples of a slice, and the standard deviation of their complex noise.
 
         Raises:
             ValueError: they are not this scan's, or hold NaN.
         """
+        return self._whole[number] if self.slab else self._file(number)
+
+    @functools.cached_property
+    def _whole(self) -> list[tuple[np.ndarray, float]]:
+        """All slices of a slab; its noise is white, and stays so."""
+        steps, stds = zip(*(self._file(n) for n in range(len(self.slices))), strict=True)
+        noise_std = float(np.sqrt(np.mean(np.square(stds))))
+        return [(kspace, noise_std) for kspace in slices_of(np.stack(steps))]
+
+    def _file(self, number: int) -> tuple[np.ndarray, float]:
         name = self.slices[number]
         content = _load(self.folder / name, ("kspace", "noise_std"))
         kspace = self.scan.checked(content["kspace"], where=str(self.folder / name))
@@ -146,6 +166,7 @@ def write_raw(
         geometry: where the voxels lie.
         sampled: makes a slice.
         made_from: everything the samples depend on, as JSON; tells whether a folder is the same.
+            With ``slab``, ``sampled`` makes steps of phase encoding across a slab.
         write_truth: fills the folder ``truth``.
 
     Raises:

@@ -49,10 +49,14 @@ def cg_sense(problem: Problem, dictionary: Dictionary) -> FingerprintMaps:
 
     doi:10.1002/mrm.1241. Noise that the coils cannot tell apart is amplified.
     """
-    images = damped_least_squares(
+    return matched_images(cg_images(problem), problem, dictionary)
+
+
+def cg_images(problem: Problem) -> jax.Array:
+    """Coefficient images (k, y, x) of least squares; see :func:`cg_sense`."""
+    return damped_least_squares(
         problem, problem.adjoint, problem.adjoint, rho=SENSE_DAMPING, rounds=SENSE_ROUNDS
     )
-    return matched_images(images, problem, dictionary)
 
 
 def llr(problem: Problem, dictionary: Dictionary, *, strength: float) -> FingerprintMaps:
@@ -63,9 +67,16 @@ def llr(problem: Problem, dictionary: Dictionary, *, strength: float) -> Fingerp
         dictionary: to match with.
         strength: threshold over the largest ``|b|`` and the side of a block.
     """
+    return matched_images(llr_images(problem, strength), problem, dictionary)
+
+
+def llr_images(problem: Problem, strength: float) -> jax.Array:
+    """Locally low rank coefficient images (k, y, x); see :func:`llr`."""
     threshold = strength * BLOCK * jnp.max(jnp.abs(problem.adjoint))
-    images = _accelerated(problem, shrink_blocks, threshold)
-    return matched_images(images, problem, dictionary)
+    start, largest = problem.adjoint, largest_eigenvalue(problem)
+    return proximal_gradient(
+        problem, start, start, shrink_blocks, threshold, largest=largest, rounds=ROUNDS
+    )
 
 
 def lrtv(problem: Problem, dictionary: Dictionary, *, strength: float) -> FingerprintMaps:
@@ -76,9 +87,16 @@ def lrtv(problem: Problem, dictionary: Dictionary, *, strength: float) -> Finger
         dictionary: to match with.
         strength: weight of the total variation over the largest ``|b|``.
     """
+    return matched_images(lrtv_images(problem, strength), problem, dictionary)
+
+
+def lrtv_images(problem: Problem, strength: float) -> jax.Array:
+    """Coefficient images (k, y, x) of little total variation; see :func:`lrtv`."""
     weight = strength * jnp.max(jnp.abs(problem.adjoint))
-    images = _accelerated(problem, _smooth, weight)
-    return matched_images(images, problem, dictionary)
+    start, largest = problem.adjoint, largest_eigenvalue(problem)
+    return proximal_gradient(
+        problem, start, start, less_variation, weight, largest=largest, rounds=ROUNDS
+    )
 
 
 @functools.partial(jax.jit, static_argnames="rounds")
@@ -93,25 +111,48 @@ def damped_least_squares(
     return cg(normal, right, x0=start, tol=0.0, maxiter=rounds)[0]
 
 
-def _smooth(images: jax.Array, threshold: jax.Array, key: jax.Array) -> jax.Array:
+def less_variation(images: jax.Array, threshold: jax.Array, key: jax.Array) -> jax.Array:
     """Total variation needs no randomness."""
     del key
     return smooth_total_variation(images, threshold)
 
 
-@functools.partial(jax.jit, static_argnames="proximal")
-def _accelerated(problem: Problem, proximal: Proximal, weight: jax.Array) -> jax.Array:
-    """Accelerated proximal gradient from the adjoint images (Beck 2009, doi:10.1137/080716542)."""
-    step = 1.0 / largest_eigenvalue(problem)
+@functools.partial(jax.jit, static_argnames=("proximal", "rounds"))
+def proximal_gradient(
+    problem: Problem,
+    right: jax.Array,
+    start: jax.Array,
+    proximal: Proximal,
+    weight: jax.Array,
+    *,
+    largest: jax.Array,
+    rounds: int,
+    rho: jax.Array | float = 0.0,
+) -> jax.Array:
+    """Images of a small penalty near the solution of ``(A^H W A + rho) x = right``, (k, y, x).
+
+    Accelerated proximal gradient (Beck 2009, doi:10.1137/080716542).
+
+    Args:
+        problem: whose normal operator it is.
+        right: (k, y, x).
+        start: (k, y, x).
+        proximal: step of the penalty.
+        weight: of the penalty.
+        largest: eigenvalue of ``A^H W A``, not less than it is.
+        rounds: steps.
+        rho: what is added to the operator.
+    """
+    step = 1.0 / (largest + rho)
 
     def once(
         state: tuple[jax.Array, jax.Array, jax.Array], key: jax.Array
     ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], None]:
         before, ahead, pace = state
-        down = ahead - step * (problem.normal(ahead) - problem.adjoint)
+        down = ahead - step * (problem.normal(ahead) + rho * ahead - right)
         now = proximal(down, weight * step, key)
         faster = (1.0 + jnp.sqrt(1.0 + 4.0 * pace**2)) / 2.0
         return (now, now + (pace - 1.0) / faster * (now - before), faster), None
 
-    keys = jax.random.split(jax.random.key(SHIFT_SEED), ROUNDS)
-    return jax.lax.scan(once, (problem.adjoint, problem.adjoint, jnp.float32(1.0)), keys)[0][0]
+    keys = jax.random.split(jax.random.key(SHIFT_SEED), rounds)
+    return jax.lax.scan(once, (start, start, jnp.float32(1.0)), keys)[0][0]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.ops.nufft import samples_of_image
+from qsr_jax.ops.partitions import partitions_of
 from qsr_jax.physics.coils import places
 from qsr_jax.physics.fingerprint_scan import INTERLEAVES, FingerprintScan, spiral_sampling
 from qsr_jax.physics.fingerprint_train import STATES, FispTrain, train_signals
@@ -88,6 +89,48 @@ def simulate_kspace(
         noise = rng.standard_normal(shape, np.float32) * np.float32(std / np.sqrt(2))
         found[:, :, place] += noise[0] + 1j * noise[1]
     return found, std
+
+
+def simulate_slab(
+    seed: int,
+    maps: np.ndarray,
+    scan: FingerprintScan,
+    *,
+    snr_db: float,
+    b1: float = 1.0,
+    where: str = "maps",
+) -> tuple[np.ndarray, float]:
+    """Samples of a stack of spirals: the steps of phase encoding across a slab, all encoded.
+
+    Coils are the same in all slices. The noise is white and as strong in every step, so many dB
+    below the slab's mean squared sample.
+
+    Args:
+        seed: of the noise.
+        maps: (z, y, x, 3), as those of :func:`simulate_kspace`.
+        scan: what all steps share.
+        snr_db: infinity for none.
+        b1: what every flip angle is multiplied by.
+        where: opens the error message.
+
+    Returns:
+        (step, coil, frame, interleaf, sample) complex64, and the noise's standard deviation.
+
+    Raises:
+        ValueError: as :func:`simulate_kspace`.
+    """
+    slices = [
+        simulate_kspace((seed,), one, scan, snr_db=float("inf"), b1=b1, where=f"{where}, slice {n}")
+        for n, one in enumerate(maps)
+    ]
+    steps = partitions_of(np.stack([kspace for kspace, _ in slices]))
+    power = float(np.mean([np.mean(np.abs(step) ** 2, dtype=float) for step in steps]))
+    std = float(np.sqrt(power * 10 ** (-snr_db / 10)))
+    for number, step in enumerate(steps):
+        rng = np.random.default_rng([seed, number])
+        noise = rng.standard_normal((2, *step.shape), np.float32) * np.float32(std / np.sqrt(2))
+        step += noise[0] + 1j * noise[1]
+    return steps, std
 
 
 def _weights(

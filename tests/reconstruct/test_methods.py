@@ -10,10 +10,11 @@ import small_fingerprints as small
 from scipy import ndimage
 
 from qsr_jax.reconstruct import series
+from qsr_jax.reconstruct.alternating import PlugAndPlay
 from qsr_jax.reconstruct.denoisers import total_variation
 from qsr_jax.reconstruct.errors import percent_errors
 from qsr_jax.reconstruct.head import Method
-from qsr_jax.reconstruct.plug_and_play import PlugAndPlay, plug_and_play
+from qsr_jax.reconstruct.plug_and_play import plug_and_play
 from qsr_jax.reconstruct.problem import largest_eigenvalue, make_problem, scan_kernel
 
 NONE = float("inf")
@@ -61,6 +62,11 @@ def test_more_undersampling_is_worse_and_priors_are_better():
     assert np.all(lrtv[:2] < 0.9 * most[:2]) and np.all(llr[:2] < most[:2])
     variation = small.errors(loop(problem), solid())
     assert np.all(variation[:2] < 0.9 * most[:2])
+    both = loop(problem, settings=dataclasses.replace(FEW, strength=5e-4, variation=10.0))
+    assert np.all(small.errors(both, solid())[:2] < 0.9 * most[:2])
+    method = Method("pnp-series", settings=FEW)
+    alone, _ = method.solve(problem, small.DICTIONARY(), 3e-4)
+    assert np.all(small.errors(alone, solid())[:2] < 0.9 * most[:2])
 
 
 def test_twice_the_signal_is_twice_the_pd_alone():
@@ -136,6 +142,7 @@ def test_step_sizes_are_safe():
         ({"sigmas": (0.1, 0.2)}, "expected falling values above 0"),
         ({"strength": 0.0}, "expected all above 0"),
         ({"rounds": 0}, "expected all above 0"),
+        ({"variation": -1.0}, "variation -1.0; expected at least 0"),
     ],
 )
 def test_loops_that_mean_nothing(settings, said):
@@ -149,6 +156,7 @@ def test_loops_that_mean_nothing(settings, said):
         ({"name": "magic"}, "method 'magic'; expected one of svd, cg"),
         ({"name": "svd", "strength": 1.0}, "has no strength"),
         ({"name": "llr", "strength": -1.0}, "expected a number above 0"),
+        ({"name": "llr", "strength": "strong"}, "expected a number or 'auto'"),
         ({"name": "svd", "b1": 9.0}, "expected a factor from 0.3 to 2"),
     ],
 )
@@ -159,10 +167,12 @@ def test_methods_that_are_none(options, said):
 
 def test_scans_a_method_cannot_take():
     with pytest.raises(ValueError, match="one coil and 1 of 8 interleaves.*lrtv or pnp"):
-        Method("cg").for_scan(1, 1)
-    assert Method("cg").for_scan(8, 1) is series.cg_sense
-    with pytest.raises(ValueError, match="3 interleaves a frame.*--strength"):
-        Method("lrtv").for_scan(3, 8)
+        Method("cg").check_scan(1, 1)
+    Method("cg").check_scan(8, 1)
+    with pytest.raises(ValueError, match="3 interleaves a frame.*--strength, or auto"):
+        Method("lrtv").check_scan(3, 8)
+    Method("lrtv", strength="auto").check_scan(3, 8)
+    assert Method("lrtv").usual_strength(3, nearest=True) == Method("lrtv").usual_strength(4)
     with pytest.raises(ValueError, match="a basis of 7 frames for a scan of 100"):
         scan_kernel(small.scan(), jnp.eye(7))
 

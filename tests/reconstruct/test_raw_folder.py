@@ -1,5 +1,6 @@
 """Raw data on disk, and the two doors: whole or refused, and going on where they were killed."""
 
+import dataclasses
 import json
 
 import nibabel
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 import small_fingerprints as small
 import small_heads
+from scipy import ndimage
 
 from data_tools.simulate_mrf import main as simulate_mrf
 from launch.reconstruct import main as reconstruct
 from qsr_jax.data.nifti.files import read_nifti
 from qsr_jax.data.nifti.map_folder import write_map_folder
 from qsr_jax.reconstruct.raw_folder import SCAN, SEAL, open_raw, write_raw
+from qsr_jax.simulate.fingerprinting import simulate_kspace, simulate_slab
 from qsr_jax.types import Geometry
 
 GEOMETRY = Geometry((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (3.0, 4.0, 4.0),
@@ -60,6 +63,27 @@ def test_a_run_that_was_killed_goes_on(tmp_path):
         write_raw(out, small.scan(), GEOMETRY, counted, made_from={"seed": 1})
     write_raw(out, small.scan(), GEOMETRY, counted, made_from={"seed": 0})
     assert done == [1] and open_raw(out).read(0)[1] == 0.5
+
+
+def test_a_slab_is_a_stack_of_slices_again(tmp_path):
+    """Steps of phase encoding: without noise the slices are those of one-by-one sampling."""
+    factors = np.float32([[0.9, 0.9, 1.2], [1.0, 1.0, 1.0], [1.0, 1.0, 0.5]])
+    maps = np.stack([small.head()[0] * each for each in factors])
+    steps, std = simulate_slab(0, maps, small.scan(), snr_db=float("inf"))
+    place = dataclasses.replace(GEOMETRY, shape=(3, small.PIXELS, small.PIXELS))
+    made_from = {"slab": True}
+    write_raw(
+        tmp_path / "raw", small.scan(), place, lambda n: (steps[n], 0.25), made_from=made_from
+    )
+    opened = open_raw(tmp_path / "raw")
+    for number, one in enumerate(maps):
+        alone, _ = simulate_kspace((0,), one, small.scan(), snr_db=float("inf"))
+        kspace, noise_std = opened.read(number)
+        np.testing.assert_allclose(kspace, alone, atol=1e-5 * np.abs(alone).max())
+        assert noise_std == 0.25 and std == 0.0
+    noisy, std = simulate_slab(0, maps, small.scan(), snr_db=20.0)
+    assert np.mean(np.abs(noisy - steps) ** 2) == pytest.approx(std**2, rel=0.02)
+    assert std**2 == pytest.approx(0.01 * np.mean(np.abs(steps) ** 2), rel=1e-3)
 
 
 def rewritten(path, **arrays):
@@ -143,20 +167,24 @@ def head(tmp_path):
 def test_from_a_head_to_k_space_to_maps(head, tmp_path, capsys):
     raw, out = tmp_path / "raw", tmp_path / "out"
     flags = ["--input", str(head), "--out", str(raw), "--coils", "2", "--frames", "20"]
-    simulate_mrf([*flags, "--pixels", "80"])
+    simulate_mrf([*flags, "--pixels", "80", "--lesions", "1"])
     assert "2 slices, 20 frames, 2 coils, acceleration 8" in capsys.readouterr().out
     opened = open_raw(raw)
     assert opened.geometry.shape == (2, 80, 80)
     assert opened.geometry.origin_mm == pytest.approx((8 * 2.3, 8 * 2.3, 0.0))
     truth, _ = read_nifti(raw / "truth" / "t1.nii.gz")
     whole, _ = read_nifti(head / "t1.nii.gz")
-    np.testing.assert_array_equal(truth, whole[:, 8:88, 8:88])
+    lesions, _ = read_nifti(raw / "truth" / "lesions.nii.gz")
+    far = ~ndimage.binary_dilation(lesions > 0, iterations=2)
+    np.testing.assert_array_equal(truth[far], whole[:, 8:88, 8:88][far])
+    assert set(np.unique(lesions)) == {0, 1, 2}
     method = ["--input", str(raw), "--output", str(out), "--truth", str(raw / "truth")]
     reconstruct([*method, "--method", "svd"])
     said = capsys.readouterr().out
-    assert "parenchyma  T1 " in said and f"wrote {out}" in said
+    assert "parenchyma    T1 " in said and f"wrote {out}" in said
+    assert "lesions       T1 " in said and "Slice 1" in (out / "index.html").read_text()
     assert sorted(p.name for p in out.iterdir()) == [
-        "pd.nii.gz", "reconstruct.json", "t1.nii.gz", "t2.nii.gz", "units.json",
+        "index.html", "pd.nii.gz", "reconstruct.json", "t1.nii.gz", "t2.nii.gz", "units.json",
     ]  # fmt: skip
     about = json.loads((out / "reconstruct.json").read_text())
     assert about["method"] == "svd" and "brain" in about["errors_percent"]
@@ -173,6 +201,8 @@ def test_from_a_head_to_k_space_to_maps(head, tmp_path, capsys):
         (["--pixels", "81"], "expected an even number"),
         (["--slices", "5"], "expected rising numbers below 2"),
         (["--slices", "a"], "expected rising numbers"),
+        (["--every", "0"], "--every 0; expected 1 or more"),
+        (["--lesions", "90"], "has room for|expected 1 to 255"),
         (["--frames", "501"], "501 frames of a train of 500"),
         (["--coils", "0"], "0 coils"),
     ],
@@ -205,18 +235,19 @@ def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
 
     def done(raw, method):
         given.append(method)
-        return np.ones((*raw.geometry.shape, 3), np.float32)
+        return np.ones((*raw.geometry.shape, 3), np.float32), 5e-4
 
     monkeypatch.setattr("launch.reconstruct.reconstruct_head", done)
     reconstruct(["--input", str(raw), "--output", str(tmp_path / "o"), "--model", "mrf"])
     assert given[0].name == "pnp"
+    assert given[0].settings.variation > 0
     assert given[0].denoiser(np.zeros((2, 16, 16), np.float32), 0.1).shape == (2, 16, 16)
     about = json.loads((tmp_path / "o" / "reconstruct.json").read_text())
     assert about["denoiser"].startswith("unet denoiser of weighted images, ")
     refused = {
         "no --method; expected svd": [],
         "--model is a denoiser; leave out": ["--model", "mrf", "--denoiser", "tv"],
-        "belong to --method pnp": ["--model", "mrf", "--method", "svd"],
+        "belong to pnp and pnp-series": ["--model", "mrf", "--method", "svd"],
     }
     for said, flags in refused.items():
         with pytest.raises(SystemExit, match=said):
@@ -225,7 +256,7 @@ def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
 
 def test_options_of_pnp_belong_to_pnp(raw, tmp_path):
     for flag in (["--denoiser", "tv"], ["--no-dual"]):
-        with pytest.raises(SystemExit, match="belong to --method pnp"):
+        with pytest.raises(SystemExit, match="belong to pnp and pnp-series"):
             reconstruct(["--input", str(raw), "--output", str(tmp_path / "o"),
                          "--method", "svd", *flag])  # fmt: skip
     with pytest.raises(SystemExit, match="give the folder truth of the same simulation"):

@@ -35,7 +35,10 @@ class Acquisition:
         te_ms: EchoTime of the first echo.
         echo_train_length: EchoTrainLength.
         matrix: acquired samples along (frequency, phase); phase runs along the rows (left-right).
-        field_strength_t: MagneticFieldStrength, tesla.
+        field_strength_t: MagneticFieldStrength, tesla; None where it is not known.
+        model: ManufacturerModelName.
+        sequence: ScanningSequence.
+        derivation: DerivationDescription: how the maps were made; "" says nothing.
     """
 
     patient_id: str
@@ -50,7 +53,10 @@ class Acquisition:
     te_ms: float
     echo_train_length: int
     matrix: tuple[int, int]
-    field_strength_t: float
+    field_strength_t: float | None
+    model: str = "simulated MDME"
+    sequence: str = "SE"
+    derivation: str = ""
 
 
 def write_acquired(volume: Volume, out: Path, *, acquisition: Acquisition, uid_seed: str) -> None:
@@ -88,16 +94,20 @@ def _header(acquisition: Acquisition, spec: MapSpec, uid_seed: str) -> Dataset:
     dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.Modality = "MR"
     dataset.Manufacturer = "qsr_jax"
-    dataset.ManufacturerModelName = "simulated MDME"
+    dataset.ManufacturerModelName = a.model
     dataset.SeriesDescription = a.series_description
     dataset.PatientName, dataset.PatientID = a.patient_name, a.patient_id
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.BodyPartExamined = "BRAIN"
-    dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "SE", "NONE", ""
+    dataset.ScanningSequence, dataset.SequenceVariant = a.sequence, "NONE"
+    dataset.ScanOptions = ""
     dataset.MRAcquisitionType = "2D"
     dataset.RepetitionTime, dataset.EchoTime = decimal(a.tr_ms), decimal(a.te_ms)
     dataset.EchoTrainLength = a.echo_train_length
-    dataset.MagneticFieldStrength = decimal(a.field_strength_t)
+    if a.field_strength_t is not None:
+        dataset.MagneticFieldStrength = decimal(a.field_strength_t)
+    if a.derivation:
+        dataset.DerivationDescription = a.derivation
     frequency, phase = a.matrix
     dataset.AcquisitionMatrix = [0, frequency, phase, 0]
     dataset.InPlanePhaseEncodingDirection = "ROW"

@@ -60,7 +60,8 @@ def _indexed(pixels: np.ndarray, palette: np.ndarray) -> np.ndarray:
     return index
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as PNG of few colours: greys, and those of errors."""
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(DOTS_PER_INCH)
     canvas.draw()
@@ -85,7 +86,7 @@ def pictures(example: Example, names: Sequence[str]) -> bytes:
             figure.subplots(len(names), columns, squeeze=False), names, strict=True
         ):
             _map_line(figure, line, example, name)
-        return _png(figure)
+        return png(figure)
 
 
 def _map_line(figure: Figure, line: Sequence[Axes], example: Example, name: str) -> None:
@@ -121,7 +122,7 @@ def weighted_pictures(example: Example) -> bytes:
                 axes.set_title(f"{SEQUENCES[name].label} from {method}")
                 if method == ROUTINE:
                     figure.colorbar(shown, ax=rows[i, :], label="signal (%)", extend="max")
-        return _png(figure)
+        return png(figure)
 
 
 def spread_pictures(example: Example, names: Sequence[str]) -> bytes:
@@ -145,7 +146,7 @@ def spread_pictures(example: Example, names: Sequence[str]) -> bytes:
                 drawn = _show(axes, image, example, cmap=ERROR_COLOURS, vmin=-window, vmax=window)
                 axes.set_title(title)
                 figure.colorbar(drawn, ax=axes, label="" if window == 2.0 else spec.unit)
-        return _png(figure)
+        return png(figure)
 
 
 def _show(
