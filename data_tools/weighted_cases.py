@@ -19,7 +19,7 @@ CSF, GREY, WHITE, LESION = 1, 2, 3, 4
 SLOPES = np.array([spec.slope for spec in MAPS.values()], np.float32)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Slices:
     """Slices of studies whose maps are known.
 

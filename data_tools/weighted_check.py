@@ -4,7 +4,8 @@ For every model and baseline, on the test records: errors of voxels, tissues and
 truth, with one gain and with free ones; times of another study; one slice scanned at ten sets of
 times; times outside the usual ranges; brighter images; other contrasts computed from the maps;
 phantoms of one tissue; and how often the truth lies within the standard deviation. Every part is
-written when it is done, and found again: killed, the same command goes on. docs/weighted.md.
+written when it is done, and found again: killed, the same command goes on. weighted.html shows it
+all with pictures. docs/weighted.md.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from data_tools.weighted_numbers import study_numbers
 from data_tools.weighted_proof import PARTS, Maps, Method
 from data_tools.weighted_table import as_text
 from qsr_jax.cli import program
+from qsr_jax.evaluation.report.reconstruction import beside_truth
+from qsr_jax.evaluation.report.weighted import PAGE, Pictured, weighted_page
 from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.predictors.weighted_baselines import (
@@ -46,16 +49,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the door; errors of the user's end in one line and exit status 1."""
     args = _parser().parse_args(argv)
     try:
-        methods = _methods(args)
+        methods = {name: functools.cache(make) for name, make in _methods(args).items()}
         slices = functools.cache(lambda lesions: _slices(args, lesions))
         found = {
             name: _checked(args, name, make, slices)
             for name, make in tqdm(methods.items(), desc="methods", mininterval=1.0)
         }
+        pictures = {name: _pictures(make(), slices(False)) for name, make in methods.items()}
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     about = {"software": software_version(), "split": args.split, "per_subject": args.per_subject}
     write_text_atomically(args.out / RESULT, json.dumps(about | found, indent=1) + "\n")
+    page = weighted_page(found, pictures, about=about)
+    write_text_atomically(args.out / PAGE, page)
     print(as_text(found))
 
 
@@ -118,6 +124,7 @@ def _train(args: argparse.Namespace, per_subject: int) -> Slices:
 def _network(model: str, which: str) -> Method:
     predictor: WeightedPredictor = load_weighted(model, which=which)
 
+    @functools.lru_cache(maxsize=len(GAINS))  # several parts look at the same slices
     def make(slices: Slices, *, gains: str) -> Maps:
         seen = (slices.images, slices.acquisition_ms, slices.brain)
         return predictor.say(*seen, gains=gains, studies=study_numbers(slices))
@@ -157,7 +164,6 @@ def _checked(
     args: argparse.Namespace, name: str, make: Callable[[], Method], slices: Callable
 ) -> dict[str, Any]:
     """Every part of a method, read where it was done before."""
-    method = functools.cache(make)
     found: dict[str, Any] = {}
     for part in args.parts:
         place = args.out / name / f"{part}.json"
@@ -169,10 +175,23 @@ def _checked(
         chosen = slices(part == "lesions")
         if chosen is None:
             continue
-        found[part] = PARTS[part](method(), _fewer(chosen, SLICES.get(part, 0)))
+        found[part] = PARTS[part](make(), _fewer(chosen, SLICES.get(part, 0)))
         place.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(place, json.dumps({"asked": mark, "found": found[part]}, indent=1))
     return found
+
+
+def _pictures(method: Method, slices: Slices) -> list[Pictured]:
+    """Of every source the slice with the most brain, as most scanners would give it."""
+    gains = next(g for g in (FITTED, FREE, ONE) if g in method.gains)
+    shown = []
+    for source in sorted(set(slices.source)):
+        mine = slices.of(slices.source == source)
+        one = mine.of(np.array([mine.brain.sum((1, 2)).argmax()]))
+        truth = one.truth[0] * one.brain[0][..., None]
+        picture = beside_truth(method(one, gains=gains)[0][0], truth, None)
+        shown.append(Pictured(f"A {source} head, gains {gains}", picture))
+    return shown
 
 
 def _fewer(slices: Slices, count: int) -> Slices:

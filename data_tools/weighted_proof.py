@@ -66,10 +66,13 @@ SWEEP = 10
 
 def accurate(method: Method, slices: Slices) -> dict[str, Any]:
     """Accuracy by source and gain."""
-    found: dict[str, Any] = {}
-    for source in sorted(set(slices.source)):
-        mine = slices.from_source(source)
-        found[source] = {g: accuracy(*method(mine, gains=g), mine) for g in method.gains}
+    found: dict[str, dict[str, Any]] = {str(name): {} for name in sorted(set(slices.source))}
+    for gain in method.gains:
+        mean, std = method(slices, gains=gain)
+        for source, numbers in found.items():
+            here = slices.source == source
+            spread = None if std is None else std[here]
+            numbers[gain] = accuracy(mean[here], spread, slices.of(here))
     return found
 
 

@@ -107,6 +107,8 @@ def test_the_check_looks_at_everything_and_goes_on(weighted_data, tmp_path, caps
     }  # fmt: skip
     phantoms = found["pixel_fit"]["phantoms"]
     assert max(abs(value) for value in phantoms["white"]) < 5.0, "without noise it is solved"
+    page = (out / "weighted.html").read_text()
+    assert page.count("data:image/png") >= 3, "a picture of each of three methods"
     assert "== tissue_means" in said and len(phantoms["white"]) == len(NAMES)
     kept = out / MODEL / "accuracy.json"
     kept.write_text(kept.read_text().replace('"slices": ', '"slices": 9'))
