@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             name: _checked(args, name, make, slices)
             for name, make in tqdm(methods.items(), desc="methods", mininterval=1.0)
         }
-        pictures = {name: _pictures(make(), slices(False)) for name, make in methods.items()}
+        pictures = {name: _pictures(make(), slices) for name, make in methods.items()}
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     about = {"software": software_version(), "split": args.split, "per_subject": args.per_subject}
@@ -181,8 +181,10 @@ def _checked(
     return found
 
 
-def _pictures(method: Method, slices: Slices) -> list[Pictured]:
+def _pictures(method: Method, read: Callable[[bool], Slices | None]) -> list[Pictured]:
     """Of every source the slice with the most brain, as most scanners would give it."""
+    slices = read(False)
+    assert slices is not None  # without lesions there always are some
     gains = next(g for g in (FITTED, FREE, ONE) if g in method.gains)
     shown = []
     for source in sorted(set(slices.source)):

@@ -66,7 +66,7 @@ def predict_weighted(arguments: argparse.Namespace, *, format: str) -> list[Path
         raise ValueError(
             f"{', '.join(told)}; weighted images take one model that makes all maps, and one study"
         )
-    study = _study(arguments)  # first: it is wrong more often than the model, and quickly read
+    study = study_of(arguments)  # first: it is wrong more often than the model, and quickly read
     model = load_weighted(arguments.model[0], which=arguments.checkpoint)
     return predict_study(
         model,
@@ -76,7 +76,7 @@ def predict_weighted(arguments: argparse.Namespace, *, format: str) -> list[Path
         subject=arguments.nifti,
         std=arguments.std,
         gains=arguments.gains,
-        brain=None if arguments.brain is None else _brain(arguments.brain, study),
+        brain=None if arguments.brain is None else brain_of(arguments.brain, study),
         refuse_unfamiliar=arguments.refuse_unfamiliar,
     )
 
@@ -93,8 +93,12 @@ def given_flags(arguments: argparse.Namespace) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in changed]
 
 
-def _study(arguments: argparse.Namespace) -> WeightedStudy:
-    """The study that the flags name."""
+def study_of(arguments: argparse.Namespace) -> WeightedStudy:
+    """The study that the flags name.
+
+    Raises:
+        ValueError: flags that do not fit together, or whatever is wrong with the study.
+    """
     times = (arguments.tr, arguments.te, arguments.ti)
     if arguments.input:
         if any(times):
@@ -117,8 +121,12 @@ def _study(arguments: argparse.Namespace) -> WeightedStudy:
     )
 
 
-def _brain(path: Path, study: WeightedStudy) -> np.ndarray:
-    """A mask from a file on the study's grid."""
+def brain_of(path: Path, study: WeightedStudy) -> np.ndarray:
+    """A mask from a file on the study's grid.
+
+    Raises:
+        ValueError: it has another shape.
+    """
     values, geometry = read_stack(path)
     if values.shape != study.geometry.shape:
         raise ValueError(

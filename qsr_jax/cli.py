@@ -26,6 +26,8 @@ DOORS = {
     "calibrate": "data_tools.calibrate_simulator",
     "transfer": "data_tools.transfer_check",
     "weighted-check": "data_tools.weighted_check",
+    "weighted-flair": "data_tools.weighted_flair",
+    "weighted-study": "data_tools.weighted_study",
     "misuse": "data_tools.misuse_check",
     "inspect": "data_tools.inspect_dicom",
     "deidentify": "data_tools.deidentify",

@@ -26,10 +26,10 @@ ms on, up to 40 % of white matter had a second, exact solution at 250 to 400 ms,
 often as the first (T1w TR 690, FLAIR TR 5100 ms, and like times)."""
 
 MOST_WATER = 1.3
-"""PD, in parts of water, beyond which nothing is looked for; a receive field may add a fifth. Without
-this bound, at inversion times of 1350 to 1600 ms, half of grey matter was taken for what has twice
-its T1, a FLAIR signal below its null and more protons than water: T1 erred by 74 % without noise.
-"""
+"""PD, in parts of water, beyond which nothing is looked for; a receive field may add a fifth.
+Without this bound, at inversion times of 1350 to 1600 ms, half of grey matter was taken for what
+has twice its T1, a FLAIR signal below its null and more protons than water: T1 erred by 74 %
+without noise."""
 
 GRID = 32
 """Values of T1, 7.6 % apart."""

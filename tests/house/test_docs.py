@@ -54,6 +54,7 @@ def door_of(module: str) -> ModuleType:
     return importlib.import_module(f"{module}.__main__" if folder else module)
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("page", RUN)
 def test_the_commands_of_a_page_run_in_order(page, tiny_cohort, tmp_path, monkeypatch):
     """In this process: that the doors open from a shell is shown below."""
@@ -126,6 +127,7 @@ DOORS = [
     *(f"data_tools.{name}" for name in ("convert", "deidentify", "pair_studies")),
     *(f"data_tools.{name}" for name in ("build_dataset", "convert_vgg19")),
     *(f"data_tools.{name}" for name in ("synthesise_weighted", "weighted_check", "simulate_mrf")),
+    *(f"data_tools.{name}" for name in ("weighted_flair", "weighted_study")),
     "launch.reconstruct",
 ]
 
