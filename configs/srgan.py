@@ -140,5 +140,8 @@ def _add_compute(config: ConfigDict) -> None:
     config.memory.accumulate = 1  # parts in which a device takes its share of a batch
     config.memory.remat = "none"  # computed again, not kept: "model", "vgg", "both"
 
+    config.devices = ConfigDict()
+    config.devices.batch_norm = "all"  # several devices do what one does; "device": docs/speed.md
+
     config.compile = ConfigDict()
     config.compile.cache_dir = "auto"  # of compiled programs: a folder, "none", "auto": docs/speed

@@ -21,10 +21,10 @@ from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.files.digest import file_sha256, json_sha256
 from qsr_jax.predictors.load import load_predictor
 from qsr_jax.provenance import software_version
-from qsr_jax.training.assemble import kinds_of
 from qsr_jax.training.experiment import JOINED, Experiment
 from qsr_jax.training.metric_log import read_metrics
 from qsr_jax.training.run import train
+from qsr_jax.training.sections import kinds_of
 from qsr_jax.training.workdir import RUN_JSON
 
 OF_THE_MACHINE = ("vgg.path", "compile.cache_dir", "data.threads", "data.resident")

@@ -167,40 +167,58 @@ def _chunk(
 
         return jax.vmap(cut)(sample, row, column)
 
-    scales = (_features(blocks(full, block)), _features(blocks(half, block // 2)))
-    return jnp.concatenate(scales, -1), blocks(spread, block).mean((1, 2))
+    moments = _moments(blocks(full, block)), _moments(blocks(half, block // 2))
+    features = _features(jnp.concatenate(moments, 1))
+    return features, blocks(spread, block).mean((1, 2))
 
 
-def _features(x: jax.Array) -> jax.Array:
-    """18 features of (k, b, b) normalised blocks; neighbours are taken round the block's end."""
-    shape, left, right, _ = _fit(x)
-    found = [shape, 0.5 * (left + right)]
-    for shift in _NEIGHBOURS:
-        shape, left, right, centre = _fit(x * jnp.roll(x, shift, (1, 2)))
-        found += [shape, centre, left, right]
-    return jnp.stack(found, -1)
+def _moments(x: jax.Array) -> jax.Array:
+    """Of (k, b, b) normalised blocks and of their products with neighbours, (4, 5, k).
 
-
-def _fit(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Exponent, left width, right width and mean of the asymmetric Gaussian of (k, b, b) values.
-
-    Constant values have no widths; their exponent is the first that is tried, as in the authors'
-    code, where the smallest of nothing but NaN is the first.
+    Means of size and of square, and the root mean squares of what lies below and above 0.
+    Neighbours are taken round the block's end.
     """
+    products = [x, *(x * jnp.roll(x, shift, (1, 2)) for shift in _NEIGHBOURS)]
+    return jnp.stack([jnp.stack(_moments_of_one(product)) for product in products], 1)
+
+
+def _moments_of_one(x: jax.Array) -> tuple[jax.Array, ...]:
     square = x * x
 
     def side(mine: jax.Array) -> jax.Array:
         return jnp.sqrt(jnp.where(mine, square, 0.0).sum((1, 2)) / mine.sum((1, 2)))
 
-    left, right = side(x < 0), side(x > 0)
+    return jnp.abs(x).mean((1, 2)), square.mean((1, 2)), side(x < 0), side(x > 0)
+
+
+def _features(moments: jax.Array) -> jax.Array:
+    """The 36 features (k, 36) of moments (4, 10, k), those of full size first."""
+    found = []
+    for shape, left, right, centre in zip(*(jnp.split(x, 2) for x in _fit(*moments)), strict=True):
+        found += [shape[0], 0.5 * (left[0] + right[0])]
+        for index in range(1, 1 + len(_NEIGHBOURS)):
+            found += [shape[index], centre[index], left[index], right[index]]
+    return jnp.stack(found, -1)
+
+
+def _fit(
+    size: jax.Array, square: jax.Array, left: jax.Array, right: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Exponent, left width, right width and mean of the asymmetric Gaussian of given moments.
+
+    Constant values have no widths; their exponent is the first that is tried, as in the authors'
+    code, where the smallest of nothing but NaN is the first. One search serves all moments, and
+    its steps are written out: a loop would start kernels of a GPU at every one of them.
+    """
     skew = left / right
-    ratio = jnp.abs(x).mean((1, 2)) ** 2 / square.mean((1, 2))
+    ratio = size**2 / square
     ratio = ratio * (skew**3 + 1.0) * (skew + 1.0) / (skew**2 + 1.0) ** 2
-    ratios = jnp.asarray(_RATIOS, x.dtype)
-    above = jnp.clip(jnp.searchsorted(ratios, ratio), 1, len(_RATIOS) - 1)
+    ratios = jnp.asarray(_RATIOS, size.dtype)
+    above = jnp.searchsorted(ratios, ratio, method="scan_unrolled")
+    above = jnp.clip(above, 1, len(_RATIOS) - 1)
     nearest = jnp.where(ratio - ratios[above - 1] <= ratios[above] - ratio, above - 1, above)
     shape, width, centre = (
-        jnp.asarray(table, x.dtype)[nearest] for table in (_SHAPES, _WIDTHS, _CENTRES)
+        jnp.asarray(table, size.dtype)[nearest] for table in (_SHAPES, _WIDTHS, _CENTRES)
     )
     left, right = left * width, right * width
     shape = jnp.where(jnp.isnan(ratio), _SHAPES[0], shape)

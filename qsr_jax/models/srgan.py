@@ -16,14 +16,15 @@ network judges crops and whole slices of any size (SRGAN's Dense(1024) on a 512 
 would hold 537 million weights).
 """
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from qsr_jax.models.first_layer import FirstLayer
 from qsr_jax.models.interpolated import pixel_shuffle
 from qsr_jax.models.norm import NO_EDGES, BatchNorm, Edges
 from qsr_jax.models.precision import lowered, restored
@@ -32,27 +33,48 @@ SLOPE = 0.2
 """Of the discriminator's leaky ReLU."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Norm:
+    """Batch norm of a generator, see :class:`Generator`."""
+
+    train: bool
+    momentum: float
+    axis_name: str | None
+    dtype: Any
+
+    def __call__(self, x: jax.Array, *, slope: float) -> jax.Array:
+        """Normalises by batch or running statistics; ``slope`` 0 adds a ReLU, 1 nothing."""
+        if self.train:
+            return BatchNorm(
+                slope, axis_name=self.axis_name, dtype=self.dtype, momentum=self.momentum
+            )(x)
+        y = nn.BatchNorm(use_running_average=True, dtype=self.dtype)(x)
+        return y if slope else nn.relu(y)
+
+
 class ResidualBlock(nn.Module):
     """conv, batch norm, ReLU, conv, batch norm, plus the input."""
 
     features: int
-    norm: Callable[[], nn.Module] | None
+    norm: Norm | None
     dtype: Any
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, h, w, features) to the same shape."""
-        y = nn.relu(convolved(x, self.features, self.norm, self.dtype))
+        y = convolved(x, self.features, self.norm, self.dtype, slope=0.0)
         return x + convolved(y, self.features, self.norm, self.dtype)
 
 
 def convolved(
-    x: jax.Array, features: int, norm: Callable[[], nn.Module] | None, dtype: Any
+    x: jax.Array, features: int, norm: Norm | None, dtype: Any, *, slope: float = 1.0
 ) -> jax.Array:
-    """A 3x3 convolution and the norm that follows it, if any."""
+    """A 3x3 convolution, the norm that follows it, if any, and with ``slope`` 0 a ReLU."""
     # A bias before batch norm is cancelled by it, and Adam would blow up its rounding.
     y = nn.Conv(features, (3, 3), use_bias=norm is None, dtype=dtype)(x)
-    return y if norm is None else norm()(y)
+    if norm is not None:
+        return norm(y, slope=slope)
+    return y if slope else nn.relu(y)
 
 
 class Generator(nn.Module):
@@ -97,13 +119,7 @@ class Generator(nn.Module):
         """Runs the network; ``train`` chooses batch or running statistics."""
         x = lowered(nn.relu(nn.Conv(self.features, (9, 9))(x)), self.dtype)  # (n, h, w, features)
         y = x
-        batch_norm = functools.partial(
-            nn.BatchNorm,
-            use_running_average=not train,
-            momentum=self.norm_momentum,
-            axis_name=self.axis_name if train else None,
-            dtype=self.dtype,
-        )
+        batch_norm = Norm(train, self.norm_momentum, self.axis_name, self.dtype)
         norm = batch_norm if self.norm else None
         block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
         for index in range(self.blocks):
@@ -137,24 +153,25 @@ class Discriminator(nn.Module):
                 of its own.
             groups: how many.
         """
+        first, *others = self.features
+        behind = edges_of(x.shape, stride=2) if others else NO_EDGES
         x = jnp.pad(x, edges_of(x.shape, stride=1))
-        for index, width in enumerate(self.features):
-            stride, last = 1 + index % 2, index + 1 == len(self.features)
+        x = FirstLayer(first, SLOPE, behind, self.dtype, name="Conv_0")(x)
+        for index, width in enumerate(others, start=1):
+            stride, last = 1 + index % 2, index == len(others)
             x = nn.Conv(
                 width,
                 (3, 3),
                 strides=(stride, stride),
                 padding="VALID",
-                use_bias=index == 0,
+                use_bias=False,
                 dtype=self.dtype,
+                name=f"Conv_{index}",
             )(x)
             edges = NO_EDGES if last else edges_of(x.shape, stride=3 - stride)
-            if index == 0:
-                x = jnp.pad(nn.leaky_relu(x, SLOPE), edges)
-            else:
-                name, dtype = f"BatchNorm_{index - 1}", self.dtype
-                norm = BatchNorm(SLOPE, edges, self.axis_name, dtype, name=name)
-                x = norm(x, groups=groups)
+            name = f"BatchNorm_{index - 1}"
+            norm = BatchNorm(SLOPE, edges, self.axis_name, self.dtype, name=name)
+            x = norm(x, groups=groups)
         return nn.Dense(1)(restored(x).mean(axis=(1, 2)))[:, 0]
 
 

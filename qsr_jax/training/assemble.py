@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 
-from qsr_jax.losses import LOSSES
 from qsr_jax.models import NETWORKS, ModelError, build_model
 from qsr_jax.models.srgan import Discriminator
 from qsr_jax.models.vgg19 import (
@@ -23,6 +22,7 @@ from qsr_jax.training.compute_options import ComputeOptions
 from qsr_jax.training.experiment import Experiment
 from qsr_jax.training.options import OptionError
 from qsr_jax.training.parallel import AXIS
+from qsr_jax.training.sections import check_sections, kinds_of
 from qsr_jax.types import CORNER
 
 
@@ -113,7 +113,7 @@ def objective_of(experiment: Experiment, task: JointMaps) -> Any:
     name = experiment.objective.name
     if name not in OBJECTIVES:
         raise OptionError(f"objective.name is {name!r}; known: {', '.join(OBJECTIVES)}")
-    _check_sections(experiment)
+    check_sections(experiment)
     network = model_of(experiment, task)
     table = experiment.loss.terms
     try:
@@ -130,43 +130,6 @@ def objective_of(experiment: Experiment, task: JointMaps) -> Any:
         raise
     except ValueError as error:
         raise OptionError(str(error)) from error
-
-
-def _check_sections(experiment: Experiment) -> None:
-    """Refuses a section that would not be read, and one that is missing."""
-    name = experiment.objective.name
-    wanted = {
-        "discriminator": name == "srgan",
-        "objective.sigma_max": name == "denoising",
-        "vgg": name == "srgan" or "features" in kinds_of(experiment),
-    }
-    found = {
-        "discriminator": experiment.discriminator is not None,
-        "objective.sigma_max": experiment.objective.sigma_max is not None,
-        "vgg": experiment.vgg is not None,
-    }
-    for key, needed in wanted.items():
-        if needed != found[key]:
-            why = "needs" if needed else "does not use"
-            raise OptionError(f"objective {name!r} {why} {key} in its page")
-    if name != "denoising" and experiment.objective.sigma_min is not None:
-        raise OptionError(f"objective {name!r} does not use objective.sigma_min in its page")
-    if name != "srgan" and experiment.objective.relativistic:
-        raise OptionError(
-            f"objective.relativistic is True; objective {name!r} has no discriminator: set it to "
-            "False"
-        )
-    if name != "srgan" and experiment.schedule.warmup_steps:
-        raise OptionError(
-            f"schedule.warmup_steps is {experiment.schedule.warmup_steps}; objective {name!r} has "
-            "no warm-up: set it to 0"
-        )
-
-
-def kinds_of(experiment: Experiment) -> set[str]:
-    """Kinds of the losses that count."""
-    terms = experiment.loss.terms.items()
-    return {LOSSES[name].kind for name, term in terms if term.weight and name in LOSSES}
 
 
 def model_of(experiment: Experiment, task: JointMaps) -> Any:
@@ -189,7 +152,7 @@ def model_of(experiment: Experiment, task: JointMaps) -> Any:
             scale=scale,
             channels=len(task.names),
             alignment=task.alignment,
-            axis_name=AXIS,
+            axis_name=axis_of(experiment),
             precision=experiment.precision.compute,
             remat=experiment.memory.remat in ("model", "both"),
             **fields,
@@ -218,8 +181,15 @@ def discriminator_of(experiment: Experiment) -> Discriminator:
     """The network that judges."""
     assert experiment.discriminator is not None
     return Discriminator(
-        features=experiment.discriminator.features, axis_name=AXIS, dtype=dtype_of(experiment)
+        features=experiment.discriminator.features,
+        axis_name=axis_of(experiment),
+        dtype=dtype_of(experiment),
     )
+
+
+def axis_of(experiment: Experiment) -> str | None:
+    """Device axis over which batch norms share their statistics."""
+    return AXIS if experiment.devices.batch_norm == "all" else None
 
 
 def features_of(experiment: Experiment) -> Vgg19Features | None:
@@ -248,6 +218,8 @@ def dtype_of(experiment: Experiment) -> Any:
 def frozen_parameters(experiment: Experiment) -> dict[str, Any]:
     """Parameters of the frozen VGG-19; none, and no file, where no loss of features counts.
 
+    Convolutions have theirs in the precision they compute in: rounded once, not in every step.
+
     Raises:
         WeightsError: the file is missing or is not what ``vgg.sha256`` says.
     """
@@ -255,8 +227,12 @@ def frozen_parameters(experiment: Experiment) -> dict[str, Any]:
     if vgg is None or "features" not in kinds_of(experiment):
         return {}
     if vgg.weights == "file":
-        return load_vgg19(Path(vgg.path), sha256=vgg.sha256)
-    return random_vgg19(experiment.seed)
+        parameters = load_vgg19(Path(vgg.path), sha256=vgg.sha256)
+    else:
+        parameters = random_vgg19(experiment.seed)
+    low = dtype_of(experiment)
+    convolutions = {name: own for name, own in parameters.items() if isinstance(own, dict)}
+    return parameters | jax.tree.map(lambda x: x if low is None else x.astype(low), convolutions)
 
 
 def describe_features(experiment: Experiment) -> str:
@@ -275,5 +251,6 @@ def compute_options_of(experiment: Experiment) -> ComputeOptions:
         precision=experiment.precision.compute,
         matmul=experiment.precision.matmul,
         parts=experiment.memory.accumulate,
+        batch_norm=experiment.devices.batch_norm,
         unroll=jax.default_backend() == "cpu",
     )

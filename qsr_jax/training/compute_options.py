@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 PRECISIONS = ("float32", "bfloat16")
 MATMULS = ("default", "high", "highest")
+BATCH_NORMS = ("all", "device")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,9 @@ class ComputeOptions:
             piece at a time ("ghost" statistics; Hoffer 2017, arXiv:1705.08741); the running
             statistics follow the mean over the pieces. Where statistics are frozen the result is
             that of the undivided batch.
+        batch_norm: whose statistics a device normalises its samples by in training: those of "all"
+            devices' samples, or of its own alone ("device"), which is another normalisation
+            wherever there are several; running statistics then follow the mean over the devices.
         unroll: whether loops inside the program are written out. XLA's CPU backend makes the
             gradient of a convolution inside a loop over 20 times slower (jax issue 12868); a GPU
             compiles a loop in a fraction of the time.
@@ -34,10 +38,15 @@ class ComputeOptions:
     matmul: str
     parts: int
     unroll: bool
+    batch_norm: str = "all"
 
     def __post_init__(self) -> None:
         """Refuses values that do not exist."""
-        for name, known in (("precision", PRECISIONS), ("matmul", MATMULS)):
+        for name, known in (
+            ("precision", PRECISIONS),
+            ("matmul", MATMULS),
+            ("batch_norm", BATCH_NORMS),
+        ):
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"{name} of the computation is {value!r}; known: {known}")

@@ -76,6 +76,7 @@ class Experiment:
     alarms: options.AlarmOptions = options.AlarmOptions()
     precision: options.PrecisionOptions = options.PrecisionOptions()
     memory: options.MemoryOptions = options.MemoryOptions()
+    devices: options.DevicesOptions = options.DevicesOptions()
     compile: options.CompileOptions = options.CompileOptions()
     weighted: WeightedOptions | None = None
 

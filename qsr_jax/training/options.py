@@ -11,6 +11,7 @@ from typing import Any, ClassVar, get_args
 
 MATMULS = ("default", "high", "highest")
 PRECISIONS = ("float32", "bfloat16")
+BATCH_NORMS = ("all", "device")
 AUTO, YES, NO, NONE = "auto", "yes", "no", "none"
 
 
@@ -276,6 +277,14 @@ class MemoryOptions(Options):
     SECTION: ClassVar[str] = "memory"
     accumulate: int = number(1, low=1, high=2**20)
     remat: str = choice(NONE, among=(NONE, "model", "vgg", "both"))
+
+
+@dataclasses.dataclass(frozen=True)
+class DevicesOptions(Options):
+    """Attributes: batch_norm: whose batch statistics a device normalises by: of "all", its own."""
+
+    SECTION: ClassVar[str] = "devices"
+    batch_norm: str = choice("all", among=BATCH_NORMS)
 
 
 @dataclasses.dataclass(frozen=True)

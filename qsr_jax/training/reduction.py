@@ -26,6 +26,13 @@ class Reduction:
         """This device's share of the mean or the sum over the global batch."""
         return per_sample.sum() if reduction == "sum" else self.mean(per_sample)
 
+    def mean_of_devices(self, tree: Any) -> Any:
+        """This device's share of the mean over devices."""
+        if self.axis_name is None:
+            return tree
+        count = jax.lax.axis_size(self.axis_name)
+        return jax.tree.map(lambda x: x / count, tree)
+
     def total(self, tree: Any) -> Any:
         """The shares of all devices together."""
         return tree if self.axis_name is None else jax.lax.psum(tree, self.axis_name)

@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from qsr_jax.objectives import Objective, Term, Variables
@@ -155,15 +156,22 @@ class _Trainer:
         gradients, rest, told = self.options.summed(shares, batch)
         if role == self.objective.served and self.objective.frozen_norm:
             rest = split(player.variables)[1]  # a sum divided again would round
-        elif self.options.parts > 1:
-            rest = jax.tree.map(lambda x: x / self.options.parts, rest)
+        else:
+            rest = self.followed(rest)
         gradients = self.over.total(gradients)
-        params = player.variables["params"]
-        updates, opt = self.optimizers[role].update(gradients, player.opt, params)
-        variables = {"params": optax.apply_updates(params, updates), **rest}
+        params, opt = moved(self.optimizers[role], player, gradients)
+        variables = {"params": params, **rest}
         metrics = gradient_sizes(self.over.total(told))
         metrics[f"{role}_gradient_norm"] = norm(gradients)
         return Player(variables, opt), metrics
+
+    def followed(self, statistics: Variables) -> Variables:
+        """Running statistics of all parts and devices, from their sums over this device's parts."""
+        if self.options.parts > 1:
+            statistics = jax.tree.map(lambda x: x / self.options.parts, statistics)
+        if self.options.batch_norm == "all":
+            return statistics  # the same on every device already
+        return self.over.total(self.over.mean_of_devices(statistics))
 
 
 def split(variables: Variables) -> tuple[Any, dict[str, Any]]:
@@ -185,6 +193,38 @@ def norm_of_one_vector(tree: Any) -> jax.Array:
     leaves = [jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)]
     total = jnp.square(jnp.concatenate(leaves)).sum() if leaves else 0.0
     return jnp.sqrt(total).astype(jax.eval_shape(optax.tree.norm, tree).dtype)
+
+
+def moved(
+    optimizer: optax.GradientTransformation, player: Player, gradients: Any
+) -> tuple[Any, optax.OptState]:
+    """New parameters and state of an optimiser that works element by element.
+
+    It sees every leaf as a vector: a GPU keeps the kernels of convolutions transposed, and XLA
+    would take their updates there too, unable to write them where the old values lie.
+    """
+    given = jax.lax.platform_dependent(gradients, cpu=in_vectors, default=in_one_vector)
+    params, opt = in_vectors(player.variables["params"]), in_vectors(player.opt)
+    updates, opt = optimizer.update(given, opt, params)
+    made = optax.apply_updates(params, updates), opt
+    made = jax.lax.platform_dependent(
+        made, cpu=lambda made: made, default=jax.lax.optimization_barrier
+    )
+    old = player.variables["params"], player.opt
+    return jax.tree.map(lambda new, leaf: new.reshape(jnp.shape(leaf)), made, old)
+
+
+def in_vectors(tree: Any) -> Any:
+    """Every leaf as a vector; single numbers stay."""
+    return jax.tree.map(lambda leaf: jnp.ravel(leaf) if jnp.ndim(leaf) else leaf, tree)
+
+
+def in_one_vector(tree: Any) -> Any:
+    """The same, as parts of one vector, which turns a GPU's transposed gradients in one pass."""
+    leaves, structure = jax.tree.flatten(in_vectors(tree))
+    ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
+    whole = jax.lax.optimization_barrier(jnp.concatenate(leaves))
+    return jax.tree.unflatten(structure, jnp.split(whole, ends))
 
 
 def gradient_sizes(metrics: Metrics) -> Metrics:

@@ -97,6 +97,7 @@ def test_parts_that_do_not_divide_are_refused(small_state, vgg_parameters, rando
         ({"precision": "float16"}, "precision of the computation is 'float16'; known: "),
         ({"matmul": "fast"}, "matmul of the computation is 'fast'; known: "),
         ({"parts": 0}, "cannot be taken in 0 parts"),
+        ({"batch_norm": "none"}, "batch_norm of the computation is 'none'; known: "),
     ],
 )
 def test_computations_that_do_not_exist_are_refused(wrong, message):

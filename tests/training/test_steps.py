@@ -11,7 +11,13 @@ from small_networks import optimizers, restarted, small_srgan, small_task
 
 from qsr_jax.objectives import TermOptions
 from qsr_jax.training.parallel import AXIS, compile_step, replicate, split_over_devices
-from qsr_jax.training.step import make_step, norm, norm_of_one_vector
+from qsr_jax.training.step import (
+    in_one_vector,
+    in_vectors,
+    make_step,
+    norm,
+    norm_of_one_vector,
+)
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -123,6 +129,14 @@ def test_a_norm_of_one_vector_is_that_of_its_leaves(tree):
     expected = optax.tree.norm(tree)
     assert float(norm_of_one_vector(tree)) == pytest.approx(float(expected), rel=1e-6)
     assert float(norm(tree)) == float(expected)
+
+
+def test_leaves_of_one_vector_are_the_leaves(rng):
+    """The first are a GPU's, the second a CPU's."""
+    tree = {"a": rng.normal(size=(2, 3)), "b": [rng.normal(size=4), np.ones((1, 1, 2))]}
+    pairs = zip(*map(jax.tree.leaves, (in_one_vector(tree), in_vectors(tree))), strict=True)
+    for part, leaf in pairs:
+        np.testing.assert_array_equal(part, leaf)
 
 
 def test_equation_4_is_the_sum_of_its_weighted_terms(small_state, vgg_parameters, random_batch):
