@@ -40,7 +40,7 @@ from qsr_jax.provenance import software_version
 
 RESULT = "weighted.json"
 BASELINES = ("pixel_fit", "log_ratio", "tissue_means", "pixel_mlp")
-SLICES = {"bands": 24, "scale": 4, "resynthesis": 24}
+SLICES = {"bands": 24, "scale": 4, "resynthesis": 24, "flair": 24}
 """Slices of a part that needs fewer than all."""
 SPLITS = ("validation", "test")
 
@@ -129,7 +129,8 @@ def _network(model: str, which: str) -> Method:
         seen = (slices.images, slices.acquisition_ms, slices.brain)
         return predictor.say(*seen, gains=gains, studies=study_numbers(slices))
 
-    return Method(make, tuple(g for g in GAINS if g != FITTED or predictor.fits_gains))
+    told = tuple(g for g in GAINS if g != FITTED or predictor.fits_gains)
+    return Method(make, told, spares=predictor.task.absent > 0.0)
 
 
 def _without_neighbours(function: Callable, slices: Slices, *, gains: str) -> Maps:

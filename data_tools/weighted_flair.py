@@ -107,10 +107,20 @@ def flair_of_two(
         )
     if not np.isfinite(acquisition_ms[:, 4:]).all():
         raise ValueError("TR, TE and TI of the FLAIR must be known; give --tr, --te and --ti")
-    two = images * (np.arange(len(CONTRASTS)) != FLAIR)
-    maps = jnp.asarray(predictor.say(two, acquisition_ms, brain, gains=ONE if common else FREE)[0])
-    times = jnp.asarray(acquisition_ms)[:, None, None]
-    made = weighted_signals(maps[..., 0], maps[..., 1], maps[..., 2], times)
+    gains = ONE if common else FREE
+    maps = predictor.say(without(images), acquisition_ms, brain, gains=gains)[0]
+    return shown_by(maps, acquisition_ms)
+
+
+def without(images: np.ndarray) -> np.ndarray:
+    """Images (z, y, x, 3) whose FLAIR is absent."""
+    return images * (np.arange(len(CONTRASTS)) != FLAIR).astype(images.dtype)
+
+
+def shown_by(maps: np.ndarray, acquisition_ms: np.ndarray) -> np.ndarray:
+    """The FLAIR (z, y, x) of maps (z, y, x, 3) at times (z, 7)."""
+    values, times = jnp.asarray(maps), jnp.asarray(acquisition_ms)[:, None, None]
+    made = weighted_signals(values[..., 0], values[..., 1], values[..., 2], times)
     return np.asarray(made[..., FLAIR])
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_tools.weighted_cases import GREY, WHITE, Slices, phantom, scanned_again
+from data_tools.weighted_flair import FLAIR, likeness, mixture, shown_by, without
 from data_tools.weighted_numbers import (
     accuracy,
     lesion_bias,
@@ -19,7 +20,7 @@ from data_tools.weighted_numbers import (
 from qsr_jax.acquisition import NARROW, TYPICAL_MS, Ranges
 from qsr_jax.physics.weighted_acquisition import draw_acquisition
 from qsr_jax.physics.weighted_signal import weighted_signals
-from qsr_jax.predictors.weighted_gains import ONE
+from qsr_jax.predictors.weighted_gains import FREE, ONE
 
 Maps = tuple[np.ndarray, np.ndarray | None]
 
@@ -31,10 +32,12 @@ class Method:
     Attributes:
         make: (slices, gains=) to values (n, h, w, 3) and their standard deviations, or None.
         gains: those of :data:`qsr_jax.predictors.weighted_gains.GAINS` that it tells apart.
+        spares: whether it can do without a contrast.
     """
 
     make: Callable[..., Maps]
     gains: tuple[str, ...] = (ONE,)
+    spares: bool = False
 
     def __call__(self, slices: Slices, *, gains: str = ONE) -> Maps:
         """Makes the maps."""
@@ -162,6 +165,21 @@ def resynthesised(method: Method, slices: Slices) -> dict[str, Any]:
     return {"t1w_t2w_flair": rounded(100.0 * off)}
 
 
+def flair_kept(method: Method, slices: Slices) -> dict[str, Any]:
+    """The FLAIR by maps of T1w and T2w alone, and by the true maps, beside the one that was kept.
+
+    Beside it the best mixture of T1w and T2w; empty of a method that needs all three.
+    """
+    if not method.spares:
+        return {}
+    real, times = slices.images[..., FLAIR], slices.acquisition_ms
+    two = dataclasses.replace(slices, images=without(slices.images))
+    made = {gain: shown_by(method(two, gains=gain)[0], times) for gain in (ONE, FREE)}
+    made |= {"mixture": mixture(slices.images, slices.brain)}
+    made |= {"true maps": shown_by(slices.truth, times)}
+    return {name: likeness(image, real, slices.brain) for name, image in made.items()}
+
+
 def phantoms(method: Method, slices: Slices) -> dict[str, Any]:
     """Signed error, percent, of the median of discs of one tissue, without noise, one gain."""
     del slices
@@ -191,6 +209,7 @@ PARTS: dict[str, Callable[[Method, Slices], dict[str, Any]]] = {
     "bands": banded,
     "scale": scaled,
     "resynthesis": resynthesised,
+    "flair": flair_kept,
     "phantoms": phantoms,
     "lesions": lesions,
 }

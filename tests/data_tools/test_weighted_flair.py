@@ -9,6 +9,8 @@ import pytest
 from weighted_fixtures import TYPICAL, disc, small_predictor
 
 from data_tools import weighted_flair
+from data_tools.weighted_cases import Slices
+from data_tools.weighted_proof import Method, flair_kept
 from qsr_jax.data.nifti.files import read_nifti, write_nifti
 from qsr_jax.types import Geometry
 
@@ -32,6 +34,21 @@ def test_true_maps_make_the_true_flair_whatever_its_gain():
     np.testing.assert_allclose(made, images[..., 2], rtol=1e-4, atol=1e-4)
     found = weighted_flair.likeness(7.0 * made, images[..., 2], brain)
     assert found["psnr_db"] > 60 and found["ssim"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_check_keeps_it_only_from_who_can_do_without():
+    truth, brain, images = disc()
+    slices = Slices(images, truth, brain, *[np.zeros(brain.shape, np.uint8)] * 2, TIMES,
+                    *[np.array(["a", "a"])] * 2, np.ones(2))  # fmt: skip
+
+    def make(seen, *, gains):
+        assert not seen.images[..., 2].any()
+        return truth * (1.0 if gains == "one" else 1.3), None
+
+    assert flair_kept(Method(make), slices) == {}
+    found = flair_kept(Method(make, spares=True), slices)
+    assert found["one"] == found["true maps"] and found["one"]["psnr_db"] > 60
+    assert found["free"]["psnr_db"] < found["one"]["psnr_db"] and "mixture" in found
 
 
 def test_a_mixture_of_the_two_is_what_least_squares_finds(rng):
