@@ -137,7 +137,9 @@ def gains(
     """What images are divided by, (n, 1, 1, 3).
 
     Of a common gain: that which makes the brightest of T2w what its times make of water, so that
-    PD comes out in parts of water's. Of free gains: each contrast's own brightest.
+    PD comes out in parts of water's. Of free gains: each contrast's own brightest. Where there is
+    nothing to judge by (no brain in the slice) it is infinite, and the image dark: in the scanner's
+    own numbers it would be thousands of times brighter than anything a network has seen.
     """
     bright = brightness(images, mask)
     t1_ms, t2_ms, density = (jnp.float32(value) for value in WATER)
@@ -146,7 +148,7 @@ def gains(
     shared = jnp.broadcast_to((bright / water)[:, t2w, None], bright.shape)
     gain = jnp.where(common[:, None], shared, bright)
     usable = jnp.isfinite(gain) & (gain > 0.0)
-    return jnp.where(usable, gain, 1.0)[:, None, None]
+    return jnp.where(usable, gain, jnp.inf)[:, None, None]
 
 
 def brightness(images: jax.Array, mask: jax.Array) -> jax.Array:

@@ -120,6 +120,16 @@ def test_records_that_only_fill_a_batch_up_are_finite():
         assert np.isfinite(array).all()
 
 
+@pytest.mark.parametrize("common", [True, False])
+def test_a_slice_without_brain_is_dark_however_bright_it_is(common):
+    _, brain, images = disc(1)
+    shown = TASK.seen(
+        jnp.asarray(1e4 * images), jnp.zeros_like(brain[..., None]), TYPICAL[None], common=common
+    )
+    assert not shown["lr"][..., :3].any() and not shown["thumbnail"].any()
+    assert np.isfinite(shown["lr"]).all()
+
+
 def test_training_draws_gains_and_hidden_times_and_the_same_at_every_repetition():
     task = dataclasses.replace(TASK, crop=16, flip=True, unknown=0.5, seed=3)
     draw = jax.jit(lambda b, s: task.example(b, step=s))
