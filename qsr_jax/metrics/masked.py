@@ -7,7 +7,7 @@ outside the mask, NaN included, reaches neither the value nor its gradient.
 import jax
 import jax.numpy as jnp
 
-_HALVINGS = 40
+_QUARTERINGS = 20
 """Enough to bring an interval of float32 numbers down to two neighbours."""
 
 
@@ -34,7 +34,7 @@ def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:
     """Median over (y, x) inside the mask, the lower one of two; NaN where nothing is inside.
 
     The interval that holds it is halved until float32 can tell no more: on every device far
-    quicker than sorting, and the same number.
+    quicker than sorting, and the same number. One pass over the values serves two halvings.
 
     >>> values, mask = jnp.array([1.0, 3.0, 4.0, 100.0]), jnp.array([True, True, True, False])
     >>> masked_median(values[None, None, :, None], mask[None, None, :]).tolist()
@@ -48,11 +48,20 @@ def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:
         jnp.where(inside, values, -jnp.inf).max((1, 2)),
     )
 
-    def halve(_: int, interval: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def quarter(_: int, interval: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = interval
-        centre = low + 0.5 * (high - low)
-        below = (inside & (values <= centre[:, None, None, :])).sum((1, 2)) >= middle
-        return jnp.where(below, low, centre), jnp.where(below, centre, high)
+        centre = _between(low, high)
+        cuts = jnp.stack([_between(low, centre), centre, _between(centre, high)])
+        counts = (inside & (values <= cuts[:, :, None, None, :])).sum((2, 3))
+        reached = counts >= middle
+        first = reached[1]
+        second, cut = jnp.where(first, reached[0], reached[2]), jnp.where(first, cuts[0], cuts[2])
+        low, high = jnp.where(first, low, centre), jnp.where(first, centre, high)
+        return jnp.where(second, low, cut), jnp.where(second, cut, high)
 
-    _, high = jax.lax.fori_loop(0, _HALVINGS, halve, bounds)
+    _, high = jax.lax.fori_loop(0, _QUARTERINGS, quarter, bounds)
     return jnp.where(count > 0, high, jnp.nan)
+
+
+def _between(low: jax.Array, high: jax.Array) -> jax.Array:
+    return low + 0.5 * (high - low)
