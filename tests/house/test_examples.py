@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from walk_fixtures import QUICKLY
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -17,7 +18,7 @@ def run(name: str, folder: Path, **sizes: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", str(ROOT / "examples" / name)],
         cwd=folder,
-        env=os.environ | own | {"PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": "1"},
+        env=os.environ | own | QUICKLY | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
@@ -50,9 +51,21 @@ def test_maps_from_weighted_images(tmp_path):
     said = run("maps_from_weighted_images.py", tmp_path)
     maps = tmp_path / "maps_from_weighted_images" / "maps"
     assert len(list(maps.glob("sub-01/anat/*.nii.gz"))) == 6
-    (line,) = [x for x in said.splitlines() if x.startswith("one gain, white matter")]
+    (line,) = [x for x in said.splitlines() if x.startswith("gains one, white matter")]
     made = float(line.split("T1 ")[1].split(" ")[0])
     assert made == pytest.approx(850, rel=0.1)
+
+
+def test_maps_from_fingerprints(tmp_path):
+    """A prior is nearer to the truth than matching alone."""
+    said = run("maps_from_fingerprints.py", tmp_path)
+    t2 = {
+        line.split(":")[0]: float(line.split("t2 ")[1].split(" ")[0])
+        for line in said.splitlines()
+        if "white matter t1" in line
+    }
+    assert t2["lrtv"] < t2["svd"]
+    assert (tmp_path / "maps_from_fingerprints" / "lrtv.html").is_file()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
