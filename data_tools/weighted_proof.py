@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_tools.weighted_cases import GREY, WHITE, Slices, phantom, scanned_again
-from data_tools.weighted_flair import FLAIR, likeness, mixture, shown_by, without
 from data_tools.weighted_numbers import (
     accuracy,
     lesion_bias,
@@ -20,6 +19,7 @@ from data_tools.weighted_numbers import (
 from qsr_jax.acquisition import NARROW, TYPICAL_MS, Ranges
 from qsr_jax.physics.weighted_acquisition import draw_acquisition
 from qsr_jax.physics.weighted_signal import weighted_signals
+from qsr_jax.predictors.weighted_flair import FLAIR, likeness, mixture, shown_by, without
 from qsr_jax.predictors.weighted_gains import FREE, ONE
 
 Maps = tuple[np.ndarray, np.ndarray | None]

@@ -127,8 +127,9 @@ DOORS = [
     *(f"data_tools.{name}" for name in ("convert", "deidentify", "pair_studies")),
     *(f"data_tools.{name}" for name in ("build_dataset", "convert_vgg19")),
     *(f"data_tools.{name}" for name in ("synthesise_weighted", "weighted_check", "simulate_mrf")),
-    *(f"data_tools.{name}" for name in ("weighted_flair", "weighted_study")),
+    *(f"data_tools.{name}" for name in ("weighted_study", "mrf_study")),
     "launch.reconstruct",
+    "launch.weighted_flair",
 ]
 
 

@@ -109,6 +109,7 @@ ROOMS = {
     "jinja2": (
         "qsr_jax.evaluation.report.page",
         "qsr_jax.evaluation.report.reconstruction",
+        "qsr_jax.evaluation.report.weighted",
         "qsr_jax.agreement_report.page",
         "data_tools.cohort_report.page",
     ),

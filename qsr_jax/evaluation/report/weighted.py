@@ -4,16 +4,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
+from qsr_jax.evaluation.report.figures import ERROR_COLOURS, GREYS, png
 from qsr_jax.formats.html import to_html
+from qsr_jax.formats.plots import STYLE
 from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.maps import MAPS
+from qsr_jax.predictors.weighted_flair import brightest
 
 PAGE = "weighted.html"
 COVERED = (60.0, 76.0)
 """Percent of a tissue's voxels that should lie within one standard deviation."""
+
+DIFFERENCE = "difference"
 
 Numbers = Mapping[str, Any]
 """Of one method, by part, as ``data_tools.weighted_check`` writes them."""
@@ -126,3 +134,23 @@ def _proofs(parts: Numbers) -> Iterator[Line]:
         yield line(f"largest change when images are brighter, %, gains {gains}", values)
     for tissue, values in parts.get("phantoms", {}).items():
         yield line(f"disc of {tissue} without noise, error, %", values, signed=True)
+
+
+def flair_picture(made: np.ndarray, real: np.ndarray, brain: np.ndarray) -> bytes:
+    """PNG of the slice with the most brain: the real FLAIR, what was made, their difference.
+
+    Args:
+        made: (z, y, x), of the same gain.
+        real: likewise.
+        brain: (z, y, x) bool.
+    """
+    at, top = int(brain.sum((1, 2)).argmax()), brightest(real, brain)
+    shown = (("FLAIR", real[at]), ("from T1w and T2w", made[at]), (DIFFERENCE, made[at] - real[at]))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+        for axes, (title, image) in zip(figure.subplots(1, 3), shown, strict=True):
+            differs = title == DIFFERENCE
+            low, high = (-top / 2, top / 2) if differs else (0.0, top)
+            axes.imshow(image, cmap=ERROR_COLOURS if differs else GREYS, vmin=low, vmax=high)
+            axes.set(title=title, xticks=[], yticks=[])
+        return png(figure)

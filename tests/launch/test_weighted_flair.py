@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from weighted_fixtures import TYPICAL, disc, small_predictor
 
-from data_tools import weighted_flair
 from data_tools.weighted_cases import Slices
 from data_tools.weighted_proof import Method, flair_kept
+from launch import weighted_flair
 from qsr_jax.data.nifti.files import read_nifti, write_nifti
+from qsr_jax.predictors.weighted_flair import flair_of_two, likeness, mixture
 from qsr_jax.types import Geometry
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -30,9 +31,9 @@ def knower(truth):
 
 def test_true_maps_make_the_true_flair_whatever_its_gain():
     truth, brain, images = disc()
-    made = weighted_flair.flair_of_two(knower(truth), images, TIMES, brain, common=True)
+    made = flair_of_two(knower(truth), images, TIMES, brain, common=True)
     np.testing.assert_allclose(made, images[..., 2], rtol=1e-4, atol=1e-4)
-    found = weighted_flair.likeness(7.0 * made, images[..., 2], brain)
+    found = likeness(7.0 * made, images[..., 2], brain)
     assert found["psnr_db"] > 60 and found["ssim"] == pytest.approx(1.0, abs=1e-3)
 
 
@@ -55,19 +56,17 @@ def test_a_mixture_of_the_two_is_what_least_squares_finds(rng):
     _, brain, images = disc()
     images = images + rng.uniform(0.0, 1.0, images.shape).astype(np.float32)
     images[..., 2] = 3.0 + 0.5 * images[..., 0] - 0.25 * images[..., 1]
-    np.testing.assert_allclose(
-        weighted_flair.mixture(images, brain)[brain], images[..., 2][brain], rtol=1e-3
-    )
+    np.testing.assert_allclose(mixture(images, brain)[brain], images[..., 2][brain], rtol=1e-3)
 
 
 def test_who_needs_the_flair_or_its_times_is_told():
     truth, brain, images = disc()
     with pytest.raises(ValueError, match="was not trained to do without a contrast"):
-        weighted_flair.flair_of_two(small_predictor(), images, TIMES, brain, common=False)
+        flair_of_two(small_predictor(), images, TIMES, brain, common=False)
     hidden = TIMES.copy()
     hidden[:, 6] = np.nan
     with pytest.raises(ValueError, match="TR, TE and TI of the FLAIR must be known"):
-        weighted_flair.flair_of_two(knower(truth), images, hidden, brain, common=False)
+        flair_of_two(knower(truth), images, hidden, brain, common=False)
 
 
 def test_the_door_writes_what_was_made_and_how_like_it_is(tmp_path, monkeypatch, capsys):
