@@ -13,6 +13,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,12 +28,18 @@ from qsr_jax.predictors.fingerprints import write_dicom, write_maps
 from qsr_jax.reconstruct import denoisers
 from qsr_jax.reconstruct.alternating import PlugAndPlay
 from qsr_jax.reconstruct.errors import Errors, PercentError
-from qsr_jax.reconstruct.head import AUTO, LOOPS, METHODS, PNP, Method, reconstruct_head
+from qsr_jax.reconstruct.head import (
+    AUTO,
+    LOOPS,
+    METHODS,
+    PNP,
+    Method,
+    learned_method,
+    reconstruct_head,
+)
 from qsr_jax.reconstruct.raw_folder import LESIONS_FILE, RawFolder, open_raw
 
 DENOISERS = {"tv": denoisers.total_variation, "none": denoisers.identity}
-VARIATION = 10.0
-"""Of the loop with a trained denoiser: see ``variation`` of its settings."""
 ABOUT, DICOM = "reconstruct.json", "dicom"
 Truth = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """Maps (z, y, x, 3), brain and number of the lesion (z, y, x)."""
@@ -44,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         if arguments.output.exists():
             raise ValueError(f"{arguments.output}: exists already; choose a new --output")
-        method, prior = _method(arguments)
         raw = open_raw(arguments.input)
+        method, prior = _method(arguments, len(raw.scan.coils))
         truth = None if arguments.truth is None else _truth(arguments.truth, raw)
         maps, strength = reconstruct_head(raw, method)
         about: dict[str, object] = {"method": method.name, "strength": strength, "b1": method.b1}
@@ -90,8 +97,8 @@ def _line(errors: dict[str, PercentError]) -> str:
     return "  ".join(parts)
 
 
-def _method(arguments: argparse.Namespace) -> tuple[Method, str]:
-    """The method, and the name of its denoiser."""
+def _method(arguments: argparse.Namespace, coils: int) -> tuple[Method, str]:
+    """The method for a scan of so many coils, and the name of its denoiser."""
     name = arguments.method or (PNP if arguments.model else None)
     if name is None:
         raise ValueError(f"no --method; expected {', '.join(METHODS)}, or a --model such as mrf")
@@ -100,15 +107,13 @@ def _method(arguments: argparse.Namespace) -> tuple[Method, str]:
     if arguments.model and arguments.denoiser:
         raise ValueError("--model is a denoiser; leave out --denoiser, or --model")
     prior = arguments.denoiser or "tv"
-    denoiser: denoisers.Denoiser = DENOISERS[prior]
-    variation = 0.0
-    if arguments.model:
-        denoiser, opened = load_denoiser(arguments.model)
-        prior = f"{opened.description}, sha256 of the weights {opened.weights_sha256}"
-        variation = VARIATION if name == PNP and arguments.variation else 0.0
-    settings = PlugAndPlay(dual=arguments.dual, variation=variation)
-    strength, b1 = arguments.strength, arguments.b1
-    return Method(name, strength=strength, denoiser=denoiser, settings=settings, b1=b1), prior
+    settings = PlugAndPlay(dual=arguments.dual)
+    options: dict[str, Any] = {"strength": arguments.strength, "b1": arguments.b1}
+    if not arguments.model:
+        return Method(name, denoiser=DENOISERS[prior], settings=settings, **options), prior
+    denoiser, opened = load_denoiser(arguments.model)
+    prior = f"{opened.description}, sha256 of the weights {opened.weights_sha256}"
+    return learned_method(name, denoiser, coils=coils, settings=settings, **options), prior
 
 
 def _strength(text: str) -> float | str:
@@ -155,12 +160,6 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="a loop keeps the dual variable; without, half-quadratic splitting (default: kept)",
-    )
-    add(
-        "--variation",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="pnp with a model has total variation of the coefficients too (default: yes)",
     )
     add("--dicom", action="store_true", help="write DICOM series as well, PD in percent of water")
     add(

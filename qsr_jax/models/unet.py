@@ -119,6 +119,7 @@ class UNet(nn.Module):
                 level is given.
         """
         del train
+        counted = _given(sigma, "sigma") if self.noise_units else None
         height, width = x.shape[1:3]
         if self.direct:
             base = jnp.zeros((len(x), height * self.scale, width * self.scale, self.channels))
@@ -143,9 +144,7 @@ class UNet(nn.Module):
         y = restored(self._trunk(x, told))
         start = DIRECT_LOG_SPREAD if self.direct else LOG_SPREAD
         made = self._unfolded(base, y, log_spread=start)
-        if not self.noise_units:
-            return made
-        return base + _given(sigma, "sigma")[:, None, None, None] * (made - base)
+        return made if counted is None else base + counted[:, None, None, None] * (made - base)
 
     def _unfolded(self, base: jax.Array, y: jax.Array, *, log_spread: float) -> jax.Array:
         """The last convolution on the trunk's grid, its pixels unfolded and the padding cut."""

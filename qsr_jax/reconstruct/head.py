@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,9 +35,13 @@ STRENGTHS: Mapping[str, Mapping[int, float]] = {
     LRTV: {1: 2e-3, 2: 3e-3, 4: 6e-3, 8: 1e-2},
     PNP: {1: 1.4e-4, 2: 3e-4, 4: 8e-4, 8: 1e-3},
     PNP_SERIES: {1: 4e-5, 2: 1e-4, 4: 2.6e-4, 8: 3e-4},
-    WITH_VARIATION: {1: 7e-5, 2: 1.5e-4, 4: 4e-4, 8: 5e-4},
+    WITH_VARIATION: {1: 8e-5, 2: 1.5e-4, 4: 3e-4, 8: 5e-4},
 }
 """Weight of what is known beforehand, by acceleration. Chosen on one slice of one measured head."""
+VARIATION = 10.0
+"""Total variation of the coefficients beside a trained denoiser, over its strength."""
+ONE_COIL_SIGMAS = (0.2, 0.14, 0.10, 0.07, 0.05, 0.035, 0.025, 0.018, 0.013, 0.010)
+"""Of the loop where one coil leaves more to undo."""
 AUTO = "auto"
 """In place of a strength: told from held-out samples of the head's middle slice."""
 
@@ -115,6 +120,18 @@ class Method:
             )
         return known[int(acceleration)]
 
+    def strength_of(self, interleaves: int) -> float | None:
+        """The number given, else the nearest usual one; None of a method without a prior."""
+        if self.name not in STRENGTHS:
+            return None
+        if isinstance(self.strength, str | None):
+            return self.usual_strength(interleaves, nearest=True)
+        return self.strength
+
+    def images(self, problem: Problem, dictionary: Dictionary, strength: float) -> jax.Array:
+        """Coefficient images (k, y, x) alone; see :meth:`solve`."""
+        return self.solve(problem, dictionary, strength)[1]
+
     def solve(self, problem: Problem, dictionary: Dictionary, strength: float) -> Solved:
         """Reconstructs a slice.
 
@@ -138,6 +155,23 @@ class Method:
             settings = dataclasses.replace(self.settings, strength=strength)
             return series_prior_images(problem, dictionary, self.denoiser, settings=settings)
         return (series.llr_images if self.name == LLR else series.lrtv_images)(problem, strength)
+
+
+def learned_method(name: str, denoiser: Denoiser, *, coils: int, **options: Any) -> Method:
+    """A loop with a trained denoiser: what the shipped one was tuned with.
+
+    Args:
+        name: one of :data:`LOOPS`; :data:`PNP` has total variation of the coefficients beside it.
+        denoiser: the trained one.
+        coils: of the scan; one alone starts from more noise.
+        **options: further ones of :class:`Method`; ``settings`` are gone on from.
+    """
+    settings = options.pop("settings", PlugAndPlay())
+    if coils == 1:
+        settings = dataclasses.replace(settings, sigmas=ONE_COIL_SIGMAS)
+    if name == PNP:
+        settings = dataclasses.replace(settings, variation=VARIATION)
+    return Method(name, denoiser=denoiser, settings=settings, **options)
 
 
 def reconstruct_head(raw: RawFolder, method: Method) -> tuple[np.ndarray, float | None]:
@@ -165,17 +199,8 @@ def reconstruct_head(raw: RawFolder, method: Method) -> tuple[np.ndarray, float 
 
 def _strength(raw: RawFolder, method: Method, dictionary: Dictionary) -> float | None:
     """What was given, the usual one, or what the middle slice tells."""
-    interleaves = raw.scan.sampling.arm_of.shape[1]
-    if method.name not in STRENGTHS:
-        return None
-    if method.strength is None:
-        return method.usual_strength(interleaves)
-    if method.strength != AUTO:
-        return float(method.strength)
+    start = method.strength_of(raw.scan.sampling.arm_of.shape[1])
+    if start is None or method.strength != AUTO:
+        return start
     kspace, _ = raw.read(len(raw.slices) // 2)
-
-    def images(problem: Problem, dictionary: Dictionary, strength: float) -> jax.Array:
-        return method.solve(problem, dictionary, strength)[1]
-
-    start = method.usual_strength(interleaves, nearest=True)
-    return choose_strength(kspace, raw.scan, dictionary, images, start=start)[0]
+    return choose_strength(kspace, raw.scan, dictionary, method.images, start=start)[0]

@@ -140,6 +140,29 @@ def test_strengths_may_be_drawn_by_their_logarithm(rng):
             Denoising(task, network, {"mse": TermOptions()}, sigma_max=0.4, sigma_min=sigma)
 
 
+def test_a_network_that_counts_in_noise_and_its_losses(rng):
+    """It changes nothing where there is no noise; every sample's loss is over its own noise."""
+    task = JointMaps(("t1", "t2", "pd"), 2)
+    size = {"scale": 1, "channels": 3, "features": 4, "depth": 1, "blocks": 1}
+    plain, counting = (build_model("unet", **size, noise_units=units) for units in (False, True))
+    example = task.example(joint_batch(rng), step=jnp.int32(1))
+    table = {"mae": TermOptions()}
+    objectives = [Denoising(task, network, table) for network in (plain, counting)]
+    noisy, sigma = objectives[0].seen(example)
+    variables = objectives[0].init(jax.random.key(0), example)["network"]
+    over, under = (network.apply(variables, noisy, sigma, train=False)
+                   for network in (plain, counting))  # fmt: skip
+    np.testing.assert_allclose(
+        under - noisy, sigma[:, None, None, None] * (over - noisy), atol=1e-6
+    )
+    still = counting.apply(variables, noisy, jnp.zeros_like(sigma), train=False)
+    np.testing.assert_array_equal(still, noisy)
+    values = [one.terms({}, {}, example)["mae"].values(noisy) for one in objectives]
+    np.testing.assert_allclose(values[1] * sigma, values[0], rtol=1e-5)
+    with pytest.raises(ValueError, match="wants to be told sigma"):
+        counting.apply(variables, noisy, train=False)
+
+
 # --- optimisers -----------------------------------------------------------------------------------
 
 STAIRCASE = OptimizerOptions(learning_rate=1e-2, decay_every=10, decay_factor=0.5)
