@@ -11,14 +11,17 @@ What is learned is your routine scan, with whatever is wrong with it: scans have
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from launch.config.finetune import after_model
 from launch.config.page import Config, add_config_argument, parse_with_config
+from launch.processes import membership
 from launch.train import add_run_arguments, as_program, run
 from qsr_jax.checkpoint import BEST, LATEST, load_document, sealed_steps
 from qsr_jax.cli import program
+from qsr_jax.ops.devices import start_cpu_devices
 from qsr_jax.pretrained import find_model
 from qsr_jax.training.metric_log import read_metrics
 from qsr_jax.training.processes import say
@@ -43,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def begun_with(arguments: argparse.Namespace, page: Config) -> Config:
     """The page that goes on with the model of the command line, and its other flags."""
+    if membership(arguments, os.environ) is None:
+        start_cpu_devices(page.data.batch_size)  # opening a workdir asks JAX what there is
     path = find_model(arguments.model)
     _, document = load_document(path, which=arguments.checkpoint)
     steps = arguments.steps if arguments.steps is not None else page.schedule.steps

@@ -28,6 +28,8 @@ from qsr_jax.data.studies.manifest import BIDS, SPLITS
 from qsr_jax.data.studies.manifest import DICOM as DICOM_TREE
 from qsr_jax.data.studies.pair_folder import added_rows
 from qsr_jax.files.journal import parse_shard
+from qsr_jax.ops.devices import start_cpu_devices
+from qsr_jax.predictors.batched import BATCH
 from qsr_jax.predictors.cohort import Models, Outcome, predict_cohort
 from qsr_jax.predictors.dicom_series import DICOM, NIFTI, PARAMETRIC_MAP, predict
 from qsr_jax.predictors.load import load_predictors
@@ -42,6 +44,7 @@ SOMETHING_REFUSED = 3
 def main(argv: Sequence[str] | None = None) -> None:
     """The door: ``python -m launch.predict --help``."""
     arguments = _parser().parse_args(argv)
+    start_cpu_devices(BATCH)  # before the cache asks what there is
     try:
         use_compile_cache(arguments.compile_cache, _first_workdir(arguments.model))
         refused = _refused(arguments)

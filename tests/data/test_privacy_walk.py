@@ -42,7 +42,7 @@ SIDE = 64
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory):
+def walked(tmp_path_factory, compiled_quickly):
     """(folder of everything that was made, the planted scans, what was printed)."""
     root = tmp_path_factory.mktemp("privacy")
     scans, made = root / f"{WORD}-export", root / "made"

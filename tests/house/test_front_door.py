@@ -8,6 +8,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from walk_fixtures import QUICKLY
 
 import qsr_jax
 from qsr_jax import cli, front
@@ -121,7 +122,10 @@ def test_spawned_workers_and_page_templates_work_when_installed(installed):
     assert len(list((installed.elsewhere / "cohort").glob("sub-*"))) == 1
 
 
-def test_a_sweep_and_a_notebook_train_by_a_page_s_name_when_installed(installed, tiny_data):
+def test_a_sweep_and_a_notebook_train_by_a_page_s_name_when_installed(
+    installed, tiny_data, monkeypatch
+):
+    monkeypatch.setenv(*next(iter(QUICKLY.items())))
     flags = [f"--config.{key}={value}" for key, value in TINY.items()]
     grid = ["--config", "quickstart_srgan", "--data_dir", str(tiny_data), "--over", "seed=5"]
     installed.run("qsr", "sweep", *grid, "--out", "runs", *flags)

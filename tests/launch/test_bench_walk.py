@@ -9,6 +9,7 @@ from walk_fixtures import arguments
 from launch.bench import data, door, material
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("what", ["step", "input", "predict", "ingest", "simulate"])
 @pytest.mark.parametrize("with_data", [False, True])
 def test_benchmarks_print_json_lines(what, with_data, tiny_data, capsys, monkeypatch):

@@ -25,6 +25,7 @@ from qsr_jax.training import run
 from qsr_jax.training.metric_log import read_metrics
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 PAGE = ROOT / "configs/joint_maps.py"
 SMALL = {
     "schedule.steps": 6,
@@ -45,7 +46,7 @@ def flags(changes=None, page=PAGE):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_data, tmp_path_factory):
+def trained(compiled_quickly, tiny_data, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("joint") / "t1+t2+pd"
     train.main([*flags(), "--data_dir", str(tiny_data), "--workdir", str(workdir)])
     return workdir
@@ -188,7 +189,6 @@ def get_config() -> ConfigDict:
 '''
 
 
-@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("what", TRIES)
 def test_an_idea_takes_one_file_and_one_line(what, tiny_data, tmp_path, monkeypatch):
     """Train, resume exactly, predict: nothing else has to know of it."""

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from walk_fixtures import QUICKLY
 
 from launch import sweep
 from qsr_jax.checkpoint import load_document
@@ -49,7 +50,8 @@ def test_a_grid_is_every_combination_in_order():
 def test_it_trains_one_by_one_keeps_what_is_finished_and_gathers(
     tiny_data, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name, value in {"PYTHONPATH": str(ROOT), **QUICKLY}.items():
+        monkeypatch.setenv(name, value)
     grid = ["--over", "seed=0,1", *SMALL]
     sweep.main(command(tiny_data, tmp_path, *grid, "--only", "1"))
     rows = table(tmp_path)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from walk_fixtures import QUICKLY
 
 from launch import train
 from qsr_jax.files.lock import LOCK
@@ -38,6 +39,7 @@ def words(data_dir, workdir, **changes):
     ]
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_the_second_is_refused_and_a_killed_one_s_lock_is_taken(tiny_data, tmp_path, capsys):
     workdir = str(tmp_path / "run")
     long = words(tiny_data, workdir, seed=0, **{"schedule.steps": 100000})
@@ -45,7 +47,7 @@ def test_the_second_is_refused_and_a_killed_one_s_lock_is_taken(tiny_data, tmp_p
         first = subprocess.Popen(
             [sys.executable, "-m", "qsr_jax", "train", *long],
             cwd=ROOT,
-            env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"},
+            env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"} | QUICKLY,
             stdout=log,
             stderr=log,
         )

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from walk_fixtures import SAVE_EVERY, STEPS, arguments, run_with_full_disk
+from walk_fixtures import QUICKLY, SAVE_EVERY, STEPS, arguments, run_with_full_disk
 
 from launch import status, train
 from qsr_jax.checkpoint import BEST, LATEST, load_document
@@ -22,6 +22,7 @@ from qsr_jax.training.scores import SelectionScore
 from qsr_jax.training.stopping import STOPPED
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
 def test_training_leaves_a_complete_record(trained, tiny_data):
@@ -52,7 +53,7 @@ def test_stopped_then_killed_and_rerun_ends_in_the_same_weights(trained, tiny_da
 
     Then SIGKILL once a later checkpoint stands; run again, every bit is that of the run in peace.
     """
-    workdir, environment = tmp_path / "t1", os.environ | {"PYTHONPATH": str(ROOT)}
+    workdir, environment = tmp_path / "t1", os.environ | {"PYTHONPATH": str(ROOT)} | QUICKLY
     command = [sys.executable, "-m", "launch.train", *arguments("t1", tiny_data, workdir)]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

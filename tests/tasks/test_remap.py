@@ -11,6 +11,8 @@ from qsr_jax.tasks.crops import sample_keys
 from qsr_jax.tasks.remap import LARGEST, Remapping, remapped
 from qsr_jax.types import ALIGNMENTS
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 NAMES = ("t1", "t2", "pd")
 SPECS = tuple(spec_of(name) for name in NAMES)
 STRONG = Remapping(scale=0.25, power=0.35)

@@ -11,6 +11,8 @@ from qsr_jax.tasks import JointMaps, SuperResolution, build_task, described_task
 from qsr_jax.tasks.crops import crop_and_flip
 from qsr_jax.tasks.scaling import scales_of
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 NAMES = {"super_resolution": ("t2",), "joint_maps": ("t1", "t2", "pd")}
 """Tasks whose input is maps; that of weighted images has tests/tasks/test_weighted_to_maps.py."""
 

@@ -26,6 +26,8 @@ from qsr_jax.training.options import OptionError
 from qsr_jax.training.parallel import AXIS, compile_step, replicate, split_over_devices
 from qsr_jax.training.step import make_step
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 ORDER = {"batch_size": 8, "seed": 3}
 
 
