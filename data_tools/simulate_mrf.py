@@ -29,7 +29,7 @@ from qsr_jax.maps import MAPS
 from qsr_jax.phantom.measured_maps import brain_of_slices
 from qsr_jax.physics.fingerprint_scan import ACCELERATIONS, FingerprintScan, spiral_sampling
 from qsr_jax.physics.fingerprint_train import DELI_CS
-from qsr_jax.reconstruct.raw_folder import LESIONS_FILE, write_raw
+from qsr_jax.reconstruct.raw_folder import LESIONS_FILE, Sampled, write_raw
 from qsr_jax.simulate.fingerprinting import (
     checked_maps,
     simulate_kspace,
@@ -211,6 +211,24 @@ def _chosen(
     return maps[numbers], moved
 
 
+def _sampler(args: argparse.Namespace, maps: np.ndarray, scan: FingerprintScan) -> Sampled:
+    """What makes a slice, or a step of phase encoding of a slab."""
+    played = {"snr_db": args.snr_db, "b1": args.b1}
+
+    @functools.cache
+    def slab() -> tuple[np.ndarray, float]:
+        return simulate_slab(args.seed, maps, scan, where=str(args.input), **played)
+
+    def sampled(number: int) -> tuple[np.ndarray, float]:
+        if args.slab:
+            steps, std = slab()
+            return steps[number], std
+        seed, where = (args.seed, number), f"{args.input}, slice {number}"
+        return simulate_kspace(seed, maps[number], scan, where=where, **played)
+
+    return sampled
+
+
 def _simulate(
     args: argparse.Namespace,
     maps: np.ndarray,
@@ -233,26 +251,20 @@ def _simulate(
         "maps_sha256": arrays_sha256([("maps", maps)]),
     }
 
-    played = {"snr_db": args.snr_db, "b1": args.b1}
-
-    @functools.cache
-    def slab() -> tuple[np.ndarray, float]:
-        return simulate_slab(args.seed, maps, scan, where=str(args.input), **played)
-
-    def sampled(number: int) -> tuple[np.ndarray, float]:
-        if args.slab:
-            steps, std = slab()
-            return steps[number], std
-        seed, where = (args.seed, number), f"{args.input}, slice {number}"
-        return simulate_kspace(seed, maps[number], scan, where=where, **played)
-
     def write_truth(folder: Path) -> None:
         held = {name: maps[..., channel] for channel, name in enumerate(MAPS)}
         write_map_folder(folder, held, geometry, units)
         if labels is not None:
             write_nifti(labels, geometry, folder / LESIONS_FILE)
 
-    write_raw(args.out, scan, geometry, sampled, made_from=made_from, write_truth=write_truth)
+    write_raw(
+        args.out,
+        scan,
+        geometry,
+        _sampler(args, maps, scan),
+        made_from=made_from,
+        write_truth=write_truth,
+    )
 
 
 if __name__ == "__main__":

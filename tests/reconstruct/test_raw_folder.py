@@ -244,6 +244,10 @@ def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
     assert given[0].denoiser(np.zeros((2, 16, 16), np.float32), 0.1).shape == (2, 16, 16)
     about = json.loads((tmp_path / "o" / "reconstruct.json").read_text())
     assert about["denoiser"].startswith("unet denoiser of weighted images, ")
+    dicom = ["--input", str(raw), "--output", str(tmp_path / "d"), "--method", "svd", "--dicom"]
+    with pytest.raises(SystemExit, match="error: "):
+        reconstruct(dicom)  # maps of ones have no brain, and PD cannot be percent
+    assert not (tmp_path / "d").exists()
     refused = {
         "no --method; expected svd": [],
         "--model is a denoiser; leave out": ["--model", "mrf", "--denoiser", "tv"],

@@ -14,7 +14,13 @@ from qsr_jax.formats.html import to_html
 from qsr_jax.formats.plots import STYLE
 from qsr_jax.formats.table import Column, Group, Line, Num, Table
 from qsr_jax.maps import MAPS, MapSpec
-from qsr_jax.reconstruct.errors import LESIONS, Errors, percent_errors
+from qsr_jax.reconstruct.errors import (
+    LESIONS,
+    PARENCHYMA,
+    Errors,
+    percent_errors,
+    places_of,
+)
 
 PAGE = "index.html"
 SLICES_SHOWN = 3
@@ -42,11 +48,11 @@ def reconstruction_page(
         ValueError: as :func:`~qsr_jax.reconstruct.errors.percent_errors`.
     """
     errors = percent_errors(found, truth, brain, lesions)
-    each = [
-        percent_errors(*parts[:3], None if lesions is None else lesions[number])
-        for number, *parts in zip(range(len(found)), found, truth, brain, strict=True)
-        if brain[number].any()
-    ]
+    each = {
+        number: percent_errors(found[number], truth[number], brain[number])
+        for number in range(len(found))
+        if places_of(truth[number], brain[number])[PARENCHYMA].any()
+    }
     unit = np.percentile(truth[brain][:, 2], 95.0) / 100.0
     scale = np.asarray([1.0 if spec.unit == "ms" else unit for spec in MAPS.values()])
     shown = sorted({len(found) * k // (SLICES_SHOWN + 1) for k in range(1, SLICES_SHOWN + 1)})
@@ -84,11 +90,11 @@ def _table(errors: Errors) -> Table:
     return Table("errors", "Errors by place", caption, columns, [Group(lines)], wide=False)
 
 
-def _slice_table(each: list[Errors]) -> Table:
+def _slice_table(each: dict[int, Errors]) -> Table:
     columns = [Column("Slice", align="l"), *(Column(s.label, "%") for s in MAPS.values())]
     lines = [
-        Line((str(number), *(Num(e.absolute) for e in next(iter(of.values())).values())))
-        for number, of in enumerate(each)
+        Line((str(number), *(Num(error.absolute) for error in of[PARENCHYMA].values())))
+        for number, of in each.items()
     ]
     title, caption = "Slice by slice", "Mean absolute error in parenchyma."
     return Table("slices", title, caption, columns, [Group(lines)], wide=False)
