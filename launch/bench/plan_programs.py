@@ -56,6 +56,7 @@ def programs() -> list[Program]:
             ("bfloat16", LOW, 1),
             ("bfloat16, resident, cached", KEPT, 1),
             ("the same on 8 devices", KEPT, 8),
+            ("8 devices, each its own norms", (*KEPT, "devices.batch_norm=device"), 8),
         )
     ]
     found.append(Program("default model's step", _step("default", ()), 1))
