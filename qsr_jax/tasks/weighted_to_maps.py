@@ -106,9 +106,9 @@ class WeightedToMaps(JointMaps):
 
     def describe(self) -> dict[str, Any]:
         """Name and the fields that prediction needs."""
-        kept = ("intensities", "parameters", "constant_maps", "physics", "unknown", "absent")
-        kept += ("held_out",)
-        return super().describe() | {name: getattr(self, name) for name in kept}
+        kept = ("intensities", "parameters", "constant_maps", "physics", "unknown")
+        kept_too = ("absent", "held_out")
+        return super().describe() | {name: getattr(self, name) for name in kept + kept_too}
 
     def blank(self, side: int = 32) -> Batch:
         """A made-up batch of one slice, without signal."""
