@@ -7,7 +7,7 @@ page is replaced. docs/weighted.md.
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from qsr_jax.files.atomic import write_text_atomically
 
 MARKER = "<!-- Below: qsr weighted-study; anything written here by hand is lost. -->"
 GAINS = {"one": "one gain", "fitted": "gains fitted", "free": "gains free"}
-SOURCES = {"simulated": "simulated", "measured": "measured"}
+SOURCES = ("simulated", "measured")
 
 Numbers = Mapping[str, Any]
+Pick = Callable[[Numbers], Sequence[float] | None]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -67,32 +68,33 @@ def read_trainings(folder: Path) -> dict[str, list[Numbers]]:
 
 def as_markdown(trainings: Mapping[str, Sequence[Numbers]]) -> str:
     """Two tables: errors by source and gains, and those of the times of another study."""
-    kinds = [(s, g) for s in SOURCES for g in GAINS]
-    heads = [f"{SOURCES[s]}, {GAINS[g]}" for s, g in kinds]
+    kinds = [(source, gains) for source in SOURCES for gains in GAINS]
     errors = {
-        name: [_three([n["accuracy"].get(s, {}).get(g, {}).get("mpe") for n in seeds])
-               for s, g in kinds]
-        for name, seeds in trainings.items()
-    }  # fmt: skip
-    ratios = {
-        name: [_three([n.get("shuffled", {}).get(g, {}).get("ratio") for n in seeds])
-               for g in GAINS]
-        for name, seeds in trainings.items()
-    }  # fmt: skip
-    counts = {name: len(seeds) for name, seeds in trainings.items()}
+        f"{source}, {GAINS[gains]}": lambda n, s=source, g=gains: _at(n, "accuracy", s, g, "mpe")
+        for source, gains in kinds
+    }
+    ratios = {GAINS[g]: lambda n, g=g: _at(n, "shuffled", g, "ratio") for g in GAINS}
+    looked = {k: [n for n in seeds if "shuffled" in n] for k, seeds in trainings.items()}
     return "\n\n".join([
         "Mean percentage error of grey and white matter, T1 / T2 / PD:",
-        _table(heads, errors, counts),
+        _table(trainings, errors),
         "Error with the times of another study over error with its own:",
-        _table(list(GAINS.values()), ratios, counts),
+        _table(looked, ratios),
     ])  # fmt: skip
 
 
-def _table(
-    heads: Sequence[str], rows: Mapping[str, Sequence[str]], counts: Mapping[str, int]
-) -> str:
-    lines = [f"| training | seeds | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
-    lines += [f"| {name} | {counts[name]} | {' | '.join(cells)} |" for name, cells in rows.items()]
+def _at(numbers: Any, *keys: str) -> Sequence[float] | None:
+    for key in keys:
+        numbers = numbers.get(key, {})
+    return numbers or None
+
+
+def _table(trainings: Mapping[str, Sequence[Numbers]], columns: Mapping[str, Pick]) -> str:
+    lines = [f"| training | seeds | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
+    for name, seeds in trainings.items():
+        cells = [_three([pick(numbers) for numbers in seeds]) for pick in columns.values()]
+        if seeds:
+            lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
