@@ -175,7 +175,7 @@ def test_a_shipped_model_of_weighted_images_knows_white_matter(name):
     """A disc in a ring of water, without noise, far from any anatomy: within 15 %."""
     model = load_weighted(name)
     truth, brain, images = disc(1, 64)
-    mean, std = model.say(images, TYPICAL, brain, common=True)
+    mean, std = model.say(images, TYPICAL, brain, gains="one")
     white = brain & (truth[..., 0] < 1000)
     np.testing.assert_allclose(np.median(mean[white], 0), [850, 70, 70], rtol=0.15)
     assert std is not None and np.isfinite(std).all() and std.min() > 0
