@@ -85,15 +85,9 @@ def make_validator(
     share = {"part": jax.process_index(), "parts": jax.process_count()}
 
     def scores_of(score: Callable, variables: Any) -> dict[str, float]:
-        one_pass = (
-            shared(filled(b, batch_size)) for b in in_order(records, batch_size=batch_size, **share)
-        )
+        read = in_order(records, batch_size=batch_size, **share)
+        one_pass = (_shared(filled(batch, batch_size), devices) for batch in read)
         return validation_scores(score, variables, one_pass, task.names)
-
-    def shared(batch: Batch) -> Batch:
-        if devices is None or not alone():
-            return batch
-        return spread_samples(batch, devices=devices)
 
     network = make_scorer(objective.probe, task)
     untrained = make_scorer(lambda _, example: objective.baseline(task, example), task)
@@ -112,6 +106,13 @@ def make_validator(
             recorder.picture(step, "fast_dl_routine", picture(state.served))
 
     return validate
+
+
+def _shared(batch: Batch, devices: Sequence[jax.Device] | None) -> Batch:
+    """A batch in even parts on the devices of a process on its own."""
+    if devices is None or not alone():
+        return batch
+    return spread_samples(batch, devices=devices)
 
 
 def filled(batch: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:

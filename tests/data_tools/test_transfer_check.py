@@ -99,13 +99,13 @@ def test_shares_are_taken_in_each_subject_and_then_averaged():
 
 
 def head(folder, side):
-    """A measured head of pixels of 2 mm: white inside grey inside water inside scalp; round."""
-    y, x = 2.0 * (np.mgrid[:side, :side] - (side - 1) / 2)
+    """A measured head of 1 mm: white inside grey inside water inside scalp; round."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
     radius = np.broadcast_to(np.hypot(y / 1.15, x), (10, side, side))
     table = np.array([(800, 60, 70), (1400, 80, 80), (3500, 900, 100), (0, 0, 0), (380, 68, 90)])
     values = table[np.searchsorted((45, 62, 66, 72), radius)]
     values = np.where(radius[..., None] < 80, values, 0).astype(np.float32)
-    geometry = Geometry((0, 0, 0), (1, 0, 0), (0, 1, 0), (1.0, 2.0, 2.0), radius.shape)
+    geometry = Geometry((0, 0, 0), (1, 0, 0), (0, 1, 0), (1.0, 1.0, 1.0), radius.shape)
     folder.mkdir(parents=True)
     for index, name in enumerate(MAPS):
         write_nifti(np.ascontiguousarray(values[..., index]), geometry, folder / f"{name}.nii.gz")
@@ -113,7 +113,7 @@ def head(folder, side):
 
 
 def test_the_door_walks_from_heads_to_a_table(tmp_path, capsys):
-    head(tmp_path / "heads" / "one", 116)
+    head(tmp_path / "heads" / "one", 230)
     flags = ["--out", str(tmp_path / "out"), "--measured", str(tmp_path / "heads"), "--dry"]
     flags += ["--workers", "1", "--values", "wide"]
     transfer_check.main(flags)
@@ -142,8 +142,8 @@ def test_the_door_walks_from_heads_to_a_table(tmp_path, capsys):
 
 
 def test_heads_of_two_sizes_are_refused(tmp_path):
-    head(tmp_path / "heads" / "a", 116)
-    head(tmp_path / "heads" / "b", 100)
+    head(tmp_path / "heads" / "a", 230)
+    head(tmp_path / "heads" / "b", 200)
     with pytest.raises(SystemExit, match="one network takes one matrix"):
         transfer_check.main(
             ["--out", str(tmp_path / "out"), "--measured", str(tmp_path / "heads"), "--dry"]
