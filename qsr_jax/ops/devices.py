@@ -11,8 +11,9 @@ import jax
 
 COUNT_VARIABLE = "JAX_NUM_CPU_DEVICES"
 COUNT_FLAG = "xla_force_host_platform_device_count"
+COUNT_SETTING = "jax_num_cpu_devices"
 NOT_TOLD = -1
-"""JAX's ``jax_num_cpu_devices`` where nobody has set it."""
+"""JAX's setting where nobody has set it."""
 
 
 def usable_cores() -> int:
@@ -53,10 +54,10 @@ def start_cpu_devices(samples: int) -> None:
     Args:
         samples: of a batch.
     """
-    if is_count_told(os.environ) or jax.config.jax_num_cpu_devices != NOT_TOLD:
+    if is_count_told(os.environ) or jax.config.values[COUNT_SETTING] != NOT_TOLD:
         return
     try:
-        jax.config.update("jax_num_cpu_devices", even_share(samples, usable_cores()))
+        jax.config.update(COUNT_SETTING, even_share(samples, usable_cores()))
     except RuntimeError:
         return  # JAX has begun to compute
 
