@@ -68,16 +68,15 @@ class BatchNorm(nn.Module):
         )
         y, mean, variance = _normalised(x, scale, bias, how)
         if self.momentum is not None:
-            self._follow(mean=mean, var=variance)
+            self._follow(self.momentum, mean=mean, var=variance)
         return y
 
-    def _follow(self, **statistics: jax.Array) -> None:
+    def _follow(self, momentum: float, **statistics: jax.Array) -> None:
         """Running statistics, as flax keeps them: zeros and ones at first."""
         for (name, now), first in zip(statistics.items(), (jnp.zeros, jnp.ones), strict=True):
             old = self.variable("batch_stats", name, first, now.shape, now.dtype)
             if not self.is_initializing():
-                kept = self.momentum * old.value
-                old.value = kept + (1.0 - self.momentum) * jax.lax.stop_gradient(now)
+                old.value = momentum * old.value + (1.0 - momentum) * jax.lax.stop_gradient(now)
 
 
 @dataclasses.dataclass(frozen=True)

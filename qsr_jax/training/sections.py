@@ -45,7 +45,7 @@ def check_sections(experiment: Experiment) -> None:
 
 def _check_own_batch_norms(experiment: Experiment) -> None:
     """Refuses statistics of each device where there are none, or where a loss is of all devices."""
-    said, name = "devices.batch_norm is 'device'; ", experiment.model.get("name")
+    said, name = "devices.batch_norm is 'device'; ", str(experiment.model["name"])
     if experiment.objective.relativistic:
         raise OptionError(
             f"{said}objective.relativistic compares with the batch of all devices: set it to False"
