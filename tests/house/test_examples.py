@@ -18,7 +18,7 @@ def run(name: str, folder: Path, **sizes: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", str(ROOT / "examples" / name)],
         cwd=folder,
-        env=os.environ | own | QUICKLY | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | own | QUICKLY | {"PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": "1"},
         capture_output=True,
         text=True,
     )
