@@ -87,11 +87,13 @@ def test_data():
 def compiled_quickly():
     """Programs compile in half the time from here to the module's end, and run slower.
 
-    For tests that run a program once or twice.
+    For tests that run a program once or twice. What was compiled so is forgotten: a later module
+    would compare it with programs that round otherwise.
     """
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
 
 
 @pytest.fixture

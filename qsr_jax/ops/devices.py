@@ -17,7 +17,12 @@ NOT_TOLD = -1
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, as its system and (from 3.13 on) Python's own limits say."""
+    """Cores that this process may use, as its system and (from 3.13 on) Python's own limits say.
+
+    Example:
+        >>> usable_cores() >= 1
+        True
+    """
     if hasattr(os, "process_cpu_count"):
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
@@ -41,7 +46,12 @@ def even_share(samples: int, most: int) -> int:
 
 
 def is_count_told(environment: Mapping[str, str]) -> bool:
-    """Whether an environment says how many devices a CPU is: that wins over everything here."""
+    """Whether an environment says how many devices a CPU is: that wins over everything here.
+
+    Example:
+        >>> is_count_told({"JAX_NUM_CPU_DEVICES": "2"}), is_count_told({})
+        (True, False)
+    """
     return COUNT_VARIABLE in environment or COUNT_FLAG in environment.get("XLA_FLAGS", "")
 
 
@@ -53,6 +63,11 @@ def start_cpu_devices(samples: int) -> None:
 
     Args:
         samples: of a batch.
+
+    Example:
+        >>> start_cpu_devices(8)
+        >>> 8 % len(even_devices(8))
+        0
     """
     if is_count_told(os.environ) or jax.config.values[COUNT_SETTING] != NOT_TOLD:
         return
@@ -70,6 +85,10 @@ def even_devices(samples: int) -> list[jax.Device]:
 
     Returns:
         On GPUs all there are, whatever divides.
+
+    Example:
+        >>> len(even_devices(1)) if jax.local_devices()[0].platform == "cpu" else 1
+        1
     """
     devices = jax.local_devices()
     if devices[0].platform != "cpu":

@@ -7,9 +7,10 @@ on these sums.
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 
-def sums_of(maps: jax.Array) -> jax.Array:
+def sums_of(maps: ArrayLike) -> jax.Array:
     """What adds up in maps.
 
     Args:
@@ -21,18 +22,20 @@ def sums_of(maps: jax.Array) -> jax.Array:
     >>> sums_of(jnp.array([1000.0, 80.0, 80.0])).round(3).tolist()
     [0.07999999821186066, 1.0, 80.0]
     """
+    maps = jnp.asarray(maps)
     times, pd = maps[..., :2], maps[..., 2:]
     rates = jnp.where(times > 0, pd / jnp.maximum(times, 1e-6), 0.0)
     return jnp.concatenate([rates, pd], axis=-1)
 
 
-def maps_of(sums: jax.Array) -> jax.Array:
+def maps_of(sums: ArrayLike) -> jax.Array:
     """Maps (..., 3) whose sums these are, see :func:`sums_of`; 0 ms where nothing relaxes.
 
     >>> water_and_tissue = sums_of(jnp.array([[1000.0, 80.0, 80.0], [4000.0, 1500.0, 100.0]]))
     >>> maps_of(water_and_tissue.mean(axis=0)).round().tolist()
     [1714.0, 169.0, 90.0]
     """
+    sums = jnp.asarray(sums)
     rates, pd = sums[..., :2], sums[..., 2:]
     times = jnp.where(rates > 0, pd / jnp.maximum(rates, 1e-9), 0.0)
     return jnp.concatenate([times, pd], axis=-1)

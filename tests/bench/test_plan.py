@@ -57,7 +57,7 @@ def test_programs_and_targets_that_are_not_there_are_refused(capsys):
 
 
 def test_the_missing_compiler_is_said(monkeypatch):
-    monkeypatch.setattr("launch.bench.plan_target.PLUGINS", ())
+    monkeypatch.setitem(devices_of.__globals__, "PLUGINS", ())
     with pytest.raises(NoCompilerError, match=r"it needs no GPU: pip install \"qsr_jax\[cuda12\]"):
         devices_of(TARGETS["h100"], 1)
 
