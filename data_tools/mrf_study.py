@@ -1,7 +1,8 @@
 """Reconstructs simulated fingerprinting scans of heads by several methods, and keeps the errors.
 
 Every head, slice, acceleration and method is a cell of one JSON file, written when it is done and
-found again: killed, the same command goes on, and a later one adds cells. The scans of a slice are
+found again: killed, the same command goes on, and a later one adds cells; a cell of other maps,
+pixels or another denoiser is refused. The scans of a slice are
 parts of one with the same noise. "mrf" is the loop with the denoiser that ships, "contrast-tv" the
 loop with total variation in its place, "pnp-series" that denoiser on the coefficient images. What
 came out: docs/fingerprinting.md.
@@ -11,9 +12,9 @@ import argparse
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from data_tools.simulate_mrf import framed, read_head
 from qsr_jax.cli import program
 from qsr_jax.files.atomic import write_text_atomically
+from qsr_jax.files.digest import arrays_sha256
 from qsr_jax.formats.table import to_terminal
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.measured_maps import brain_of_slices
@@ -35,10 +37,30 @@ from qsr_jax.reconstruct.problem import make_problem, scan_kernel
 from qsr_jax.reconstruct.strength import choose_strength
 from qsr_jax.simulate.fingerprinting import simulate_kspace, wire_coils
 from qsr_jax.simulate.planted_lesions import plant_lesions
+from qsr_jax.types import Geometry
 
 MODEL, CONTRAST_TV = "mrf", "contrast-tv"
 NAMES = (SVD, CG, LLR, LRTV, MODEL, CONTRAST_TV, PNP_SERIES)
 SNR_DB, SEED = 30.0, 0
+MADE_FROM = "made_from"
+Cells = dict[str, Any]
+"""By name."""
+Head = tuple[np.ndarray, Geometry]
+"""Maps (z, y, x, 3) in the frame of the scan, and where they lie."""
+
+
+class Wanted(NamedTuple):
+    """A cell that is asked for.
+
+    Attributes:
+        key: its name in the file.
+        method: how it is reconstructed.
+        made_from: what else decides its numbers.
+    """
+
+    key: str
+    method: Method
+    made_from: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +89,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         cells = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
         dictionary = make_dictionary(DELI_CS)
         methods = {name: _method(name, args) for name in args.methods}
-        for key, name, scene in _missing(args, cells):
-            cells[key] = _cell(scene, methods[name], dictionary, auto=args.auto)
+        for wanted, scene in _missing(args, methods, cells):
+            made = _cell(scene, wanted.method, dictionary, auto=args.auto)
+            cells[wanted.key] = made | {MADE_FROM: wanted.made_from}
             write_text_atomically(args.out, json.dumps(cells, indent=1) + "\n")
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
@@ -92,43 +115,72 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _method(name: str, args: argparse.Namespace) -> Method:
+def _method(name: str, args: argparse.Namespace) -> tuple[Method, str | None]:
+    """The method, and the digest of its denoiser's weights."""
+    weights_sha256 = None
     if name in (MODEL, PNP_SERIES):
-        denoiser, _ = load_denoiser(args.model)
+        denoiser, opened = load_denoiser(args.model)
+        weights_sha256 = opened.weights_sha256
         method = learned_method(PNP if name == MODEL else name, denoiser, coils=args.coils)
     else:
         method = Method(PNP if name == CONTRAST_TV else name)
     if args.strength is not None:
         method = dataclasses.replace(method, strength=args.strength)
-    return method
+    return method, weights_sha256
 
 
-def _missing(args: argparse.Namespace, cells: dict[str, Any]) -> Iterator[tuple[str, str, Scene]]:
-    """Key, method and scene of what is not there yet; every scene is simulated once."""
-    wanted = [
+def _missing(
+    args: argparse.Namespace, methods: Mapping[str, tuple[Method, str | None]], cells: Cells
+) -> Iterator[tuple[Wanted, Scene]]:
+    """What is not there yet, with its scene; every scene is simulated once.
+
+    Raises:
+        ValueError: a cell of this name was made from something else.
+    """
+    heads = {head: framed(*read_head(head)[:2], args.pixels) for head in args.heads}
+    scans = [
         (head, number, acceleration)
         for head in args.heads
         for number in args.slices
         for acceleration in args.accelerations
     ]
-    for head, number, acceleration in tqdm(wanted, "scans", mininterval=1.0):
-        how = f"{head.name} slice {number} R{acceleration}"
-        how += f" {args.coils} coils" if args.coils != 8 else ""
-        how += f" {args.lesions} lesions" if args.lesions else ""
-        how += " auto" if args.auto else ""
-        how += f" {args.strength:g}" if args.strength is not None else ""
-        names = [name for name in args.methods if f"{how} {name}" not in cells]
-        scene = _scene(head, number, acceleration, args) if names else None
-        for name in names:
-            assert scene is not None
-            yield f"{how} {name}", name, scene
+    for head, number, acceleration in tqdm(scans, "scans", mininterval=1.0):
+        if not 0 <= number < len(heads[head][0]):
+            raise ValueError(f"slice {number}; {head} has {len(heads[head][0])}, counted from 0")
+        how = f"{head.name} slice {number} R{acceleration}{_how(args)}"
+        source = {
+            "maps_sha256": arrays_sha256([("maps", heads[head][0][number])]),
+            "pixels": args.pixels,
+        }
+        wanted = [
+            Wanted(f"{how} {name}", method, source | {"denoiser_sha256": weights})
+            for name, (method, weights) in methods.items()
+        ]
+        if missing := [one for one in wanted if not _is_there(one, cells)]:
+            scene = _scene(heads[head], number, acceleration, args)
+            yield from ((one, scene) for one in missing)
 
 
-def _scene(head: Path, number: int, acceleration: int, args: argparse.Namespace) -> Scene:
-    maps, geometry, _ = read_head(head)
-    if not 0 <= number < len(maps):
-        raise ValueError(f"slice {number}; {head} has {len(maps)}, counted from 0")
-    maps, geometry = framed(maps, geometry, args.pixels)
+def _how(args: argparse.Namespace) -> str:
+    """Part of a cell's name: what differs from what is usual."""
+    said = f" {args.coils} coils" if args.coils != 8 else ""
+    said += f" {args.lesions} lesions" if args.lesions else ""
+    said += " auto" if args.auto else ""
+    return said + (f" {args.strength:g}" if args.strength is not None else "")
+
+
+def _is_there(wanted: Wanted, cells: Cells) -> bool:
+    if wanted.key not in cells:
+        return False
+    if (found := cells[wanted.key].get(MADE_FROM)) != wanted.made_from:
+        raise ValueError(
+            f"{wanted.key} was made from {found}, expected {wanted.made_from}; choose another --out"
+        )
+    return True
+
+
+def _scene(head: Head, number: int, acceleration: int, args: argparse.Namespace) -> Scene:
+    maps, geometry = head
     maps, lesions = maps[number : number + 1], None
     if args.lesions:
         brain = brain_of_slices(maps, geometry.spacing_mm)
@@ -162,7 +214,7 @@ def _cell(scene: Scene, method: Method, dictionary: Dictionary, *, auto: bool) -
     }
 
 
-def _lines(cells: dict[str, Any]) -> list[list[str]]:
+def _lines(cells: Cells) -> list[list[str]]:
     """A line for every cell: absolute errors, and in brackets the bias."""
     lines = [["cell", "place", *(spec.label for spec in MAPS.values())]]
     for key, cell in cells.items():

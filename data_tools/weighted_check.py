@@ -4,7 +4,8 @@ For every model and baseline, on the test records: errors of voxels, tissues and
 truth, with one gain and with free ones; times of another study; one slice scanned at ten sets of
 times; times outside the usual ranges; brighter images; other contrasts computed from the maps;
 phantoms of one tissue; and how often the truth lies within the standard deviation. Every part is
-written when it is done, and found again: killed, the same command goes on. weighted.html shows it
+written when it is done, and found again: killed, the same command goes on; other weights, slices or
+software are looked at anew. weighted.html shows it
 all with pictures. docs/weighted.md.
 """
 
@@ -27,7 +28,7 @@ from qsr_jax.cli import program
 from qsr_jax.evaluation.report.reconstruction import beside_truth
 from qsr_jax.evaluation.report.weighted import PAGE, Pictured, weighted_page
 from qsr_jax.files.atomic import write_text_atomically
-from qsr_jax.files.digest import json_sha256
+from qsr_jax.files.digest import arrays_sha256, json_sha256
 from qsr_jax.predictors.weighted_baselines import (
     by_tissue,
     log_ratios,
@@ -130,7 +131,8 @@ def _network(model: str, which: str) -> Method:
         return predictor.say(*seen, gains=gains, studies=study_numbers(slices))
 
     told = tuple(g for g in GAINS if g != FITTED or predictor.fits_gains)
-    return Method(make, told, spares=predictor.task.absent > 0.0)
+    spares = predictor.task.absent > 0.0
+    return Method(make, told, spares=spares, digest=predictor.weights_sha256)
 
 
 def _without_neighbours(function: Callable, slices: Slices, *, gains: str) -> Maps:
@@ -168,18 +170,29 @@ def _checked(
     found: dict[str, Any] = {}
     for part in args.parts:
         place = args.out / name / f"{part}.json"
-        asked = {"split": args.split, "per_subject": args.per_subject, "data": str(args.data_dir)}
-        mark = json_sha256(asked)[:16]
+        chosen, method = slices(part == "lesions"), make()
+        if chosen is None:
+            continue
+        mark = _mark(args, method, chosen)
         if place.is_file() and (held := json.loads(place.read_text()))["asked"] == mark:
             found[part] = held["found"]
             continue
-        chosen = slices(part == "lesions")
-        if chosen is None:
-            continue
-        found[part] = PARTS[part](make(), _fewer(chosen, SLICES.get(part, 0)))
+        found[part] = PARTS[part](method, _fewer(chosen, SLICES.get(part, 0)))
         place.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(place, json.dumps({"asked": mark, "found": found[part]}, indent=1))
     return found
+
+
+def _mark(args: argparse.Namespace, method: Method, slices: Slices) -> str:
+    """Of all that decides a part's numbers; baselines learn from the training split."""
+    held = [(name, getattr(slices, name)) for name in ("images", "acquisition_ms", "truth")]
+    decided = {
+        "data": str(args.data_dir),
+        "slices": arrays_sha256(held),
+        "method": method.digest,
+        "software": software_version(),
+    }
+    return json_sha256(decided)[:16]
 
 
 def _pictures(method: Method, read: Callable[[bool], Slices | None]) -> list[Pictured]:

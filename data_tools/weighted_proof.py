@@ -33,11 +33,13 @@ class Method:
         make: (slices, gains=) to values (n, h, w, 3) and their standard deviations, or None.
         gains: those of :data:`qsr_jax.predictors.weighted_gains.GAINS` that it tells apart.
         spares: whether it can do without a contrast.
+        digest: of its weights, if it has any.
     """
 
     make: Callable[..., Maps]
     gains: tuple[str, ...] = (ONE,)
     spares: bool = False
+    digest: str = ""
 
     def __call__(self, slices: Slices, *, gains: str = ONE) -> Maps:
         """Makes the maps."""

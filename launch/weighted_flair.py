@@ -18,10 +18,9 @@ from launch.weighted_arguments import add_weighted_arguments, brain_of, study_of
 from qsr_jax.cli import program
 from qsr_jax.data.nifti.files import write_nifti
 from qsr_jax.evaluation.report.weighted import flair_picture
-from qsr_jax.files.staged import refuse_existing
+from qsr_jax.files.staged import refuse_existing, staged_folder
 from qsr_jax.ops.mask import brain_in_images
 from qsr_jax.predictors.weighted_flair import FLAIR, fitted, flair_of_two, likeness, mixture
-from qsr_jax.predictors.weighted_gains import ONE
 from qsr_jax.predictors.weighted_network import load_weighted
 
 
@@ -37,18 +36,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             brain = brain_in_images(study.images, float(study.geometry.spacing_mm[1]))
         times = np.broadcast_to(study.acquisition_ms, (len(brain), len(study.acquisition_ms)))
-        common = args.gains == ONE
-        made = flair_of_two(predictor, study.images, times, brain, common=common)
+        made = flair_of_two(predictor, study.images, times, brain, gains=args.gains)
         real = study.images[..., FLAIR]
         found = {
             "maps": likeness(made, real, brain),
             "mixture of T1w and T2w": likeness(mixture(study.images, brain), real, brain),
         }
-        args.out.mkdir(parents=True)
         values = (fitted(made, real, brain) * brain).astype(np.float32)
-        write_nifti(values, study.geometry, args.out / "flair.nii.gz")
-        (args.out / "flair.json").write_text(json.dumps(found, indent=1) + "\n")
-        (args.out / "flair.png").write_bytes(flair_picture(values, real * brain, brain))
+        with staged_folder(args.out) as folder:
+            write_nifti(values, study.geometry, folder / "flair.nii.gz")
+            (folder / "flair.json").write_text(json.dumps(found, indent=1) + "\n")
+            (folder / "flair.png").write_bytes(flair_picture(values, real * brain, brain))
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     for name, numbers in found.items():

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from data_tools.cohort_report import figures
@@ -36,6 +35,7 @@ from data_tools.cohort_report.tables import (
 )
 from qsr_jax import __version__
 from qsr_jax.evaluation.sections.published import TABLE_1
+from qsr_jax.formats.pages import templates_of
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.mdme_protocol import Protocol
 from qsr_jax.physics.point_spread import point_spread
@@ -43,9 +43,7 @@ from qsr_jax.physics.point_spread import point_spread
 
 def render(context: Mapping[str, Any]) -> str:
     """The page as text."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=True)
-    return environment.get_template("report.html").render(context)
+    return templates_of(Path(__file__).parent).get_template("report.html").render(context)
 
 
 def context_of(

@@ -4,10 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from qsr_jax import formats
 from qsr_jax.agreement_report.figures import MOST_LINES
 from qsr_jax.agreement_report.judged import Judged, Question, called, farthest
 from qsr_jax.agreement_report.mixed import mixed_tables
@@ -20,6 +18,7 @@ from qsr_jax.agreement_report.tables import (
 from qsr_jax.agreement_report.terminal import Agreement
 from qsr_jax.formats.html import to_html
 from qsr_jax.formats.numbers import plural
+from qsr_jax.formats.pages import templates_of
 from qsr_jax.statistics import LEAST_CONCORDANCE, LEAST_SUBJECTS, Comparison, Outcome
 
 OPEN = (Outcome.TOO_FEW, Outcome.UNDECIDABLE, Outcome.NOT_COMPUTED)
@@ -59,14 +58,7 @@ def render(
         drawing: whether plots are still to come.
         files: names of further pictures.
     """
-    folders = [Path(__file__).parent, Path(formats.__file__).parent]
-    environment = Environment(
-        loader=FileSystemLoader(folders),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of(Path(__file__).parent)
     first = found.questions[0]
     return environment.get_template("page.html").render(
         about=about,

@@ -15,6 +15,11 @@ WINDOWS_PER_SIDE = 100
 """A window is about this part of the image: 5 pixels of 512, never fewer than 3."""
 LEAST_T1_MS, LEAST_T2_MS = 550.0, 52.0
 """Brain and water lie above both; fat below the first, muscle and skin below the second."""
+WHITE_BELOW_MS, GREY_BELOW_MS = 1050.0, 2200.0
+"""T1 at 3 T that parts white from grey matter, and grey matter from CSF: half way between usual
+values. For heads whose tissues nobody has labelled."""
+WATER_T2_MS = 200.0
+"""T2 above which a place holds more water than tissue, whatever its T1: 2.5 times grey matter's."""
 LEAST_FRACTION = 0.1
 """Fraction of the tissue that must have a brain's values before scalp is told from brain."""
 BRIDGES_PER_SIDE = 128

@@ -12,7 +12,13 @@ import numpy as np
 from scipy import ndimage
 
 from qsr_jax.maps import MAPS, check
-from qsr_jax.ops.mask import LEAST_T1_MS, tissue_mask
+from qsr_jax.ops.mask import (
+    GREY_BELOW_MS,
+    LEAST_T1_MS,
+    WATER_T2_MS,
+    WHITE_BELOW_MS,
+    tissue_mask,
+)
 from qsr_jax.ops.resample import sample_linear
 from qsr_jax.phantom.anatomy import BODY_CLASSES, Body
 from qsr_jax.phantom.deformation import MNI_CENTRE_MM
@@ -21,12 +27,6 @@ from qsr_jax.phantom.measured_density import DensityScale, checked, density_perc
 from qsr_jax.phantom.mixing import maps_of, sums_of
 from qsr_jax.phantom.mni_template import nuclei_membership
 from qsr_jax.physics.mdme_protocol import Protocol
-
-WHITE_BELOW_MS, GREY_BELOW_MS = 1050.0, 2200.0
-"""T1 at 3 T that parts white from grey, and grey from CSF: half way between usual values."""
-
-WATER_T2_MS = 200.0
-"""T2 above which a place holds more water than tissue, whatever its T1: 2.5 times grey matter's."""
 
 LEAST = {spec.name: spec.measured_min for spec in MAPS.values()}
 """Least value inside the head: below it, nothing was measured there."""

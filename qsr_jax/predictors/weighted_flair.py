@@ -6,7 +6,6 @@ import numpy as np
 from qsr_jax.acquisition import CONTRASTS
 from qsr_jax.metrics.ssim import ssim
 from qsr_jax.physics.weighted_signal import weighted_signals
-from qsr_jax.predictors.weighted_gains import FREE, ONE
 from qsr_jax.predictors.weighted_network import WeightedPredictor
 
 FLAIR = CONTRASTS.index("flair")
@@ -20,7 +19,7 @@ def flair_of_two(
     acquisition_ms: np.ndarray,
     brain: np.ndarray,
     *,
-    common: bool,
+    gains: str,
 ) -> np.ndarray:
     """What FLAIR shows by the maps of T1w and T2w alone, (z, y, x), of any gain.
 
@@ -29,7 +28,7 @@ def flair_of_two(
         images: (z, y, x, 3); the third is not looked at.
         acquisition_ms: (z, 7).
         brain: (z, y, x) bool.
-        common: whether T1w and T2w share one gain.
+        gains: as :meth:`WeightedPredictor.say` takes them; two contrasts cannot tell them.
 
     Raises:
         ValueError: the model needs all contrasts, or a time of the FLAIR is not known.
@@ -41,7 +40,6 @@ def flair_of_two(
         )
     if not np.isfinite(acquisition_ms[:, 4:]).all():
         raise ValueError("TR, TE and TI of the FLAIR must be known; give --tr, --te and --ti")
-    gains = ONE if common else FREE
     maps = predictor.say(without(images), acquisition_ms, brain, gains=gains)[0]
     return shown_by(maps, acquisition_ms)
 

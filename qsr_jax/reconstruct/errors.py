@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from qsr_jax.maps import MAPS
+from qsr_jax.ops.mask import WATER_T2_MS, WHITE_BELOW_MS
 
-SOLID_MS = {"t1": 1900.0, "t2": 200.0}
-"""Parenchyma is the brain below these: no fluid."""
-WHITE_T1_MS = 1050.0
-"""Parenchyma of a shorter T1 is called white matter, of a longer one grey; lesions are neither."""
+SOLID_MS = {"t1": 1900.0, "t2": WATER_T2_MS}
+"""Parenchyma is the brain below these: no fluid. Its part below :data:`WHITE_BELOW_MS` is called
+white matter, the rest grey; lesions are neither."""
 PARENCHYMA, BRAIN, WHITE, GREY, LESIONS = PLACES = (
     "parenchyma",
     "brain",
@@ -79,7 +79,7 @@ def places_of(
     for channel, name in enumerate(MAPS):
         if name in SOLID_MS:
             parenchyma &= truth[..., channel] < SOLID_MS[name]
-    short = truth[..., 0] < WHITE_T1_MS
+    short = truth[..., 0] < WHITE_BELOW_MS
     healthy = parenchyma & ~marked
     return dict(
         zip(PLACES, (parenchyma, brain, healthy & short, healthy & ~short, marked), strict=True)

@@ -39,28 +39,6 @@ BRIGHT = 99.0
 """Percentile of a weighted image inside the object that becomes 1 for the denoiser."""
 
 
-def plug_and_play(
-    problem: Problem,
-    dictionary: Dictionary,
-    denoiser: Denoiser,
-    *,
-    settings: PlugAndPlay,
-    contrasts: tuple[Sequence, ...] = CONTRASTS,
-) -> FingerprintMaps:
-    """Reconstructs a slice with a denoiser of weighted images.
-
-    Args:
-        problem: the slice.
-        dictionary: to match with.
-        denoiser: of images (n, y, x), one for each contrast; see :data:`Denoiser`.
-        settings: of the loop.
-        contrasts: weighted images that the denoiser sees.
-    """
-    return plug_and_play_images(
-        problem, dictionary, denoiser, settings=settings, contrasts=contrasts
-    )[0]
-
-
 def plug_and_play_images(
     problem: Problem,
     dictionary: Dictionary,
@@ -69,7 +47,18 @@ def plug_and_play_images(
     settings: PlugAndPlay,
     contrasts: tuple[Sequence, ...] = CONTRASTS,
 ) -> tuple[FingerprintMaps, jax.Array]:
-    """:func:`plug_and_play`, and the coefficient images (k, y, x) of what was matched."""
+    """Reconstructs a slice with a denoiser of weighted images.
+
+    Args:
+        problem: the slice.
+        dictionary: to match with.
+        denoiser: of images (n, y, x), one for each contrast; see :data:`Denoiser`.
+        settings: of the loop.
+        contrasts: weighted images that the denoiser sees.
+
+    Returns:
+        The maps, and the coefficient images (k, y, x) of what was matched.
+    """
     shown = contrast_atoms(dictionary, contrasts)
     joint = with_channels(dictionary, jnp.sqrt(settings.weight) * shown)
     tables = matching_table(dictionary), matching_table(joint)

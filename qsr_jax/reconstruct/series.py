@@ -1,6 +1,7 @@
-"""Methods that find the coefficient images first and match them afterwards.
+"""Methods that find the coefficient images first; :func:`matched_images` matches them afterwards.
 
-Each takes a problem and a dictionary and gives maps; none keeps anything between calls.
+None keeps anything between calls. :class:`qsr_jax.reconstruct.head.Method` calls them by name; its
+"svd" matches the adjoint images (McGivney 2014, doi:10.1109/TMI.2014.2337321).
 """
 
 import functools
@@ -39,39 +40,23 @@ def matched_images(images: jax.Array, problem: Problem, dictionary: Dictionary) 
     return maps_of(found, problem)
 
 
-def svd_mrf(problem: Problem, dictionary: Dictionary) -> FingerprintMaps:
-    """The adjoint images, matched (McGivney 2014, doi:10.1109/TMI.2014.2337321)."""
-    return matched_images(problem.adjoint, problem, dictionary)
-
-
-def cg_sense(problem: Problem, dictionary: Dictionary) -> FingerprintMaps:
-    """Least squares by conjugate gradients, hardly damped (Pruessmann 2001).
-
-    doi:10.1002/mrm.1241. Noise that the coils cannot tell apart is amplified.
-    """
-    return matched_images(cg_images(problem), problem, dictionary)
-
-
 def cg_images(problem: Problem) -> jax.Array:
-    """Coefficient images (k, y, x) of least squares; see :func:`cg_sense`."""
+    """Coefficient images (k, y, x) of least squares (Pruessmann 2001, doi:10.1002/mrm.1241).
+
+    By conjugate gradients, hardly damped; noise that the coils cannot tell apart is amplified.
+    """
     return damped_least_squares(
         problem, problem.adjoint, problem.adjoint, rho=SENSE_DAMPING, rounds=SENSE_ROUNDS
     )
 
 
-def llr(problem: Problem, dictionary: Dictionary, *, strength: float) -> FingerprintMaps:
-    """Locally low rank coefficient images, matched.
+def llr_images(problem: Problem, strength: float) -> jax.Array:
+    """Locally low rank coefficient images (k, y, x).
 
     Args:
         problem: the slice.
-        dictionary: to match with.
         strength: threshold over the largest ``|b|`` and the side of a block.
     """
-    return matched_images(llr_images(problem, strength), problem, dictionary)
-
-
-def llr_images(problem: Problem, strength: float) -> jax.Array:
-    """Locally low rank coefficient images (k, y, x); see :func:`llr`."""
     threshold = strength * BLOCK * jnp.max(jnp.abs(problem.adjoint))
     start, largest = problem.adjoint, largest_eigenvalue(problem)
     return proximal_gradient(
@@ -79,19 +64,13 @@ def llr_images(problem: Problem, strength: float) -> jax.Array:
     )
 
 
-def lrtv(problem: Problem, dictionary: Dictionary, *, strength: float) -> FingerprintMaps:
-    """Coefficient images of little total variation, matched (Golbabaee 2020, arXiv:2001.08746).
+def lrtv_images(problem: Problem, strength: float) -> jax.Array:
+    """Coefficient images (k, y, x) of little total variation (Golbabaee 2020, arXiv:2001.08746).
 
     Args:
         problem: the slice.
-        dictionary: to match with.
         strength: weight of the total variation over the largest ``|b|``.
     """
-    return matched_images(lrtv_images(problem, strength), problem, dictionary)
-
-
-def lrtv_images(problem: Problem, strength: float) -> jax.Array:
-    """Coefficient images (k, y, x) of little total variation; see :func:`lrtv`."""
     weight = strength * jnp.max(jnp.abs(problem.adjoint))
     start, largest = problem.adjoint, largest_eigenvalue(problem)
     return proximal_gradient(

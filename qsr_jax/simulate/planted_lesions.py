@@ -6,8 +6,8 @@ Irregular blobs of the phantom's kind, all of one T1 and one T2, in white matter
 import numpy as np
 from scipy import ndimage
 
+from qsr_jax.ops.mask import WHITE_BELOW_MS
 from qsr_jax.phantom.lesions import Lesion, draw_shapes
-from qsr_jax.phantom.measured_maps import WHITE_BELOW_MS
 
 KIND = "mild MS plaque"
 """Of the phantom, whose size they have: a shape, not its values."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from dicom_edits import as_spin_echo
 from dicom_factory import SIDE, SLICES, save, write_series
 from multiframe_factory import holding, make_frames
 from pydicom.uid import generate_uid
@@ -28,10 +29,7 @@ def series(folder, name, **changes):
 
     def edit(slices):
         for number, ds in enumerate(slices):
-            ds.SeriesInstanceUID = generate_uid(entropy_srcs=[folder.name])
-            ds.SOPInstanceUID = generate_uid(entropy_srcs=[folder.name, str(number)])
-            ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-            ds.ImageType, ds.ScanningSequence = ["ORIGINAL", "PRIMARY", "M"], "SE"
+            as_spin_echo(ds, folder, number)
             del ds.RescaleSlope, ds.RescaleIntercept
             for keyword, value in (TIMES[name] | changes).items():
                 if value is not None:

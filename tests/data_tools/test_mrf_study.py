@@ -44,5 +44,7 @@ def test_cells_are_made_once(head, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(mrf_study, "simulate_kspace", simulated)
     mrf_study.main([*flags, "--slices", "0", "--methods", "svd", "lrtv"])
+    with pytest.raises(SystemExit, match="R8 4 coils svd was made from .*choose another --out"):
+        mrf_study.main([*flags, "--slices", "0", "--methods", "svd", "--pixels", "56"])
     with pytest.raises(SystemExit, match="slice 4; .*head7 has 2, counted from 0"):
         mrf_study.main([*flags, "--slices", "4", "--methods", "svd"])

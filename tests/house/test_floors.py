@@ -106,13 +106,7 @@ ROOMS = {
         "data_tools.cohort_report.figures",
         "launch.study.figures",
     ),
-    "jinja2": (
-        "qsr_jax.evaluation.report.page",
-        "qsr_jax.evaluation.report.reconstruction",
-        "qsr_jax.evaluation.report.weighted",
-        "qsr_jax.agreement_report.page",
-        "data_tools.cohort_report.page",
-    ),
+    "jinja2": ("qsr_jax.formats.pages", "qsr_jax.evaluation.report.page"),
     "markupsafe": (
         "qsr_jax.formats",
         "qsr_jax.evaluation",

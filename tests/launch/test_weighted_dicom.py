@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from dicom_edits import as_spin_echo
 from dicom_factory import SLICES, set_stored, write_series
 from pydicom import dcmread
-from pydicom.uid import generate_uid
 from weighted_fixtures import NAMES, TYPICAL, disc
 
 from launch import predict
@@ -25,10 +25,7 @@ def write_contrast(folder, index, images, changes):
 
     def edit(slices):
         for number, ds in enumerate(slices):
-            ds.SeriesInstanceUID = generate_uid(entropy_srcs=[folder.name])
-            ds.SOPInstanceUID = generate_uid(entropy_srcs=[folder.name, str(number)])
-            ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-            ds.ImageType, ds.ScanningSequence = ["ORIGINAL", "PRIMARY", "M"], "SE"
+            as_spin_echo(ds, folder, number)
             ds.PixelSpacing, ds.SeriesNumber = [MM, MM], 3 + index
             ds.RepetitionTime, ds.EchoTime = float(TR_MS[index]), float(TE_MS[index])
             del ds.RescaleSlope, ds.RescaleIntercept

@@ -31,7 +31,7 @@ def knower(truth):
 
 def test_true_maps_make_the_true_flair_whatever_its_gain():
     truth, brain, images = disc()
-    made = flair_of_two(knower(truth), images, TIMES, brain, common=True)
+    made = flair_of_two(knower(truth), images, TIMES, brain, gains="one")
     np.testing.assert_allclose(made, images[..., 2], rtol=1e-4, atol=1e-4)
     found = likeness(7.0 * made, images[..., 2], brain)
     assert found["psnr_db"] > 60 and found["ssim"] == pytest.approx(1.0, abs=1e-3)
@@ -62,11 +62,11 @@ def test_a_mixture_of_the_two_is_what_least_squares_finds(rng):
 def test_who_needs_the_flair_or_its_times_is_told():
     truth, brain, images = disc()
     with pytest.raises(ValueError, match="was not trained to do without a contrast"):
-        flair_of_two(small_predictor(), images, TIMES, brain, common=False)
+        flair_of_two(small_predictor(), images, TIMES, brain, gains="free")
     hidden = TIMES.copy()
     hidden[:, 6] = np.nan
     with pytest.raises(ValueError, match="TR, TE and TI of the FLAIR must be known"):
-        flair_of_two(knower(truth), images, hidden, brain, common=False)
+        flair_of_two(knower(truth), images, hidden, brain, gains="free")
 
 
 def test_the_door_writes_what_was_made_and_how_like_it_is(tmp_path, monkeypatch, capsys):

@@ -115,6 +115,10 @@ def test_the_check_looks_at_everything_and_goes_on(weighted_data, tmp_path, caps
     weighted_check.main([*words, *parts])
     again = json.loads((out / "weighted.json").read_text())
     assert again[MODEL]["accuracy"]["simulated"]["one"]["slices"] > 90, "found and kept"
+    monkeypatch.setattr(weighted_check, "software_version", lambda: "of tomorrow")
+    weighted_check.main([*words, "--parts", "accuracy"])
+    anew = json.loads((out / "weighted.json").read_text())
+    assert anew[MODEL]["accuracy"] == found[MODEL]["accuracy"], "looked at anew"
 
 
 def test_nothing_to_check_is_told(weighted_data, tmp_path):

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from qsr_jax.ops.mask import GREY_BELOW_MS, WATER_T2_MS, WHITE_BELOW_MS
 from qsr_jax.phantom.anatomy import BODY_CLASSES
 from qsr_jax.phantom.grid import Planes
 from qsr_jax.phantom.measured_density import DensityScale
-from qsr_jax.phantom.measured_maps import GREY_BELOW_MS, WATER_T2_MS, WHITE_BELOW_MS, MeasuredMaps
+from qsr_jax.phantom.measured_maps import MeasuredMaps
 from qsr_jax.phantom.mixing import maps_of, sums_of
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.types import CORNER

@@ -11,10 +11,8 @@ from scipy import ndimage
 
 from qsr_jax.reconstruct import series
 from qsr_jax.reconstruct.alternating import PlugAndPlay
-from qsr_jax.reconstruct.denoisers import total_variation
 from qsr_jax.reconstruct.errors import percent_errors
 from qsr_jax.reconstruct.head import Method
-from qsr_jax.reconstruct.plug_and_play import plug_and_play
 from qsr_jax.reconstruct.problem import largest_eigenvalue, make_problem, scan_kernel
 
 NONE = float("inf")
@@ -32,12 +30,16 @@ def solid():
     return np.any([ndimage.binary_erosion(tissue[n], iterations=1) for n in ("white", "rim")], 0)
 
 
+def solved(name, problem, strength=0.0, **options):
+    return Method(name, **options).solve(problem, small.DICTIONARY(), strength)[0]
+
+
 def svd(problem):
-    return series.svd_mrf(problem, small.DICTIONARY())
+    return solved("svd", problem)
 
 
-def loop(problem, denoiser=total_variation, settings=FEW):
-    return plug_and_play(problem, small.DICTIONARY(), denoiser, settings=settings)
+def loop(problem, settings=FEW):
+    return solved("pnp", problem, settings.strength, settings=settings)
 
 
 def test_without_noise_and_undersampling_the_truth_is_found():
@@ -45,7 +47,7 @@ def test_without_noise_and_undersampling_the_truth_is_found():
 
     With four times the pixels, or with the whole train, it halves (T1 and T2 1.2 %).
     """
-    found = series.cg_sense(small.problem(1, 4, NONE), small.DICTIONARY())
+    found = solved("cg", small.problem(1, 4, NONE))
     assert np.all(small.errors(found, white()) < (2.6, 3.5, 1.3))
     bias = np.stack(found, axis=-1)[white()] / small.VALUES["white"] - 1.0
     assert np.all(np.abs(bias.mean(axis=0)) < 0.012)
@@ -57,15 +59,14 @@ def test_more_undersampling_is_worse_and_priors_are_better():
     )
     assert np.all(least < most)
     problem = small.problem(8)
-    lrtv = small.errors(series.lrtv(problem, small.DICTIONARY(), strength=0.01), solid())
-    llr = small.errors(series.llr(problem, small.DICTIONARY(), strength=0.01), solid())
+    lrtv = small.errors(solved("lrtv", problem, 0.01), solid())
+    llr = small.errors(solved("llr", problem, 0.01), solid())
     assert np.all(lrtv[:2] < 0.9 * most[:2]) and np.all(llr[:2] < most[:2])
     variation = small.errors(loop(problem), solid())
     assert np.all(variation[:2] < 0.9 * most[:2])
     both = loop(problem, settings=dataclasses.replace(FEW, strength=5e-4, variation=10.0))
     assert np.all(small.errors(both, solid())[:2] < 0.9 * most[:2])
-    method = Method("pnp-series", settings=FEW)
-    alone, _ = method.solve(problem, small.DICTIONARY(), 3e-4)
+    alone = solved("pnp-series", problem, 3e-4, settings=FEW)
     assert np.all(small.errors(alone, solid())[:2] < 0.9 * most[:2])
 
 
@@ -98,7 +99,7 @@ def test_the_receiver_s_phase_and_the_coils_own_phases_do_not_matter():
 
 
 def test_the_same_samples_give_the_same_maps():
-    for method in (lambda p: series.llr(p, small.DICTIONARY(), strength=0.01), loop):
+    for method in (lambda p: solved("llr", p, 0.01), loop):
         for one, other in zip(method(small.problem()), method(small.problem()), strict=True):
             np.testing.assert_array_equal(one, other)
 

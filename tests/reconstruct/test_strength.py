@@ -4,18 +4,16 @@ import numpy as np
 import pytest
 import small_fingerprints as small
 
-from qsr_jax.reconstruct import series, strength
+from qsr_jax.reconstruct import strength
+from qsr_jax.reconstruct.head import Method
 from qsr_jax.reconstruct.strength import Tried, choose_strength
-
-
-def variation(problem, dictionary, weight):
-    del dictionary
-    return series.lrtv_images(problem, weight)
 
 
 def chosen(start, snr_db=30.0):
     samples = small.samples(8, 4, snr_db)[0]
-    return choose_strength(samples, small.scan(8), small.DICTIONARY(), variation, start=start)
+    return choose_strength(
+        samples, small.scan(8), small.DICTIONARY(), Method("lrtv").images, start=start
+    )
 
 
 def test_the_strength_is_nearly_as_good_as_one_tuned_on_the_truth():
@@ -29,7 +27,7 @@ def test_the_strength_is_nearly_as_good_as_one_tuned_on_the_truth():
     inside = small.head()[1]["white"] | small.head()[1]["rim"]
 
     def error(weight):
-        maps = series.lrtv(small.problem(8), small.DICTIONARY(), strength=weight)
+        maps, _ = Method("lrtv").solve(small.problem(8), small.DICTIONARY(), weight)
         return small.errors(maps, inside).sum()
 
     assert error(found) < 1.10 * min(error(weight) for weight in (4e-3, 8e-3, 1.6e-2))

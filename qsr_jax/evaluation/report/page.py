@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from qsr_jax import formats
 from qsr_jax.data.studies.manifest import HEALTHY, PATIENT
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.compute_tables import SECTIONS, Tables, compute_tables
@@ -31,6 +30,7 @@ from qsr_jax.evaluation.sections.common import Section
 from qsr_jax.files.staged import check_ours, replaced_folder
 from qsr_jax.formats.html import to_html
 from qsr_jax.formats.numbers import plural, sentence
+from qsr_jax.formats.pages import templates_of
 from qsr_jax.maps import MAPS
 
 PAGE = "index.html"
@@ -90,13 +90,7 @@ def _render(
     sentences: Sequence[str],
     sections: Sequence[Section],
 ) -> str:
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, Path(formats.__file__).parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_of(Path(__file__).parent)
     groups = list(cohort.group.values())
     environment.globals |= {
         "about": about,

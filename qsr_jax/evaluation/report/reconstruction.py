@@ -6,17 +6,19 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from qsr_jax.evaluation.report.figures import ERROR_COLOURS, GREYS, WIDTH_INCH, png
 from qsr_jax.formats.html import to_html
+from qsr_jax.formats.pages import templates_of
 from qsr_jax.formats.plots import STYLE
 from qsr_jax.formats.table import Column, Group, Line, Num, Table
 from qsr_jax.maps import MAPS, MapSpec
+from qsr_jax.ops.mask import WHITE_BELOW_MS
 from qsr_jax.reconstruct.errors import (
     LESIONS,
     PARENCHYMA,
+    SOLID_MS,
     Errors,
     percent_errors,
     places_of,
@@ -63,15 +65,15 @@ def reconstruction_page(
         )
         for number in shown
     ]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
+    environment = templates_of(Path(__file__).parent)
     page = environment.get_template("reconstruction.html").render(
         about=about,
         table=to_html(_table(errors)),
         slices=to_html(_slice_table(each)) if len(each) > 1 else "",
         pictures=pictures,
         lesions=LESIONS in errors,
+        solid=SOLID_MS,
+        white_below=WHITE_BELOW_MS,
     )
     return page, errors
 

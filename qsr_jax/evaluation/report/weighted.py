@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from qsr_jax.evaluation.report.figures import ERROR_COLOURS, GREYS, png
 from qsr_jax.formats.html import to_html
+from qsr_jax.formats.pages import templates_of
 from qsr_jax.formats.plots import STYLE
 from qsr_jax.formats.table import Cell, Column, Group, Line, Num, Styled, Table
 from qsr_jax.maps import MAPS
@@ -58,9 +58,7 @@ def weighted_page(
         pictures: name of a method to what is shown of it.
         about: what the head of the page says, by name.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
+    environment = templates_of(Path(__file__).parent)
     methods = [
         _Method(name, [to_html(table) for table in tables_of(parts)], pictures.get(name, ()))
         for name, parts in found.items()
