@@ -29,7 +29,7 @@ from qsr_jax.data.studies.manifest import DICOM as DICOM_TREE
 from qsr_jax.data.studies.pair_folder import added_rows
 from qsr_jax.files.journal import parse_shard
 from qsr_jax.ops.devices import start_cpu_devices
-from qsr_jax.predictors.batched import BATCH
+from qsr_jax.predictors.batched import BATCH, FLOAT32, PRECISIONS
 from qsr_jax.predictors.cohort import Models, Outcome, predict_cohort
 from qsr_jax.predictors.dicom_series import DICOM, NIFTI, PARAMETRIC_MAP, predict
 from qsr_jax.predictors.load import load_predictors
@@ -86,7 +86,10 @@ def _one(arguments: argparse.Namespace) -> bool:
             "one scan"
         )
     models = load_predictors(
-        arguments.model, which=arguments.checkpoint, ensemble=arguments.ensemble
+        arguments.model,
+        which=arguments.checkpoint,
+        ensemble=arguments.ensemble,
+        precision=arguments.precision,
     )
     for path in predict(
         models,
@@ -107,7 +110,9 @@ def _cohort(arguments: argparse.Namespace) -> bool:
     if arguments.nifti:
         raise ValueError(f"--nifti {arguments.nifti}: subjects of a cohort have their own labels")
     scans, refused = _scans(arguments)
-    models = Models(tuple(arguments.model), arguments.checkpoint, arguments.ensemble)
+    models = Models(
+        tuple(arguments.model), arguments.checkpoint, arguments.ensemble, arguments.precision
+    )
     outcome = predict_cohort(
         models,
         scans,
@@ -182,6 +187,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="refuse a scan unlike those the model learned from; without it, it is predicted and "
         "the maps say so",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=tuple(PRECISIONS),
+        default=FLOAT32,
+        help="of products: tf32 is faster on NVIDIA GPUs that have it and rougher (docs/speed.md); "
+        "elsewhere both are float32; the maps say which was asked for (default: %(default)s)",
     )
     parser.add_argument(
         "--compile-cache",

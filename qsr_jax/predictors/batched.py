@@ -26,6 +26,12 @@ BATCH = 4
 """Slices at a time. On CPU cores a slice costs the same alone or among others (0.15 s on 2 cores
 with 64 features); the activations of 4 slices of 256 x 256 take 67 MB per layer."""
 
+FLOAT32, TF32 = "float32", "tf32"
+PRECISIONS: Mapping[str, str] = {FLOAT32: "highest", TF32: "high"}
+"""How a prediction's products may round their factors, and what JAX calls it. "tf32" is
+TensorFloat-32 (10 bits of mantissa, sums in float32) on NVIDIA GPUs that have it; elsewhere it is
+float32, bit for bit."""
+
 SLICES = "slices"
 """Axis of the devices among which a batch is shared."""
 
@@ -33,14 +39,19 @@ Variables = Mapping[str, Any]
 """{"params": ..., and running statistics} of one network."""
 
 
-@functools.partial(jax.jit, static_argnames=("network", "task"))
+@functools.partial(jax.jit, static_argnames=("network", "task", "precision"))
 def super_resolve(
-    variables: Variables, slices: jax.Array, *, network: nn.Module, task: JointMaps
+    variables: Variables,
+    slices: jax.Array,
+    *,
+    network: nn.Module,
+    task: JointMaps,
+    precision: str = FLOAT32,
 ) -> jax.Array:
-    """Physical maps of a batch of slices, always in full float32.
+    """Physical maps of a batch of slices, in full float32 unless TF32 is asked for.
 
-    GPUs would multiply in TF32 (10 bits of mantissa) by default: 2 ms of T1. The precision is set
-    here, inside what is compiled, so that no caller can forget it.
+    GPUs would multiply in TF32 by default: up to 2 ms of T1 in tissue. The precision is set here,
+    inside what is compiled, so that no caller can forget it.
 
     Args:
         variables: of the network.
@@ -48,13 +59,14 @@ def super_resolve(
             and after it.
         network: maps (n, h, w, c * context) to (n, scale*h, scale*w, c) in network scale.
         task: what its numbers mean.
+        precision: key of :data:`PRECISIONS`.
 
     Returns:
         (n, scale*h, scale*w, c) physical units, not clamped; behind them their standard deviations
         where the network tells them, (…, 2 c).
     """
     beside, count = task.context // 2, len(task.names)
-    with jax.default_matmul_precision("highest"):
+    with jax.default_matmul_precision(PRECISIONS[precision]):
         seen = task.inputs(slices)["lr"][beside : len(slices) - beside]
         output = output_of(network, variables, seen, train=False)
         maps, log_spread = output[..., :count], output[..., count:]
@@ -63,14 +75,12 @@ def super_resolve(
         return jnp.concatenate([task.physical(maps), task.physical_spread(maps, log_spread)], -1)
 
 
-@functools.partial(jax.jit, static_argnames=("network", "task", "mesh"))
-def _in_parts(
-    variables: Variables, parts: jax.Array, *, network: nn.Module, task: JointMaps, mesh: Mesh
-) -> jax.Array:
+@functools.partial(jax.jit, static_argnames=("mesh", "network", "task", "precision"))
+def _in_parts(variables: Variables, parts: jax.Array, *, mesh: Mesh, **how: Any) -> jax.Array:
     """(parts, n + context - 1, h, w, c) to (parts, n, …): each device runs one part."""
 
     def one(variables: Variables, parts: jax.Array) -> jax.Array:
-        return super_resolve(variables, parts[0], network=network, task=task)[None]
+        return super_resolve(variables, parts[0], **how)[None]
 
     return jax.shard_map(one, mesh=mesh, in_specs=(P(), P(SLICES)), out_specs=P(SLICES))(
         variables, parts
@@ -78,7 +88,13 @@ def _in_parts(
 
 
 def predict_maps(
-    network: nn.Module, variables: Variables, task: JointMaps, maps: np.ndarray, *, batch: int
+    network: nn.Module,
+    variables: Variables,
+    task: JointMaps,
+    maps: np.ndarray,
+    *,
+    batch: int,
+    precision: str = FLOAT32,
 ) -> np.ndarray:
     """Runs a whole stack of slices through :func:`super_resolve`, ``batch`` slices at a time.
 
@@ -88,12 +104,13 @@ def predict_maps(
         task: what its numbers mean.
         maps: (z, h, w, c) physical units.
         batch: slices at a time, 1 or more.
+        precision: key of :data:`PRECISIONS`.
 
     Returns:
         (z, scale*h, scale*w, c) float32, or 2 c, see :func:`super_resolve`.
     """
     beside, last = task.context // 2, len(maps) - 1
-    run, count = _runner(variables, network, task, batch)
+    run, count = _runner(variables, batch, network=network, task=task, precision=precision)
     made = []
     for start in range(0, len(maps), batch):
         begins = np.arange(start, start + batch, batch // count)[:, None]
@@ -105,19 +122,19 @@ def predict_maps(
 
 
 def _runner(
-    variables: Variables, network: nn.Module, task: JointMaps, batch: int
+    variables: Variables, batch: int, **how: Any
 ) -> tuple[Callable[[np.ndarray], jax.Array], int]:
     """What runs a batch (parts, n + context - 1, h, w, c), and into how many parts it is cut."""
     devices = even_devices(batch)
     if devices[0].platform != "cpu" or len(devices) == 1:
-        whole = functools.partial(super_resolve, variables, network=network, task=task)
+        whole = functools.partial(super_resolve, variables, **how)
         return lambda parts: whole(jnp.asarray(parts[0])), 1
     mesh = Mesh(np.asarray(devices), (SLICES,))
     everywhere = jax.device_put(variables, NamedSharding(mesh, P()))
 
     def run(parts: np.ndarray) -> jax.Array:
         here = jax.device_put(parts, NamedSharding(mesh, P(SLICES)))
-        return _in_parts(everywhere, here, network=network, task=task, mesh=mesh)
+        return _in_parts(everywhere, here, mesh=mesh, **how)
 
     return run, len(devices)
 

@@ -20,6 +20,7 @@ from qsr_jax.files.atomic import write_text_atomically
 from qsr_jax.files.digest import json_sha256
 from qsr_jax.files.journal import part_of
 from qsr_jax.files.processes import in_processes
+from qsr_jax.predictors.batched import FLOAT32
 from qsr_jax.predictors.dicom_series import (
     NIFTI,
     PARAMETRIC_MAP,
@@ -43,15 +44,19 @@ class Models:
         given: names, files or workdirs, see :func:`qsr_jax.predictors.load.load_predictor`.
         which: checkpoint of each workdir, "latest" or "best".
         ensemble: see :func:`qsr_jax.predictors.load.load_predictors`.
+        precision: as there.
     """
 
     given: tuple[Path, ...]
     which: str
     ensemble: bool = False
+    precision: str = FLOAT32
 
     def __call__(self) -> list[TrainedPredictor]:
         """Loads them."""
-        return load_predictors(self.given, which=self.which, ensemble=self.ensemble)
+        return load_predictors(
+            self.given, which=self.which, ensemble=self.ensemble, precision=self.precision
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +118,7 @@ def predict_cohort(
     trees = sorted({str(scan.root.resolve()) for scan in scans})
     mine = {
         "weights": [model.weights_sha256 for model in here],
+        "precision": [model.precision for model in here],
         "tree": json_sha256(trees)[:16],
         "format": format,
         "std": std,

@@ -14,6 +14,7 @@ from qsr_jax.data.nifti.bids_derivative import Derived, write_bids_derivative
 from qsr_jax.data.studies.geometry_match import check_one_grid
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import spec_of
+from qsr_jax.predictors.batched import FLOAT32
 from qsr_jax.predictors.scans import Scan, read_scan, whole_folder
 from qsr_jax.predictors.trained import MismatchError, Named, TrainedPredictor
 from qsr_jax.provenance import software_version
@@ -26,12 +27,13 @@ STD_SUFFIX = "_std"
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """One map: the model, the series it was made from, what it made, and how."""
+    """One map: the model, the series it was made from, what it made, how, in which precision."""
 
     model: Named
     series: Series
     prediction: Prediction
     how: str = "Super-resolved"
+    precision: str = FLOAT32
 
     @property
     def clamped(self) -> str:
@@ -54,10 +56,11 @@ class Made:
 
     @property
     def derivation(self) -> str:
-        """DerivationDescription: model, weights, clamped voxels, likeness, what it is for."""
+        """DerivationDescription: model, weights, precision, clamped voxels, likeness, purpose."""
         parts = [
             f"{self.how} by {self.model.description}",
             f"weights sha256 {self.model.weights_sha256}",
+            f"products asked for in {self.precision}",
             self.clamped,
             self.familiarity,
             "research use, not for diagnostic use",
@@ -203,7 +206,9 @@ def _run(model: TrainedPredictor, series: Sequence[Series], *, std: bool | None)
         )
     if std is False:
         made = dataclasses.replace(made, std=None)
-    return [Made(model, one, made.select([one.map_name])) for one in series]
+    return [
+        Made(model, one, made.select([one.map_name]), precision=model.precision) for one in series
+    ]
 
 
 def _joined(series: Sequence[Series]) -> Volume:

@@ -162,6 +162,11 @@ class Ensemble:
         """What the members say, each line once."""
         return tuple(dict.fromkeys(note for member in self.members for note in member.notes))
 
+    @property
+    def precision(self) -> str:
+        """What the members are asked for."""
+        return " and ".join(dict.fromkeys(member.precision for member in self.members))
+
     def check(self, volume: Volume) -> None:
         """Raises MismatchError unless every member was trained on such a scan."""
         for member in self.members:

@@ -5,19 +5,24 @@ from pathlib import Path
 
 from qsr_jax.checkpoint import LATEST, CheckpointError
 from qsr_jax.maps import MAPS
+from qsr_jax.predictors.batched import FLOAT32
 from qsr_jax.predictors.ensemble import Ensemble
 from qsr_jax.predictors.network import NetworkPredictor
 from qsr_jax.predictors.opened import open_trained
 from qsr_jax.predictors.trained import MismatchError, TrainedPredictor
 
 
-def load_predictor(model: Path | str, *, which: str = LATEST) -> NetworkPredictor:
+def load_predictor(
+    model: Path | str, *, which: str = LATEST, precision: str = FLOAT32
+) -> NetworkPredictor:
     """Loads a trained network that takes maps.
 
     Args:
         model: name of a model that ships, a model file, or the workdir of a training.
         which: "latest", or "best", the one that did best on validation subjects: of a workdir,
             whose newest checkpoint of that kind is taken. A file holds one checkpoint.
+        precision: "float32"; or "tf32", which rounds on NVIDIA GPUs that have it and is faster
+            there. What it makes says which was asked for.
 
     Returns:
         A predictor of the one map, or of all maps at once, that the network was trained on.
@@ -25,6 +30,7 @@ def load_predictor(model: Path | str, *, which: str = LATEST) -> NetworkPredicto
     Raises:
         CheckpointError: see :func:`qsr_jax.predictors.opened.open_trained`; or the network takes
             weighted images and no maps.
+        ValueError: no such precision.
     """
     opened = open_trained(model, which=which)
     if not opened.task.SEES_MAPS:
@@ -46,11 +52,16 @@ def load_predictor(model: Path | str, *, which: str = LATEST) -> NetworkPredicto
         notes=opened.notes,
         calibration=opened.calibration,
         familiarity=opened.familiarity,
+        precision=precision,
     )
 
 
 def load_predictors(
-    models: Sequence[Path | str], *, which: str = LATEST, ensemble: bool = False
+    models: Sequence[Path | str],
+    *,
+    which: str = LATEST,
+    ensemble: bool = False,
+    precision: str = FLOAT32,
 ) -> list[TrainedPredictor]:
     """Loads models that together make each map once, in the order of :data:`qsr_jax.maps.MAPS`.
 
@@ -59,12 +70,15 @@ def load_predictors(
         which: checkpoint of each workdir, "latest" or "best".
         ensemble: whether all models of the same maps make one
             :class:`~qsr_jax.predictors.ensemble.Ensemble`; each then needs two or more.
+        precision: of all of them, see :func:`load_predictor`.
 
     Raises:
         MismatchError: a map is made by two models, or with ``ensemble`` by one training alone.
-        CheckpointError: see :func:`load_predictor`.
+        CheckpointError, ValueError: see :func:`load_predictor`.
     """
-    loaded: list[TrainedPredictor] = [load_predictor(model, which=which) for model in models]
+    loaded: list[TrainedPredictor] = [
+        load_predictor(model, which=which, precision=precision) for model in models
+    ]
     if ensemble:
         groups: dict[tuple[str, ...], list[TrainedPredictor]] = {}
         for one in loaded:

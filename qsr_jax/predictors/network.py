@@ -6,7 +6,15 @@ import flax.linen as nn
 import numpy as np
 
 from qsr_jax.familiarity import KnownScans, check_units
-from qsr_jax.predictors.batched import BATCH, Variables, clamp, clamp_spread, predict_maps
+from qsr_jax.predictors.batched import (
+    BATCH,
+    FLOAT32,
+    PRECISIONS,
+    Variables,
+    clamp,
+    clamp_spread,
+    predict_maps,
+)
 from qsr_jax.predictors.trained import MismatchError
 from qsr_jax.tasks import JointMaps
 from qsr_jax.tasks.spread import SpreadCalibration
@@ -23,7 +31,8 @@ class NetworkPredictor:
     """A network with everything needed to read its numbers; of one map or of several at once.
 
     What it makes is clamped to the range of each map and the voxels are counted, see
-    :func:`qsr_jax.predictors.batched.clamp`. It computes in float32 on every device.
+    :func:`qsr_jax.predictors.batched.clamp`. It computes in float32 on every device, unless TF32 is
+    asked for.
 
     Attributes:
         network: maps (n, h, w, c * context) to (n, scale*h, scale*w, c) in network scale.
@@ -37,9 +46,11 @@ class NetworkPredictor:
         batch: slices at a time.
         calibration: factors on the standard deviations of a network that tells them, or None.
         familiarity: the scans it learned from, with which every scan is compared; or None.
+        precision: "float32", or "tf32": faster on NVIDIA GPUs that have it, and rougher; see
+            :data:`qsr_jax.predictors.batched.PRECISIONS` and docs/speed.md.
 
     Raises:
-        ValueError: ``batch`` is below 1.
+        ValueError: ``batch`` is below 1, or no such precision.
     """
 
     network: nn.Module
@@ -53,9 +64,13 @@ class NetworkPredictor:
     batch: int = BATCH
     calibration: SpreadCalibration | None = None
     familiarity: KnownScans | None = None
+    precision: str = FLOAT32
 
     def __post_init__(self) -> None:
-        """Refuses a batch without slices."""
+        """Refuses a batch without slices, and a precision that is not there."""
+        if self.precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise ValueError(f"precision is {self.precision!r}; expected one of {known}")
         if self.batch < 1:
             raise ValueError(f"batch is {self.batch}; expected 1 slice or more")
 
@@ -79,7 +94,14 @@ class NetworkPredictor:
         self.check(volume)
         check_units(volume)
         familiarity = None if self.familiarity is None else self.familiarity.judge(volume)
-        made = predict_maps(self.network, self.variables, self.task, volume.maps, batch=self.batch)
+        made = predict_maps(
+            self.network,
+            self.variables,
+            self.task,
+            volume.maps,
+            batch=self.batch,
+            precision=self.precision,
+        )
         mean, clamped = clamp(made[..., : len(self.names)], self.names)
         std = made[..., len(self.names) :] if made.shape[-1] > len(self.names) else None
         laws = None

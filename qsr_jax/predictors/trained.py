@@ -39,6 +39,11 @@ class TrainedPredictor(Named, Protocol):
         """What a reader of its numbers must know."""
         ...
 
+    @property
+    def precision(self) -> str:
+        """In which its products are asked for: "float32" or "tf32"."""
+        ...
+
     def check(self, volume: Volume) -> None:
         """Refuses a scan on another grid than trained on, or that holds a map not trained on.
 

@@ -61,7 +61,7 @@ def test_one_format_at_a_time(monkeypatch, scan, tmp_path, capsys):
 def test_workdirs_of_the_same_map_become_an_ensemble(monkeypatch, scan, tmp_path, capsys):
     """Two trainings 8 ms apart: their mean, and 4 ms as the standard deviation (ddof 0)."""
     models = {"a": Doubler(), "b": Doubler(weights_sha256="b" * 64, offset=8.0)}
-    monkeypatch.setattr(load, "load_predictor", lambda path, *, which: models[path.name])
+    monkeypatch.setattr(load, "load_predictor", lambda path, **_: models[path.name])
     words = ["--workdir", "a", "--workdir", "b", "--input", str(scan / "fast_t1"), "--output"]
     with pytest.raises(SystemExit, match=r"two of the same map; .*--ensemble"):
         predict.main([*words, str(tmp_path / "d")])

@@ -72,7 +72,7 @@ class TestSeveral:
 
     @pytest.fixture(autouse=True)
     def without_disk(self, monkeypatch):
-        monkeypatch.setattr(load, "load_predictor", lambda path, *, which: self.MODELS[path])
+        monkeypatch.setattr(load, "load_predictor", lambda path, **_: self.MODELS[path])
 
     def test_stand_in_the_order_of_the_maps(self):
         assert load_predictors(["pd", "joint"]) == [self.MODELS["joint"], self.MODELS["pd"]]

@@ -1,7 +1,6 @@
 """A trained network as a predictor: compiled once, in batches, exact, clamped and counted."""
 
 import dataclasses
-import re
 
 import jax
 import jax.monitoring
@@ -86,19 +85,6 @@ def test_another_training_of_the_same_network_compiles_nothing(rng, compilations
     compilations.clear()
     assert np.abs(second(volume).mean - made.mean).max() > 1
     assert compilations == []
-
-
-def test_convolutions_multiply_in_full_float32(rng):
-    """On a GPU the default is TF32; here what is asked for is read from the program."""
-    predictor = small_predictor("residual")
-    text = str(
-        jax.make_jaxpr(
-            lambda v, x: super_resolve(v, x, network=predictor.network, task=predictor.task)
-        )(predictor.variables, jnp.zeros((4, *SHAPE, 1)))
-    )
-    asked = re.findall(r"precision=\(?(?:Precision\.)?(\w+)", text)
-    assert len(asked) >= text.count("conv_general_dilated[") >= 5
-    assert set(asked) == {"HIGHEST"}
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
