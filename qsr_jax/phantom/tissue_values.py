@@ -5,8 +5,8 @@ The published routine scans (JMIR Med Inform 2026;14:e79389, Table 1) measure, o
 with their partial volumes, GM 1233 ms / 93 ms / 80.1 % and WM 838 ms / 80 ms / 68.2 %. Cortex and
 white matter are chosen so that simulated routine scans of healthy subjects measure that: partial
 volume raises T1 by 4 % and T2 of GM by 10 % over all voxels that are mostly grey or mostly white,
-and hardly at all away from their borders; echo train and fit add 1 to 2 % to T1 and take 1 to 3 %
-from PD. Nobody knows how close to the border the paper's segmentation went, so the values lie
+and hardly at all away from their borders; the routine scan's clock, echo train and fit add 3 to 4 %
+to T1 and take 1 to 3 % from PD. Nobody knows how close to the border the paper's segmentation went, so the values lie
 between what the two ways of measuring ask for.
 """
 
@@ -37,13 +37,13 @@ class Tissue:
 
 TISSUES: dict[str, Tissue] = {
     "csf": Tissue((4200, 1500, 100), (250, 200, 2)),
-    "cortex": Tissue((1210, 90, 82.5), (90, 5, 3)),
-    "white": Tissue((821, 77.4, 68.2), (35, 3, 1.5)),
-    "thalamus": Tissue((962, 80.5, 77), (50, 3, 2)),
-    "putamen": Tissue((1073, 80, 81), (45, 3, 2)),
-    "caudate": Tissue((1152, 84, 82), (50, 3, 2)),
-    "pallidum": Tissue((893, 68.5, 73.5), (50, 4, 2)),
-    "hippocampus": Tissue((1215, 90, 83), (60, 4, 2)),
+    "cortex": Tissue((1186, 90, 82.5), (90, 5, 3)),
+    "white": Tissue((803, 77.4, 68.2), (35, 3, 1.5)),
+    "thalamus": Tissue((943, 80.5, 77), (50, 3, 2)),
+    "putamen": Tissue((1052, 80, 81), (45, 3, 2)),
+    "caudate": Tissue((1129, 84, 82), (50, 3, 2)),
+    "pallidum": Tissue((875, 68.5, 73.5), (50, 4, 2)),
+    "hippocampus": Tissue((1191, 90, 83), (60, 4, 2)),
     "fat": Tissue((380, 68, 90), (15, 4, 3)),
     "muscle": Tissue((1420, 34, 78), (60, 2, 3)),
     "skin": Tissue((1000, 40, 75), (80, 4, 5)),

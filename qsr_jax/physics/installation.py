@@ -73,13 +73,12 @@ class Draw:
 DRAWS: dict[str, Draw] = {
     "snr": Draw(COHORT, UNIFORM, (30.0, 55.0),
                 "of white matter in the routine scan; 30 to 60 proposed, no source"),
-    "routine_td_scale": Draw(COHORT, NORMAL, (0.991, 0.003),
-                             "TR and delays as played over the header's, routine scan; the printed "
-                             "4:55 min, 19 passes of 4 TR, would say 0.9735; the mean is tuned on "
-                             "T1 of Table 1"),
-    "fast_td_offset_ms": Draw(COHORT, NORMAL, (12.0, 2.0),
+    "routine_td_scale": Draw(COHORT, NORMAL, (0.9735, 0.003),
+                             "TR and delays as played over the header's, routine scan: the printed "
+                             "4:55 min are 19 passes of 4 x 3894 ms, the header's TR is 4000 ms"),
+    "fast_td_offset_ms": Draw(COHORT, NORMAL, (3.0, 1.0),
                               "ms by which the fast scan's delays exceed the header's; offsets of "
-                              "1.7 to 12.5 ms are known, the mean is tuned on T1 of Table 1"),
+                              "1.7 to 12.5 ms are known, the mean was chosen on T1 of Table 1"),
     "fast_td_scale": Draw(COHORT, NORMAL, (1.0, 0.003), "likewise, fast scan; our choice"),
     "fast_saturation_scale": Draw(COHORT, NORMAL, (1.0, 0.0015),
                                   "flip angle of saturation, fast over routine; our choice"),
@@ -172,7 +171,7 @@ def installed(
     >>> mean = draw_values(0, 0, fixed={}, installation=MEAN, names=PROTOCOL_NAMES)
     >>> routine, fast = installed(ROUTINE, FAST, mean, cross_talk=True)
     >>> routine.played_td_ms[0], fast.played_td_ms[0], fast.theta_source
-    (168.47, 182.0, 'map')
+    (165.495, 173.0, 'map')
 
     Raises:
         ValueError: they could not be scanned, see :class:`qsr_jax.physics.mdme_protocol.Protocol`.

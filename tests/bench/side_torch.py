@@ -29,10 +29,11 @@ def prepared(setting: Setting, bench: Bench) -> Callable[[], object]:
     return run
 
 
-def network(setting: Setting, variables: dict, side: int) -> torch.nn.Module:
+def network(setting: Setting, bench: Bench, variables: dict, side: int) -> torch.nn.Module:
     if setting.net == "srgan":
         return torch_networks.generator_from(variables, 2)
-    return torch_default.unet_from(variables, side, bf16=setting.precision == "bfloat16")
+    fold, bf16 = bench.experiment.model.get("fold", 1), setting.precision == "bfloat16"
+    return torch_default.unet_from(variables, side, fold=fold, bf16=bf16)
 
 
 def step(setting: Setting, bench: Bench, device: str) -> Callable[[], object]:
@@ -40,7 +41,7 @@ def step(setting: Setting, bench: Bench, device: str) -> Callable[[], object]:
     records = material.batch(setting.batch, maps=len(bench.task.names))
     example = bench.task.example(records, step=0)
     lr, hr = (images(x, device) for x in (example.inputs["lr"], example.target))
-    served = network(setting, state.served, lr.shape[-1]).to(device)
+    served = network(setting, bench, state.served, lr.shape[-1]).to(device)
     if setting.net == "default":
         weights = images(region_weights(example, "head"), device)
         trainer = torch_default.Trainer(served, decay=0.999, steps=STEPS)
@@ -67,7 +68,7 @@ def predict(setting: Setting, bench: Bench, device: str) -> Callable[[], object]
     """Images on the host to images on the host; no units on either end."""
     inputs = bench.task.inputs(physical_maps(setting, bench.task))["lr"]
     state = jax.device_get(bench.state())
-    made = network(setting, state.served, inputs.shape[1]).to(device).eval()
+    made = network(setting, bench, state.served, inputs.shape[1]).to(device).eval()
     compile_in_place(setting, made)
     batches = images(inputs, "cpu").split(setting.batch)
 

@@ -25,10 +25,14 @@ TASK = JointMaps(("t1", "t2", "pd"), 2, margin=2, log_maps=("t2",))
 OPTIMIZERS = {"network": optax.adam(optax.cosine_decay_schedule(1e-3, STEPS))}
 
 
-@pytest.fixture(scope="module")
-def pair():
+SHAPES = {"deep": {"depth": 2, "blocks": 1}, "folded": {"depth": 1, "blocks": 2, "fold": 2}}
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def pair(request):
     """Both sides at a small width, weights that are not their first ones, and a batch."""
-    network = build_model("unet", scale=2, channels=3, features=4, depth=2, blocks=1, spread=True)
+    shape = SHAPES[request.param]
+    network = build_model("unet", scale=2, channels=3, features=4, spread=True, **shape)
     objective = Regression(TASK, network, {"laplace": TermOptions(1.0, region="head")})
 
     @functools.partial(jax.jit, **QUICK)
@@ -56,7 +60,9 @@ def pair():
     }
     state = drawn()
     side = SIDE + 2 * TASK.margin
-    return objective, state, batch, torch_default.unet_from(jax.device_get(state.served), side)
+    return objective, state, batch, torch_default.unet_from(
+        jax.device_get(state.served), side, fold=shape.get("fold", 1)
+    )
 
 
 def images(batch):

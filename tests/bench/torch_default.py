@@ -49,20 +49,26 @@ class Cubic(nn.Module):
 class UNet(nn.Module):
     """Maps (n, c, h, w) to (n, 2 c, 2 h, 2 w): maps, and the logarithms of their spreads."""
 
-    def __init__(self, channels: int, width: int, depth: int, side: int, *, bf16: bool) -> None:
+    def __init__(
+        self, channels: int, width: int, depth: int, side: int, *, blocks: int, fold: int, bf16: bool
+    ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
         pairs = list(zip(widths, widths[1:], strict=False))
-        self.channels, self.bf16, self.cubic = channels, bf16, Cubic(side)
-        self.first = conv(channels, width, 3, bias=True)
-        self.down = nn.ModuleList([Block(width) for width in widths])  # the last: the middle
+        self.channels, self.fold, self.bf16, self.cubic = channels, fold, bf16, Cubic(side)
+        self.first = conv(fold**2 * channels, width, 3, bias=True)
+
+        def several(width: int) -> nn.Sequential:
+            return nn.Sequential(*[Block(width) for _ in range(blocks)])
+
+        self.down = nn.ModuleList([several(width) for width in widths])  # the last: the middle
         self.halving = nn.ModuleList([nn.Conv2d(a, b, 2, stride=2) for a, b in pairs])
         self.doubling = nn.ModuleList([nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairs])
-        self.up = nn.ModuleList([Block(width) for width in widths[:-1]])
-        self.last = conv(width, 4 * 2 * channels, 3, bias=True)
+        self.up = nn.ModuleList([several(width) for width in widths[:-1]])
+        self.last = conv(width, (2 * fold) ** 2 * 2 * channels, 3, bias=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        base, y, kept = self.cubic(x), self.first(x), []
+        base, y, kept = self.cubic(x), self.first(F.pixel_unshuffle(x, self.fold)), []
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             for block, halve in zip(self.down, self.halving, strict=False):
                 kept.append(block(y))
@@ -70,18 +76,19 @@ class UNet(nn.Module):
             y = self.down[-1](y)
             for level in reversed(range(len(kept))):
                 y = self.up[level](self.doubling[level](y) + kept[level])
-        fine = F.pixel_shuffle(self.last(y.float()), 2)
+        fine = F.pixel_shuffle(self.last(y.float()), 2 * self.fold)
         maps, spread = fine.split(self.channels, 1)
         return torch.cat([base + maps, LOG_SPREAD + spread], 1)
 
 
-def unet_from(variables: dict, side: int, *, bf16: bool = False) -> UNet:
+def unet_from(variables: dict, side: int, *, fold: int = 1, bf16: bool = False) -> UNet:
     """The network of a Flax tree for images of one side, in channels-last memory."""
     params = variables["params"]
     depth = sum(name.startswith("halve") for name in params)
-    *_, channels, width = params["first"]["kernel"].shape
-    network = UNet(channels, width, depth, side, bf16=bf16)
-    fill(network.first, params["first"])
+    blocks = sum(name.startswith("middle") for name in params)
+    *_, folded, width = params["first"]["kernel"].shape
+    network = UNet(folded // fold**2, width, depth, side, blocks=blocks, fold=fold, bf16=bf16)
+    _fill_first(network.first, params["first"], fold)
     for level in range(depth):
         fill(network.halving[level], params[f"halve_{level}"])
         tree = params[f"double_{level}"]
@@ -89,21 +96,28 @@ def unet_from(variables: dict, side: int, *, bf16: bool = False) -> UNet:
             turned = np.asarray(tree["kernel"])[::-1, ::-1].transpose(2, 3, 0, 1)
             network.doubling[level].weight.copy_(tensor(turned))
             network.doubling[level].bias.copy_(tensor(tree["bias"]))
-        _fill_block(network.down[level], params[f"down_{level}_0"])
-        _fill_block(network.up[level], params[f"up_{level}_0"])
-    _fill_block(network.down[-1], params["middle_0"])
-    _fill_last(network.last, params["last"])
+        _fill_blocks(network.down[level], params, f"down_{level}")
+        _fill_blocks(network.up[level], params, f"up_{level}")
+    _fill_blocks(network.down[-1], params, "middle")
+    _fill_last(network.last, params["last"], fold)
     return network.to(memory_format=torch.channels_last)
 
 
-def _fill_block(block: Block, tree: dict) -> None:
-    for index, layer in enumerate(block.convs):
-        fill(layer, tree[f"Conv_{index}"])
+def _fill_blocks(several: nn.Sequential, params: dict, name: str) -> None:
+    for number, block in enumerate(several):
+        for index, layer in enumerate(block.convs):
+            fill(layer, params[f"{name}_{number}"][f"Conv_{index}"])
 
 
-def _fill_last(layer: nn.Conv2d, tree: dict) -> None:
-    """JAX shuffles channels (row, column, map) into space, PyTorch (map, row, column)."""
-    order = np.arange(layer.out_channels).reshape(4, -1).T.ravel()
+def _fill_first(layer: nn.Conv2d, tree: dict, fold: int) -> None:
+    """JAX moves space into channels (row, column, map), PyTorch (map, row, column)."""
+    order = np.arange(layer.in_channels).reshape(fold**2, -1).T.ravel()
+    fill(layer, {"kernel": tree["kernel"][:, :, order], "bias": tree["bias"]})
+
+
+def _fill_last(layer: nn.Conv2d, tree: dict, fold: int) -> None:
+    """Likewise, channels into space."""
+    order = np.arange(layer.out_channels).reshape((2 * fold) ** 2, -1).T.ravel()
     fill(layer, {"kernel": tree["kernel"][..., order], "bias": tree["bias"][order]})
 
 
