@@ -11,7 +11,7 @@ from launch.bench.dicom_reading import ingest_rate
 from qsr_jax.data.records.batches import batch_ids, batches
 from qsr_jax.data.records.joint import JointRecords, open_joint
 from qsr_jax.phantom.mni_tissues import load_template
-from qsr_jax.phantom.phantom import draw_phantom
+from qsr_jax.phantom.phantom import Phantom, draw_phantom
 from qsr_jax.physics.mdme_protocol import PROTOCOLS, geometries
 from qsr_jax.simulate.simulate import scan
 from qsr_jax.training.experiment import Experiment
@@ -32,13 +32,13 @@ def simulate(_: Experiment, repeats: int, timed: Timed) -> Iterator[dict[str, An
     yield row | timed(lambda: one_subject(next(subjects)), repeats)
 
 
-def one_subject(number: int, protocol: str = "paper") -> object:
-    """Draws and scans one subject."""
+def one_subject(number: int, protocol: str = "paper") -> tuple[Phantom, dict[str, np.ndarray]]:
+    """Draws and scans one subject; its scans by protocol."""
     routine, fast = PROTOCOLS[protocol]
     grids = dict(zip((routine, fast), geometries(routine, fast, CORNER), strict=True))
     rng = np.random.default_rng([0, number])
     phantom = draw_phantom(rng, load_template(), grids[routine], patient=False)
-    return scan(rng, phantom, grids, snr=SNR, reference=routine).scans
+    return phantom, scan(rng, phantom, grids, snr=SNR, reference=routine).scans
 
 
 def ingest(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:

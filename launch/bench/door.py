@@ -14,6 +14,8 @@ cohort:  processor time of inspect, deidentify, pair, build and convert for one 
 simulate: one subject drawn and scanned with both protocols.
 metrics: the image metrics of a whole test cohort (--subjects, --side, --workers).
 agreement: the agreement of tables of 80,000 and a million rows, from csv file to tables and page.
+tf32:    how far TF32 moves what the shipped model predicts, in grey and white matter of a simulated
+         subject; emulated on a CPU, which has no TF32.
 plan:    kernels, bytes, memory and a roofline of the paper's and the default model's step, of
          prediction, simulation and metrics on a --target GPU that need not be here; the page is
          not read (docs/speed.md).
@@ -35,7 +37,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from launch.bench import agreement, cohort, data, material, metrics, plan, prediction, training
+from launch.bench import (
+    agreement,
+    cohort,
+    data,
+    material,
+    metrics,
+    plan,
+    prediction,
+    rounding,
+    training,
+)
 from launch.bench.plan_target import TARGETS
 from launch.config.build import experiment_of
 from launch.config.page import add_config_argument, parse_with_config
@@ -167,6 +179,11 @@ def bench_agreement(_: Experiment, __: Asked) -> Iterator[dict[str, Any]]:
     yield from agreement.bench()
 
 
+def bench_tf32(_: Experiment, __: Asked) -> Iterator[dict[str, Any]]:
+    """What TF32 does to a prediction."""
+    yield from rounding.bench()
+
+
 def bench_plan(_: Experiment, asked: Asked) -> Iterator[dict[str, Any]]:
     """Programs compiled for a GPU that is not here."""
     yield from plan.bench(asked.target, asked.only)
@@ -183,6 +200,7 @@ BENCHES = {
     "simulate": bench_simulate,
     "metrics": bench_metrics,
     "agreement": bench_agreement,
+    "tf32": bench_tf32,
     "plan": bench_plan,
 }
 

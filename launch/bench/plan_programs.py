@@ -17,7 +17,7 @@ from qsr_jax.evaluation.measure.niqe import fit_models
 from qsr_jax.models import build_model
 from qsr_jax.objectives import FEATURES_HR
 from qsr_jax.objectives.objective import output_of
-from qsr_jax.predictors.batched import BATCH, super_resolve
+from qsr_jax.predictors.batched import BATCH, FLOAT32, TF32, super_resolve
 from qsr_jax.training.assemble import features_of, frozen_parameters, task_of
 from qsr_jax.training.device_records import FEATURES, RECORDS
 from qsr_jax.training.experiment import Experiment
@@ -61,10 +61,12 @@ def programs() -> list[Program]:
     ]
     found.append(Program("default model's step", _step("default", ()), 1))
     for page, said, slices in (("srgan", "paper's", 72), ("default", "default", 24)):
+        name = f"{said} network, {slices} slices by"
         found += [
-            Program(f"{said} network, {slices} slices by {at_once}", _brain(page, slices, at_once))
+            Program(f"{name} {at_once}", _brain(page, slices, at_once, FLOAT32))
             for at_once in (24, BATCH, 1)
         ]
+        found.append(Program(f"{name} 24 in TF32", _brain(page, slices, 24, TF32)))
     found.append(Program("subject simulated, both scans", _simulated))
     found.append(Program(f"metrics of {metrics.SUBJECTS} subjects", _measured))
     return found
@@ -128,7 +130,9 @@ def _many(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct((TRAINING_SLICES, *one.shape[1:]), one.dtype)
 
 
-def _brain(page: str, slices: int, at_once: int) -> Callable[[Devices], Iterator[Any]]:
+def _brain(
+    page: str, slices: int, at_once: int, precision: str
+) -> Callable[[Devices], Iterator[Any]]:
     """Prediction of so many slices; of one map with the paper's network, of three with default."""
 
     def parts(devices: Devices) -> Iterator[tuple[jax.stages.Lowered, int]]:
@@ -142,7 +146,8 @@ def _brain(page: str, slices: int, at_once: int) -> Callable[[Devices], Iterator
         drawn = jax.eval_shape(lambda key: network.init(key, seen, train=False), jax.random.key(0))
         shape = (at_once + task.context - 1, material.SIDE, material.SIDE, maps)
         given = _shapes((drawn, jax.ShapeDtypeStruct(shape, jnp.float32)), devices[0])
-        yield super_resolve.lower(*given, network=network, task=task), -(-slices // at_once)
+        how = {"network": network, "task": task, "precision": precision}
+        yield super_resolve.lower(*given, **how), -(-slices // at_once)
 
     return parts
 
