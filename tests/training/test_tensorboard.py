@@ -1,8 +1,10 @@
 """TensorBoard events: what was recorded stands in the file, and a full disk is told at once."""
 
 import errno
+import importlib
 import io
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from qsr_jax.training.metric_log import Recorder
-from qsr_jax.training.tensorboard import Board
+from qsr_jax.training.tensorboard import Board, unavailable
 
 
 def events(folder):
@@ -82,3 +84,12 @@ def test_the_first_failure_is_the_one_that_is_told(tmp_path, monkeypatch):
 
     with pytest.raises(ValueError, match="the cause"):
         run()
+
+
+def test_a_library_that_is_not_needed_is_not_loaded(monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with unavailable("colorsys"), pytest.raises(ImportError):
+        importlib.import_module("colorsys")
+    there = importlib.import_module("colorsys")
+    with unavailable("colorsys"):  # who has it keeps it
+        assert importlib.import_module("colorsys") is there
