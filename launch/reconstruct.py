@@ -22,6 +22,7 @@ from qsr_jax.data.nifti.files import read_placed
 from qsr_jax.evaluation.report.reconstruction import PAGE, reconstruction_page
 from qsr_jax.files.staged import staged_folder
 from qsr_jax.maps import MAPS
+from qsr_jax.ops.devices import start_cpu_devices, usable_cores
 from qsr_jax.phantom.measured_maps import brain_of_slices
 from qsr_jax.predictors.denoiser import load_denoiser
 from qsr_jax.predictors.fingerprints import write_dicom, write_maps
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.output.exists():
             raise ValueError(f"{arguments.output}: exists already; choose a new --output")
         raw = open_raw(arguments.input)
+        start_cpu_devices(min(usable_cores(), len(raw.slices)))  # before a model is opened
         method, prior = _method(arguments, len(raw.scan.coils))
         truth = None if arguments.truth is None else _truth(arguments.truth, raw)
         maps, strength = reconstruct_head(raw, method)

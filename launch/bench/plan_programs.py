@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from launch.bench import data, material, metrics
+from launch.bench import data, material, metrics, reconstruction
 from launch.bench.plan_calls import noted
 from launch.bench.training import Bench
 from launch.config.build import experiment_of
@@ -69,6 +69,8 @@ def programs() -> list[Program]:
         found.append(Program(f"{name} 24 in TF32", _brain(page, slices, 24, TF32)))
     found.append(Program("subject simulated, both scans", _simulated))
     found.append(Program(f"metrics of {metrics.SUBJECTS} subjects", _measured))
+    slices = reconstruction.SLICES
+    found.append(Program(f"fingerprints of {slices} slices reconstructed", _reconstructed))
     return found
 
 
@@ -170,3 +172,7 @@ def _measured(devices: Devices) -> Iterator[tuple[jax.stages.Lowered, int]]:
     models = fit_models([case.routine])
     run = lambda: metrics.measure(case, made, models)  # noqa: E731
     yield from _called(run, devices, metrics.SUBJECTS)
+
+
+def _reconstructed(devices: Devices) -> Iterator[tuple[jax.stages.Lowered, int]]:
+    yield from _called(reconstruction.one_slice, devices, reconstruction.SLICES)

@@ -117,7 +117,7 @@ def _match_part(x: jax.Array, table: Table) -> Match:
     unit = table.unit.reshape(-1, x.shape[-1])
     scores = jnp.einsum("pc,ijc->pij", x, table.coarse)
     rows = jax.lax.top_k(jnp.max(scores, axis=-1), min(ROWS, scores.shape[1]))[1]
-    columns = jnp.take_along_axis(jnp.argmax(scores, axis=-1), rows, axis=-1)
+    columns = _largest(jnp.take_along_axis(scores, rows[..., None], axis=1))
     down, right = (
         STRIDE * k + STRIDE // 2 + m for k, m in zip((rows, columns), MARGIN, strict=True)
     )
@@ -127,8 +127,19 @@ def _match_part(x: jax.Array, table: Table) -> Match:
         steps = [i * width + j for i in range(-t1_reach, t1_reach + 1) for j in t2_steps]
         near = (near[..., None] + jnp.asarray(steps)).reshape(len(x), -1)
         fine = jnp.einsum("pnc,pc->pn", unit[near], x)
-        near = jnp.take_along_axis(near, jnp.argmax(fine, axis=-1)[:, None], axis=-1)
+        near = jnp.take_along_axis(near, _largest(fine)[:, None], axis=-1)
     return _refined(x, near[:, 0], table)
+
+
+def _largest(scores: jax.Array) -> jax.Array:
+    """Where the first largest of the last axis is, (...) int32; 0 where one is NaN.
+
+    ``jnp.argmax`` of a CPU goes value by value and took nine tenths of a match's time.
+    """
+    count = scores.shape[-1]
+    top = jnp.max(scores, axis=-1, keepdims=True)
+    place = jnp.where(scores == top, jnp.arange(count, dtype=jnp.int32), count)
+    return jnp.min(place, axis=-1) % count
 
 
 def _refined(x: jax.Array, place: jax.Array, table: Table) -> Match:
@@ -190,7 +201,7 @@ def receiver_phase(
 
     def left_over(x: jax.Array) -> jax.Array:
         real, imaginary = x.real @ coarse.T, x.imag @ coarse.T
-        best = jnp.argmax(real * real + imaginary * imaginary, axis=-1)
+        best = _largest(real * real + imaginary * imaginary)
         return jnp.sum(x * coarse[best], axis=-1)
 
     found = jax.lax.map(left_over, padded.reshape(parts, PIXELS, -1)).reshape(-1)

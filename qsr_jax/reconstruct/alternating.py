@@ -11,7 +11,7 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 
-from qsr_jax.reconstruct.problem import Problem, largest_eigenvalue
+from qsr_jax.reconstruct.problem import Problem
 from qsr_jax.reconstruct.series import damped_least_squares, less_variation, proximal_gradient
 
 VARIATION_ROUNDS = 8
@@ -71,7 +71,6 @@ def alternate(
         project: (images (k, y, x), sigma) to the nearest the prior knows, and anything else.
         settings: of the loop.
     """
-    largest = largest_eigenvalue(problem)
     x, target, dual = problem.adjoint, problem.adjoint, jnp.zeros_like(problem.adjoint)
     before, found = settings.sigmas[0], None
     for number, sigma in enumerate(settings.sigmas):
@@ -79,8 +78,7 @@ def alternate(
             # rho has changed, and the scaled dual is the dual over rho
             dual = dual * (sigma / before) ** 2
             rho = jnp.float32(settings.strength / sigma**2)
-            x = _consistent(problem, problem.adjoint + rho * (target - dual), x, rho, largest,
-                            settings)  # fmt: skip
+            x = _consistent(problem, problem.adjoint + rho * (target - dual), x, rho, settings)
         moved = x + dual
         target, found = project(moved, jnp.float32(sigma))
         dual = (moved - target) * jnp.float32(settings.dual)
@@ -94,7 +92,6 @@ def _consistent(
     right: jax.Array,
     start: jax.Array,
     rho: jax.Array,
-    largest: jax.Array,
     settings: PlugAndPlay,
 ) -> jax.Array:
     """Images near the data and the target."""
@@ -107,7 +104,6 @@ def _consistent(
         start,
         less_variation,
         weight,
-        largest=largest,
         rounds=VARIATION_ROUNDS,
         rho=rho,
     )

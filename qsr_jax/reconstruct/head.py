@@ -1,6 +1,7 @@
 """All slices of raw data to maps, by a method that is named."""
 
 import dataclasses
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from qsr_jax.ops.devices import on_every_device
 from qsr_jax.physics.fingerprint_dictionary import Dictionary, make_dictionary
 from qsr_jax.physics.fingerprint_scan import INTERLEAVES
 from qsr_jax.reconstruct import series
@@ -42,6 +44,9 @@ VARIATION = 10.0
 """Total variation of the coefficients beside a trained denoiser, over its strength."""
 ONE_COIL_SIGMAS = (0.2, 0.14, 0.10, 0.07, 0.05, 0.035, 0.025, 0.018, 0.013, 0.010)
 """Of the loop where one coil leaves more to undo."""
+SLICES_WORTH = 4
+"""Slices for which a further device is used: its own programs take as long to compile as a slice
+or two take to reconstruct."""
 AUTO = "auto"
 """In place of a strength: told from held-out samples of the head's middle slice."""
 
@@ -177,6 +182,8 @@ def learned_method(name: str, denoiser: Denoiser, *, coils: int, **options: Any)
 def reconstruct_head(raw: RawFolder, method: Method) -> tuple[np.ndarray, float | None]:
     """Maps of all slices, and the strength of the prior that they were made with.
 
+    Each device of this process takes a slice at a time.
+
     Returns:
         (z, y, x, 3) float32: T1 ms, T2 ms, PD in units of the samples; and the strength, None of a
         method that has none.
@@ -188,12 +195,16 @@ def reconstruct_head(raw: RawFolder, method: Method) -> tuple[np.ndarray, float 
     dictionary = make_dictionary(raw.scan.train, b1=method.b1)
     strength = _strength(raw, method, dictionary)
     kernel = scan_kernel(raw.scan, dictionary.basis)
-    found = []
-    for number in tqdm(range(len(raw.slices)), method.name, unit="slice", mininterval=1):
-        kspace, _ = raw.read(number)
+    reading = threading.Lock()  # a slab is read whole, and once
+
+    def maps_of_slice(number: int) -> np.ndarray:
+        with reading:
+            kspace, _ = raw.read(number)
         problem = make_problem(kspace, raw.scan, dictionary.basis, kernel)
-        maps, _ = method.solve(problem, dictionary, strength or 0.0)
-        found.append(np.stack(maps, axis=-1))
+        return np.stack(method.solve(problem, dictionary, strength or 0.0)[0], axis=-1)
+
+    slices = on_every_device(maps_of_slice, len(raw.slices), worth=SLICES_WORTH)
+    found = list(tqdm(slices, method.name, len(raw.slices), unit="slice", mininterval=1))
     return np.stack(found), strength
 
 

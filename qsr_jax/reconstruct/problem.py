@@ -25,8 +25,20 @@ GROWN = 2
 """Pixels that the support grows by."""
 STEP = 4096
 """Pixels inside are counted up to whole multiples of it: few shapes to compile for."""
-POWER_ROUNDS, POWER_MARGIN = 20, 1.1
-"""Rounds of the power iteration, and what its result is multiplied by."""
+POWER_ROUNDS, POWER_MARGIN, POWER_SEED = 20, 1.1, 0
+"""Rounds of the power iteration, what its result is multiplied by, and what it starts from."""
+
+
+class ScanKernel(NamedTuple):
+    """What sampling does to any image of a scan.
+
+    Attributes:
+        values: (k, k, 2 y, 2 x) float32 of :func:`qsr_jax.ops.toeplitz.sampling_kernel`.
+        largest: an upper bound of the largest eigenvalue of ``A^H W A``, for step sizes.
+    """
+
+    values: jax.Array
+    largest: jax.Array
 
 
 class Problem(NamedTuple):
@@ -34,13 +46,13 @@ class Problem(NamedTuple):
 
     Attributes:
         adjoint: (k, y, x) complex64 images ``b = A^H W y``.
-        kernel: (k, k, 2 y, 2 x) float32 of :func:`qsr_jax.ops.toeplitz.sampling_kernel`.
+        kernel: of the scan.
         coils: (coil, y, x) complex64.
         inside: (n,) int32 pixels of the object, the last one repeated.
     """
 
     adjoint: jax.Array
-    kernel: jax.Array
+    kernel: ScanKernel
     coils: jax.Array
     inside: jax.Array
 
@@ -52,7 +64,7 @@ class Problem(NamedTuple):
 
     def normal(self, images: jax.Array) -> jax.Array:
         """``A^H W A`` of images (k, y, x)."""
-        return normal_operator(images, self.kernel, self.coils)
+        return normal_operator(images, self.kernel.values, self.coils)
 
     def voxels(self, images: jax.Array) -> jax.Array:
         """Images (k, y, x) at the pixels inside, (n, k)."""
@@ -78,7 +90,7 @@ class FingerprintMaps(NamedTuple):
     pd: np.ndarray
 
 
-def scan_kernel(scan: FingerprintScan, basis: jax.Array) -> jax.Array:
+def scan_kernel(scan: FingerprintScan, basis: jax.Array) -> ScanKernel:
     """The kernel of a scan, the same for all slices.
 
     Args:
@@ -94,15 +106,16 @@ def scan_kernel(scan: FingerprintScan, basis: jax.Array) -> jax.Array:
     for interleaf in sampling.arm_of.T:
         np.add.at(products, interleaf, values[:, :, None] * values[:, None, :])
     weights = np.moveaxis(products, 0, -1)[..., None] * sampling.weights
-    return sampling_kernel(
+    kernel = sampling_kernel(
         jnp.asarray(weights.reshape(*weights.shape[:2], -1), jnp.float32),
         jnp.asarray(sampling.points.reshape(-1, 2)),
         scan.shape,
     )
+    return ScanKernel(kernel, _largest_eigenvalue(kernel, jnp.asarray(scan.coils)))
 
 
 def make_problem(
-    kspace: np.ndarray, scan: FingerprintScan, basis: jax.Array, kernel: jax.Array
+    kspace: np.ndarray, scan: FingerprintScan, basis: jax.Array, kernel: ScanKernel
 ) -> Problem:
     """The right-hand side of a slice, and where its object lies.
 
@@ -151,15 +164,16 @@ def _inside(b: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def largest_eigenvalue(problem: Problem) -> jax.Array:
-    """An upper bound of the largest eigenvalue of ``A^H W A``, for step sizes."""
+def _largest_eigenvalue(kernel: jax.Array, coils: jax.Array) -> jax.Array:
+    """An upper bound of the largest eigenvalue of ``A^H W A``."""
 
     def once(image: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-        seen = problem.normal(image)
+        seen = normal_operator(image, kernel, coils)
         size = jnp.linalg.norm(seen)
         return seen / size, size
 
-    start = problem.adjoint / jnp.linalg.norm(problem.adjoint)
+    shape = (len(kernel), *coils.shape[1:])
+    start = jax.random.normal(jax.random.key(POWER_SEED), shape, jnp.complex64)
     return POWER_MARGIN * jax.lax.scan(once, start, None, length=POWER_ROUNDS)[1][-1]
 
 

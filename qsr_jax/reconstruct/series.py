@@ -17,7 +17,6 @@ from qsr_jax.reconstruct.low_rank import BLOCK, shrink_blocks
 from qsr_jax.reconstruct.problem import (
     FingerprintMaps,
     Problem,
-    largest_eigenvalue,
     maps_of,
     phase_and_match,
 )
@@ -58,10 +57,8 @@ def llr_images(problem: Problem, strength: float) -> jax.Array:
         strength: threshold over the largest ``|b|`` and the side of a block.
     """
     threshold = strength * BLOCK * jnp.max(jnp.abs(problem.adjoint))
-    start, largest = problem.adjoint, largest_eigenvalue(problem)
-    return proximal_gradient(
-        problem, start, start, shrink_blocks, threshold, largest=largest, rounds=ROUNDS
-    )
+    start = problem.adjoint
+    return proximal_gradient(problem, start, start, shrink_blocks, threshold, rounds=ROUNDS)
 
 
 def lrtv_images(problem: Problem, strength: float) -> jax.Array:
@@ -72,10 +69,8 @@ def lrtv_images(problem: Problem, strength: float) -> jax.Array:
         strength: weight of the total variation over the largest ``|b|``.
     """
     weight = strength * jnp.max(jnp.abs(problem.adjoint))
-    start, largest = problem.adjoint, largest_eigenvalue(problem)
-    return proximal_gradient(
-        problem, start, start, less_variation, weight, largest=largest, rounds=ROUNDS
-    )
+    start = problem.adjoint
+    return proximal_gradient(problem, start, start, less_variation, weight, rounds=ROUNDS)
 
 
 @functools.partial(jax.jit, static_argnames="rounds")
@@ -104,7 +99,6 @@ def proximal_gradient(
     proximal: Proximal,
     weight: jax.Array,
     *,
-    largest: jax.Array,
     rounds: int,
     rho: jax.Array | float = 0.0,
 ) -> jax.Array:
@@ -118,11 +112,10 @@ def proximal_gradient(
         start: (k, y, x).
         proximal: step of the penalty.
         weight: of the penalty.
-        largest: eigenvalue of ``A^H W A``, not less than it is.
         rounds: steps.
         rho: what is added to the operator.
     """
-    step = 1.0 / (largest + rho)
+    step = 1.0 / (problem.kernel.largest + rho)
 
     def once(
         state: tuple[jax.Array, jax.Array, jax.Array], key: jax.Array

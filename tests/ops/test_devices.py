@@ -3,11 +3,19 @@
 import os
 import subprocess
 import sys
+import threading
 
 import jax
+import jax.numpy as jnp
 import pytest
 
-from qsr_jax.ops.devices import even_devices, even_share, is_count_told, usable_cores
+from qsr_jax.ops.devices import (
+    even_devices,
+    even_share,
+    is_count_told,
+    on_every_device,
+    usable_cores,
+)
 
 SAYS = """
 import os, jax
@@ -60,3 +68,31 @@ def test_what_is_there_is_shared_evenly():
     assert jax.local_device_count() == 4
     assert [len(even_devices(samples)) for samples in (8, 6, 5, 4, 2, 1)] == [4, 3, 1, 4, 2, 1]
     assert usable_cores() >= 1
+
+
+def test_every_device_takes_a_number_at_a_time_and_results_keep_their_order():
+    """All four wait for each other: none could go on if one had to do two numbers."""
+    together, devices = threading.Barrier(4), jax.local_devices()
+
+    def work(number):
+        together.wait(timeout=30)
+        (device,) = jnp.zeros(1).devices()
+        return number, device
+
+    found = list(on_every_device(work, 4))
+    assert [number for number, _ in found] == [0, 1, 2, 3]
+    assert {device for _, device in found} == set(devices)
+    alone = list(on_every_device(lambda number: (number, threading.current_thread()), 7, worth=4))
+    assert alone == [(number, threading.main_thread()) for number in range(7)]
+
+
+def test_the_first_error_ends_the_work():
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        raise ValueError(f"slice {number}")
+
+    with pytest.raises(ValueError, match="slice 0"):
+        list(on_every_device(work, 1000))
+    assert len(begun) < 1000

@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from qsr_jax.reconstruct import series
 from qsr_jax.reconstruct.alternating import PlugAndPlay
-from qsr_jax.reconstruct.errors import percent_errors
+from qsr_jax.reconstruct.errors import WHITE_BELOW_MS, percent_errors, places_of
 from qsr_jax.reconstruct.head import Method
-from qsr_jax.reconstruct.problem import largest_eigenvalue, make_problem, scan_kernel
+from qsr_jax.reconstruct.problem import make_problem, scan_kernel
 
 NONE = float("inf")
 FEW = PlugAndPlay(sigmas=(0.1, 0.05, 0.025, 0.0125), rounds=4)
@@ -133,7 +133,7 @@ def test_step_sizes_are_safe():
 
     start = problem.adjoint / jnp.linalg.norm(problem.adjoint)
     exact = float(jax.lax.scan(once, start, None, length=150)[1][-1])
-    assert exact <= float(largest_eigenvalue(problem)) < 1.15 * exact
+    assert exact <= float(problem.kernel.largest) < 1.15 * exact
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,31 @@ def test_scans_a_method_cannot_take():
 
 
 def test_errors_by_place():
-    truth = np.array([[800.0, 70.0, 1.0], [4000.0, 2000.0, 1.0]])
-    brain = np.array([True, True])
+    truth = np.array([[[800.0, 70.0, 1.0], [4000.0, 2000.0, 1.0]]])
+    brain = np.array([[True, True]])
     found = percent_errors(truth * [[1.1, 0.9, 1.0], [1.1, 1.1, 1.0]], truth, brain)
     assert found["parenchyma"]["t2"] == pytest.approx((10.0, -10.0))
     assert found["brain"]["t2"] == pytest.approx((10.0, 0.0))
     with pytest.raises(ValueError, match="expected one grid"):
-        percent_errors(truth[:1], truth, brain)
+        percent_errors(truth[0], truth[0], brain[0])
     with pytest.raises(ValueError, match="no parenchyma"):
         percent_errors(truth, truth, ~brain)
+
+
+def test_tissue_is_told_by_neighbours_so_that_noise_of_the_truth_is_no_bias(rng):
+    """White matter beside grey, both maps right on average, the truth with noise of 10 %.
+
+    By a voxel's own T1 the tails that cross the bound make white matter 0.85 % too long; the mean
+    of 10000 voxels is 0.13 % of chance.
+    """
+    right = np.full((100, 200, 3), 800.0)
+    right[:, 100:] = 1250.0
+    right[..., 1:] = (70.0, 1.0)
+    truth = right + rng.normal(size=(100, 200, 1)) * [100.0, 0.0, 0.0]
+    where = places_of(truth, np.ones((100, 200), bool))
+    own = truth[..., 0] < WHITE_BELOW_MS
+    means = [np.mean(right[k][:, 0]) / np.mean(truth[k][:, 0]) - 1.0
+             for k in (where["white matter"], own)]  # fmt: skip
+    assert abs(means[0]) < 0.004
+    assert means[1] - means[0] > 0.006
+    assert np.mean(where["white matter"][:, :99]) > 0.999 > np.mean(own[:, :99])
