@@ -35,7 +35,7 @@ from qsr_jax.predictors.weighted_baselines import (
     pixel_fit,
     tissue_means,
 )
-from qsr_jax.predictors.weighted_gains import FITTED, FREE, GAINS, ONE
+from qsr_jax.tasks.weighted_gains import FITTED, FREE, GAINS, ONE
 from qsr_jax.predictors.weighted_network import WeightedPredictor, load_weighted
 from qsr_jax.provenance import software_version
 

@@ -20,7 +20,7 @@ from qsr_jax.acquisition import NARROW, TYPICAL_MS, Ranges
 from qsr_jax.physics.weighted_acquisition import draw_acquisition
 from qsr_jax.physics.weighted_signal import weighted_signals
 from qsr_jax.predictors.weighted_flair import FLAIR, likeness, mixture, shown_by, without
-from qsr_jax.predictors.weighted_gains import FREE, ONE
+from qsr_jax.tasks.weighted_gains import FREE, ONE
 
 Maps = tuple[np.ndarray, np.ndarray | None]
 
@@ -31,7 +31,7 @@ class Method:
 
     Attributes:
         make: (slices, gains=) to values (n, h, w, 3) and their standard deviations, or None.
-        gains: those of :data:`qsr_jax.predictors.weighted_gains.GAINS` that it tells apart.
+        gains: those of :data:`qsr_jax.tasks.weighted_gains.GAINS` that it tells apart.
         spares: whether it can do without a contrast.
         digest: of its weights, if it has any.
     """

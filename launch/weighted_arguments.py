@@ -16,7 +16,8 @@ from qsr_jax.data.studies.weighted_study import (
     read_itk_affine,
     read_nifti_study,
 )
-from qsr_jax.predictors.weighted_gains import FITTED, GAINS
+from qsr_jax.predictors.batched import FLOAT32
+from qsr_jax.tasks.weighted_gains import FITTED, GAINS
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
 
@@ -61,6 +62,7 @@ def predict_weighted(arguments: argparse.Namespace, *, format: str) -> list[Path
     foreign = [f"--{name}" for name in ("ensemble", "shard", "split", "protocols")
                if getattr(arguments, name)]  # fmt: skip
     foreign += ["--workers"] if arguments.workers > 1 else []
+    foreign += ["--precision"] if arguments.precision != FLOAT32 else []
     if len(arguments.model) != 1 or foreign:
         told = [*foreign, f"{len(arguments.model)} models"]
         raise ValueError(

@@ -1,25 +1,22 @@
 """A trained network as a predictor of maps from T1w, T2w and FLAIR images and their times."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.acquisition import ACQUISITION, Ranges, check_acquisition, parse_bands
 from qsr_jax.checkpoint import DRAWN, LATEST, CheckpointError
-from qsr_jax.objectives.objective import output_of, told_to
+from qsr_jax.objectives.weighted_asking import said_of
 from qsr_jax.predictors.batched import BATCH, clamp, clamp_spread
 from qsr_jax.predictors.opened import Opened, open_trained
-from qsr_jax.predictors.weighted_gains import FITTED, FREE, GAINS, ONE, fitted_gains
 from qsr_jax.tasks import WeightedToMaps
 from qsr_jax.tasks.spread import SpreadCalibration
+from qsr_jax.tasks.weighted_gains import FITTED, Said, asked
 from qsr_jax.types import Familiarity, Geometry, Prediction
 
 SPACING_FACTOR = 1.6
@@ -79,7 +76,7 @@ class WeightedPredictor:
             acquisition_ms: (7,), NaN where nobody knows.
             geometry: of the grid.
             brain: (z, y, x) bool; also what brightness is judged by.
-            gains: one of :data:`qsr_jax.predictors.weighted_gains.GAINS`.
+            gains: one of :data:`qsr_jax.tasks.weighted_gains.GAINS`.
 
         Raises:
             ValueError: images that cannot be, impossible times, no such gains, or a brain of no
@@ -87,18 +84,21 @@ class WeightedPredictor:
         """
         _check(images, geometry, brain)
         times = check_acquisition(acquisition_ms, where="the study")
-        mean, std = self.say(images, times, brain, gains=gains)
-        mean, clamped = clamp(np.where(brain[..., None], mean, 0.0).astype(np.float32), self.names)
+        said = self._asked(images, times, brain, gains=gains)
+        std = self._calibrated(said)
+        mean, clamped = clamp(
+            np.where(brain[..., None], said.mean, 0.0).astype(np.float32), self.names
+        )
         if std is not None:
             std = clamp_spread(np.where(brain[..., None], std, 0.0).astype(np.float32), self.names)
-        laws = None if self.calibration is None else self.calibration.laws_of(self.names)
+        known = None if std is None else self.calibration
         return Prediction(
             mean=mean,
             std=std,
             names=self.names,
             geometry=geometry,
             clamped=clamped,
-            mean_laws=laws if std is not None else None,
+            mean_laws=None if known is None else known.of(said.gains[0]).laws_of(self.names),
             familiarity=self.judged(times, geometry.spacing_mm),
             std_against=None if std is None else self.task.target,
         )
@@ -114,59 +114,57 @@ class WeightedPredictor:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Values and calibrated standard deviations (z, y, x, c) everywhere, not clamped.
 
-        Where gains are to be fitted and cannot be (a time or a contrast is missing, or the network
-        takes no pixelwise solution), they are free. The standard deviations of fitted gains are
-        those of free ones: what the first maps did not know, the gains do not either.
+        Standard deviations are calibrated for the gains that a slice was made with, so that 68 %
+        of the voxels lie within one; see :func:`qsr_jax.tasks.weighted_gains.asked`.
 
         Args:
             images: (z, y, x, 3).
             acquisition_ms: (7,), or (z, 7) where slices differ.
             brain: (z, y, x).
-            gains: one of :data:`qsr_jax.predictors.weighted_gains.GAINS`.
+            gains: one of :data:`qsr_jax.tasks.weighted_gains.GAINS`.
             studies: (z,) which slices are of one study; None: all.
 
         Raises:
             ValueError: no such gains.
         """
-        if gains not in GAINS:
-            raise ValueError(f"gains is {gains!r}; expected one of {', '.join(GAINS)}")
-        times = np.broadcast_to(acquisition_ms, (len(images), len(ACQUISITION)))
-        mean, std = self._once(images, times, brain, common=gains == ONE)
-        if gains != FITTED or not self.fits_gains:
-            return mean, std
-        found = fitted_gains(images, mean, brain, times, studies=studies)
-        known = np.isfinite(found).all(-1)
-        if not known.any():
-            return mean, std
-        brought = (images[known] / found[known][:, None, None]).astype(np.float32)
-        again = self._once(brought, times[known], brain[known], common=True)[0]
-        mean = mean.copy()
-        mean[known] = again
-        return mean, std
+        said = self._asked(images, acquisition_ms, brain, gains=gains, studies=studies)
+        return said.mean, self._calibrated(said)
 
     @property
     def fits_gains(self) -> bool:
         """Whether images brought to one gain tell the network more."""
-        return self.task.physics and self.task.intensities != FREE
+        return self.task.fits_gains
+
+    def _asked(
+        self,
+        images: np.ndarray,
+        acquisition_ms: np.ndarray,
+        brain: np.ndarray,
+        *,
+        gains: str,
+        studies: np.ndarray | None = None,
+    ) -> Said:
+        """What the network says itself."""
+        times = np.broadcast_to(acquisition_ms, (len(images), len(ACQUISITION)))
+        fits = self.fits_gains
+        return asked(self._once, images, times, brain, gains=gains, fits=fits, studies=studies)
 
     def _once(
-        self, images: np.ndarray, times: np.ndarray, brain: np.ndarray, *, common: bool
+        self, images: np.ndarray, times: np.ndarray, brain: np.ndarray, /, *, common: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """What the network says of (z, y, x, 3) with the times (z, 7), calibrated."""
-        parts = []
-        for start in range(0, len(images), self.batch):
-            places = np.clip(np.arange(start, start + self.batch), 0, len(images) - 1)
-            part = (images[places], brain[places][..., None], times[places])
-            given = [jnp.asarray(array, jnp.float32) for array in part]
-            parts.append(_made(self.variables, *given, network=self.network, task=self.task,
-                               common=common))  # fmt: skip
-        made = np.concatenate([np.asarray(part) for part in parts])[: len(images)]
-        mean, std = made[..., : len(self.names)], made[..., len(self.names) :]
-        if not std.size:
-            return mean, None
-        if self.calibration is not None:
-            std = self.calibration.scaled(std, mean, self.names)
-        return mean, std
+        """What the network says of (z, y, x, 3) with the times (z, 7)."""
+        of = (self.network, self.variables, self.task)
+        return said_of(*of, images, times, brain, common=common, batch=self.batch)
+
+    def _calibrated(self, said: Said) -> np.ndarray | None:
+        """Its standard deviations, each by what is known of its kind of gains."""
+        if said.std is None or self.calibration is None:
+            return said.std
+        std = np.empty_like(said.std)
+        for kind in set(said.gains):
+            here, known = said.gains == kind, self.calibration.of(kind)
+            std[here] = known.scaled(said.std[here], said.mean[here], self.names)
+        return std
 
     def judged(
         self, acquisition_ms: np.ndarray, spacing_mm: tuple[float, float, float]
@@ -209,29 +207,6 @@ def _check(images: np.ndarray, geometry: Geometry, brain: np.ndarray) -> None:
         raise ValueError("images hold values that are negative or not finite; expected magnitudes")
     if not brain.any():
         raise ValueError("the brain is empty; expected a mask with one voxel or more")
-
-
-@functools.partial(jax.jit, static_argnames=("network", "task", "common"))
-def _made(
-    variables: Mapping[str, Any],
-    images: jax.Array,
-    brain: jax.Array,
-    acquisition_ms: jax.Array,
-    *,
-    network: nn.Module,
-    task: WeightedToMaps,
-    common: bool,
-) -> jax.Array:
-    """Maps of a batch of slices and, where the network tells them, their standard deviations."""
-    count = len(task.names)
-    with jax.default_matmul_precision("highest"):
-        inputs = task.seen(images, brain, acquisition_ms, common=common)
-        told = told_to(network, inputs)
-        output = output_of(network, variables, inputs["lr"], train=False, **told)
-        maps, log_spread = output[..., :count], output[..., count:]
-        if not log_spread.size:
-            return task.physical(maps)
-        return jnp.concatenate([task.physical(maps), task.physical_spread(maps, log_spread)], -1)
 
 
 def load_weighted(model: Path | str, *, which: str = LATEST) -> WeightedPredictor:

@@ -22,8 +22,8 @@ from qsr_jax.predictors.dicom_series import (
     write_series,
 )
 from qsr_jax.predictors.trained import MismatchError
-from qsr_jax.predictors.weighted_gains import FITTED
 from qsr_jax.predictors.weighted_network import WeightedPredictor
+from qsr_jax.tasks.weighted_gains import FITTED
 from qsr_jax.types import Prediction
 
 HOW = "Estimated from T1w, T2w and FLAIR"
@@ -53,7 +53,7 @@ def predict_study(
         format: "dicom", "parametric_map" or "nifti"; files give NIfTI only.
         subject: label of the subject in a BIDS data set, never a name; of "nifti" alone.
         std: whether standard deviations are written too; None: where the model tells them.
-        gains: one of :data:`qsr_jax.predictors.weighted_gains.GAINS`; a clinical scanner's
+        gains: one of :data:`qsr_jax.tasks.weighted_gains.GAINS`; a clinical scanner's
             contrasts seldom share one.
         brain: (z, y, x) bool; None: found in the images.
         refuse_unfamiliar: whether times or pixels that it was not trained on are refused; else

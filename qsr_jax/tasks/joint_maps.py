@@ -14,6 +14,7 @@ from qsr_jax.tasks.crops import crop_and_flip, sample_keys, with_margin
 from qsr_jax.tasks.example import Example
 from qsr_jax.tasks.remap import Remapping, remapped
 from qsr_jax.tasks.scaling import CentredScale, MapScale, PartScale, scales_of
+from qsr_jax.tasks.spread import COVERED
 from qsr_jax.types import ALIGNMENTS, CORNER, REPEAT, ROUTINE, TARGETS, Batch
 
 CONTEXTS = (1, 3, 5)
@@ -68,6 +69,8 @@ class JointMaps:
     """The one factor between the grids that it knows, if there is only one."""
     TOLD: ClassVar[tuple[str, ...]] = ()
     """What it tells beside the image, by the names in an example's inputs."""
+    COVERS: ClassVar[float] = COVERED
+    """Share of voxels that calibrated standard deviations cover, of spread.WIDTHS."""
 
     def __post_init__(self) -> None:
         """Refuses what cannot be."""

@@ -2,11 +2,12 @@
 
 A network that says how sure it is learns it on its training subjects, where it errs less than on
 others. On validation subjects the standard deviations of a map are therefore scaled, so that 95 %
-of their voxels lie within 1.96 of them, in every cell of what the network says of a voxel: its
-value (grey matter, fluid and fat err differently), its spread (borders and noise do), and whether
-its T2 is beyond that of tissue (a lesion has the T1 of grey matter). Conformal prediction does the
-same by categories (Vovk 2005, doi:10.1007/b106715, section 4.5): coverage holds in each cell, so
-also in any tissue, as far as its voxels err as the others of their cells do.
+of their voxels lie within 1.96 of them (of a task that says so, 68 % within one), in every cell of
+what the network says of a voxel: its value (grey matter, fluid and fat err differently), its spread
+(borders and noise do), and whether its T2 is beyond that of tissue (a lesion has the T1 of grey
+matter). Conformal prediction does the same by categories (Vovk 2005, doi:10.1007/b106715, section
+4.5): coverage holds in each cell, so also in any tissue, as far as its voxels err as the others of
+their cells do. Scans of several kinds may have a calibration each.
 
 :mod:`qsr_jax.tasks.mean_spread` tells how sure means over many voxels are.
 """
@@ -25,6 +26,11 @@ from qsr_jax.mean_law import MeanLaw
 
 COVERED, WIDTH = 0.95, 1.959964
 """Share of voxels that should lie within so many standard deviations: the interval reports use."""
+
+ONE_SIGMA = 0.6827
+WIDTHS = {COVERED: WIDTH, ONE_SIGMA: 1.0}
+"""Shares that can be asked for, and within how many standard deviations of the normal law. Errors
+have heavier tails than it: who covers one of the shares misses the other."""
 
 LEAST_VOXELS = 2000
 """In a cell; with fewer it has the factor of its value, then of the map. The 95 % point of 2000
@@ -56,10 +62,16 @@ class SpreadCalibration:
     Attributes:
         factors: map to its factors.
         laws: map to how sure a mean is.
+        kinds: kind of scan to its own calibration, where some differ.
     """
 
     factors: Mapping[str, Factors]
     laws: Mapping[str, MeanLaw] = dataclasses.field(default_factory=dict)
+    kinds: Mapping[str, "SpreadCalibration"] = dataclasses.field(default_factory=dict)
+
+    def of(self, kind: str) -> "SpreadCalibration":
+        """That of a kind of scan; this one where the kind has none of its own."""
+        return self.kinds.get(kind, self)
 
     def scaled(self, std: np.ndarray, mean: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
         """Standard deviations (..., c) of predicted values (..., c), scaled.
@@ -88,7 +100,9 @@ class SpreadCalibration:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON; what is read back scales in the same bits."""
         laws = {name: [law.shared, law.patch, law.power] for name, law in self.laws.items()}
-        return {"factors": {n: np.array(f).tolist() for n, f in self.factors.items()}, "laws": laws}
+        held = {"factors": {n: np.array(f).tolist() for n, f in self.factors.items()}, "laws": laws}
+        kinds = {kind: one.to_json() for kind, one in self.kinds.items()}
+        return held | ({"kinds": kinds} if kinds else {})
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "SpreadCalibration":
@@ -100,7 +114,8 @@ class SpreadCalibration:
         try:
             factors = {name: _checked(name, rows) for name, rows in content["factors"].items()}
             laws = {name: MeanLaw(*map(float, law)) for name, law in content["laws"].items()}
-            return cls(factors, laws)
+            kinds = {kind: cls.from_json(one) for kind, one in content.get("kinds", {}).items()}
+            return cls(factors, laws, kinds)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SpreadError(
                 f"no calibration of spreads ({type(error).__name__}: {error})"
@@ -131,8 +146,11 @@ class SpreadTally:
             flat = np.ravel_multi_index(cell, counts.shape)
             counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
 
-    def factors(self) -> dict[str, Factors]:
-        """The factors that make :data:`COVERED` of the voxels of every cell lie within.
+    def factors(self, covered: float = COVERED) -> dict[str, Factors]:
+        """The factors that make a share of the voxels of every cell lie within.
+
+        Args:
+            covered: one of :data:`WIDTHS`.
 
         Raises:
             ValueError: no voxel was added.
@@ -142,13 +160,10 @@ class SpreadTally:
             if not counts.sum():
                 raise ValueError(f"no voxel of {name} to calibrate its spread on; expected some")
             whole, by_value = counts.sum((0, 1, 2)), counts.sum((0, 2))
-            found[name] = tuple(
-                tuple(
-                    tuple(_first_known(cell, by_value[value], whole) for cell in row)
-                    for value, row in enumerate(rows)
-                )
-                for rows in counts
-            )
+            planes = np.empty(counts.shape[:-1])
+            for cell in np.ndindex(planes.shape):
+                planes[cell] = _first_known(counts[cell], by_value[cell[1]], whole, covered=covered)
+            found[name] = _as_factors(planes)
         return found
 
 
@@ -159,16 +174,16 @@ def ratio_bins(error: np.ndarray, std: np.ndarray) -> np.ndarray:
     return np.clip(np.searchsorted(LOG_RATIOS, ratio, side="right") - 1, 0, len(LOG_RATIOS) - 2)
 
 
-def covering_factor(counts: np.ndarray) -> float:
-    """From a histogram of ln(absolute error / std): its 95 % point over that of the normal law."""
+def covering_factor(counts: np.ndarray, covered: float = COVERED) -> float:
+    """From a histogram of ln(absolute error / std): a point of it over that of the normal law."""
     share = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
-    return float(np.exp(np.interp(COVERED, share, LOG_RATIOS)) / WIDTH)
+    return float(np.exp(np.interp(covered, share, LOG_RATIOS)) / WIDTHS[covered])
 
 
-def _first_known(*counts: np.ndarray) -> float:
+def _first_known(*counts: np.ndarray, covered: float) -> float:
     """The factor of the first histogram that holds enough; of the last in any case."""
     enough = (one for one in counts[:-1] if one.sum() >= LEAST_VOXELS)
-    return round(covering_factor(next(enough, counts[-1])), 4)
+    return round(covering_factor(next(enough, counts[-1]), covered), 4)
 
 
 def _shape(name: str, names: tuple[str, ...]) -> tuple[int, int, int]:
@@ -246,7 +261,11 @@ def _checked(name: str, rows: Any) -> Factors:
         raise ValueError(name)
     if not (found > 0.0).all() or not np.isfinite(found).all():
         raise ValueError(name)
-    return tuple(tuple(tuple(row) for row in plane) for plane in found.tolist())
+    return _as_factors(found)
+
+
+def _as_factors(planes: np.ndarray) -> Factors:
+    return tuple(tuple(tuple(row) for row in plane) for plane in planes.tolist())
 
 
 def write_calibrations(workdir: Path, calibrations: Mapping[int, SpreadCalibration]) -> None:

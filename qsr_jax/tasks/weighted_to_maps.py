@@ -26,6 +26,7 @@ from qsr_jax.tasks.example import Example
 from qsr_jax.tasks.joint_maps import DRAWS, JointMaps
 from qsr_jax.tasks.remap import Remapping
 from qsr_jax.tasks.scaling import CENTRED, CentredScale
+from qsr_jax.tasks.spread import ONE_SIGMA
 from qsr_jax.tasks.weighted_inputs import (
     Receive,
     constant_maps,
@@ -77,6 +78,7 @@ class WeightedToMaps(JointMaps):
     SEES_MAPS: ClassVar[bool] = False
     ONLY_SCALE: ClassVar[int | None] = 1
     TOLD: ClassVar[tuple[str, ...]] = ("times", "numbers", "thumbnail")
+    COVERS: ClassVar[float] = ONE_SIGMA
 
     def __post_init__(self) -> None:
         """Refuses what cannot be."""
@@ -103,6 +105,11 @@ class WeightedToMaps(JointMaps):
     def scales(self) -> tuple[CentredScale, ...]:
         """The network scale of every map."""
         return tuple(CENTRED.values())
+
+    @property
+    def fits_gains(self) -> bool:
+        """Whether images brought to one gain tell the network more."""
+        return self.physics and self.intensities != FREE
 
     def describe(self) -> dict[str, Any]:
         """Name and the fields that prediction needs."""

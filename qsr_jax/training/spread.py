@@ -1,19 +1,23 @@
 """Fits how far a network's own standard deviations are to be believed, when a training ends."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, load_network
-from qsr_jax.data.records.batches import in_order
+from qsr_jax.data.records.batches import in_order, one_study_each
 from qsr_jax.data.records.joint import JointRecords
+from qsr_jax.maps import spec_of
 from qsr_jax.objectives import Regression
-from qsr_jax.tasks import JointMaps
+from qsr_jax.objectives.weighted_asking import said_of
+from qsr_jax.tasks import JointMaps, WeightedToMaps
 from qsr_jax.tasks.mean_spread import MeanTally
 from qsr_jax.tasks.spread import (
     SpreadCalibration,
@@ -21,8 +25,12 @@ from qsr_jax.tasks.spread import (
     read_calibrations,
     write_calibrations,
 )
+from qsr_jax.tasks.weighted_gains import GAINS, ONE, asked
 from qsr_jax.training.plan import Plan, sample_example
 from qsr_jax.types import Batch
+
+Told = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""What is said, how surely, what it should be, (n, h, w, c), and where it counts, (n, h, w)."""
 
 
 def calibrate_spreads(workdir: Path, plan: Plan, open_records: Callable[[], JointRecords]) -> None:
@@ -80,21 +88,51 @@ def fit_calibration(
     the standard deviation covers that noise too. The records are predicted twice, for what is said
     of means takes the factors.
     """
+    if isinstance(task, WeightedToMaps):
+        return _by_gains(objective.network, task, variables, records, batch_size=batch_size)
     said = _said(objective, task)
 
-    def everybody() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    def everybody() -> Iterator[Told]:
         for batch in in_order(records, batch_size=batch_size):
             arrays = {name: jnp.asarray(array) for name, array in batch.items()}
             mean, std, wanted = (np.asarray(made) for made in said(variables, arrays))
             yield mean, std, wanted, np.asarray(batch["mask"])[..., 0] > 0
 
+    return _fitted(task, everybody)
+
+
+def _fitted(task: JointMaps, everybody: Callable[[], Iterator[Told]]) -> SpreadCalibration:
     tally, means = SpreadTally(task.names), MeanTally(task.names)
     for mean, std, wanted, inside in everybody():
         tally.add(mean[inside], std[inside], wanted[inside])
-    calibration = SpreadCalibration(tally.factors())
+    calibration = SpreadCalibration(tally.factors(task.COVERS))
     for mean, std, wanted, inside in everybody():
         means.add(mean, calibration.scaled(std, mean, task.names), wanted, inside)
     return dataclasses.replace(calibration, laws=means.laws())
+
+
+def _by_gains(
+    network: nn.Module,
+    task: WeightedToMaps,
+    variables: Mapping[str, Any],
+    records: JointRecords,
+    *,
+    batch_size: int,
+) -> SpreadCalibration:
+    """The same of every kind of gains, study by study; itself it is that of one gain."""
+    ask = functools.partial(said_of, network, variables, task, batch=batch_size)
+    slopes = np.array([spec_of(name).slope for name in task.names], np.float32)
+
+    def everybody(gains: str) -> Iterator[Told]:
+        for study in one_study_each(records):
+            inside, wanted = study["mask"][..., 0] > 0, study["hr"] * slopes
+            seen = study["lr"].astype(np.float32), study["acquisition_ms"], inside
+            mean, std, _ = asked(ask, *seen, gains=gains, fits=task.fits_gains)
+            assert std is not None  # only such networks are calibrated
+            yield mean, std, wanted, inside
+
+    own = {gains: _fitted(task, functools.partial(everybody, gains)) for gains in GAINS}
+    return dataclasses.replace(own[ONE], kinds=own)
 
 
 def _said(

@@ -17,7 +17,7 @@ from qsr_jax.predictors.dicom_series import DICOM, NIFTI, UnfamiliarError
 from qsr_jax.predictors.load import load_predictor
 from qsr_jax.predictors.trained import MismatchError
 from qsr_jax.predictors.weighted_baselines import pixel_fit
-from qsr_jax.predictors.weighted_gains import FITTED, FREE, GAINS, ONE
+from qsr_jax.tasks.weighted_gains import FITTED, FREE, GAINS, ONE
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
 from qsr_jax.pretrained import find_model

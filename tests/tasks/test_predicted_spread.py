@@ -1,5 +1,6 @@
 """Factors on standard deviations: from planted errors, by what is said; and their file."""
 
+import dataclasses
 import json
 
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from qsr_jax.tasks import JointMaps
 from qsr_jax.tasks.spread import (
     FILE,
     LEAST_VOXELS,
+    ONE_SIGMA,
     SPREAD_EDGES,
     WIDTH,
     SpreadCalibration,
@@ -73,6 +75,18 @@ def test_intervals_of_95_percent_cover_95_percent_whatever_the_errors(rng):
     assert raw[lesion, 0].mean() < 0.6, "uncalibrated, a lesion would not be covered"
 
 
+def test_68_percent_within_one_can_be_asked_for_instead(rng):
+    """T1's normal errors then hold 95 % within 1.96 too; T2's, of Laplace's law, only 91 %."""
+    tally = SpreadTally(NAMES)
+    tally.add(*planted(rng))
+    mean, std, wanted = planted(rng)
+    calibration = SpreadCalibration(tally.factors(ONE_SIGMA))
+    ratio = np.abs(wanted - mean) / calibration.scaled(std, mean, NAMES)
+    np.testing.assert_allclose((ratio <= 1.0).mean(0), ONE_SIGMA, atol=0.01)
+    tail = 1.0 - np.exp(WIDTH * np.log(1.0 - ONE_SIGMA))
+    np.testing.assert_allclose((ratio <= WIDTH).mean(0), (0.95, tail), atol=0.01)
+
+
 def test_a_cell_with_few_voxels_has_the_factor_of_its_value_then_of_its_map(rng):
     tally = SpreadTally(("t1",))
     for value, std, count, size in (
@@ -109,11 +123,13 @@ def factors(value):
 
 def test_a_file_holds_the_calibrations_of_several_networks(tmp_path):
     assert read_calibrations(tmp_path) == {}
-    both = {10: factors(1.5), 2000: factors(0.75)}
+    kinds = {"free": factors(2.0), "fitted": factors(1.0)}
+    both = {10: factors(1.5), 2000: dataclasses.replace(factors(0.75), kinds=kinds)}
     write_calibrations(tmp_path, both)
     assert read_calibrations(tmp_path) == both
     assert both[10].laws_of(("t2", "t1")) == (MeanLaw(0.1, 9.0),) * 2
     assert both[10].laws_of(("t1", "pd")) is None
+    assert [both[step].of("free") for step in both] == [both[10], kinds["free"]]
 
 
 DAMAGES = {

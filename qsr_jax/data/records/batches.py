@@ -133,3 +133,16 @@ def in_order(
     """
     for start in range(part * batch_size, len(records), parts * batch_size):
         yield load_batch(records, np.arange(start, min(start + batch_size, len(records))))
+
+
+def one_study_each(records: JointRecords) -> Iterator[Batch]:
+    """The records of one study after the other: those in a row that have the same times."""
+    held: list[int] = []
+    for index in range(len(records)):
+        times = records[index][ACQUISITION_MS]
+        if held and not np.array_equal(records[held[0]][ACQUISITION_MS], times, equal_nan=True):
+            yield load_batch(records, np.array(held))
+            held = []
+        held.append(index)
+    if held:
+        yield load_batch(records, np.array(held))

@@ -7,6 +7,8 @@ gain pixels can be solved, and the network is asked again, as if they had shared
 the first maps get wrong of all tissue alike, the gains get wrong too.
 """
 
+from typing import NamedTuple, Protocol
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +26,72 @@ FLUID_MS = 2000.0
 
 LEAST_VOXELS = 50
 """Of tissue in a study; fewer tell no gain."""
+
+
+class Ask(Protocol):
+    """A network, asked for values and standard deviations of slices, all of one kind of gains."""
+
+    def __call__(
+        self, images: np.ndarray, times: np.ndarray, brain: np.ndarray, /, *, common: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Images (z, y, x, 3), times (z, 7) and brain (z, y, x) to (z, y, x, c), twice."""
+
+
+class Said(NamedTuple):
+    """What a network says of slices.
+
+    Attributes:
+        mean: (z, y, x, c).
+        std: the same shape, or None.
+        gains: (z,) which of :data:`GAINS` each slice was made with.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray | None
+    gains: np.ndarray
+
+
+def asked(
+    ask: Ask,
+    images: np.ndarray,
+    acquisition_ms: np.ndarray,
+    brain: np.ndarray,
+    *,
+    gains: str,
+    fits: bool = True,
+    studies: np.ndarray | None = None,
+) -> Said:
+    """What a network says of slices whose gains are of a kind.
+
+    Where gains are to be fitted and cannot be (a time or a contrast is missing, or the network
+    takes no pixelwise solution), they are free. The standard deviations of fitted gains are
+    those of free ones: what the first maps did not know, the gains do not either.
+
+    Args:
+        ask: the network.
+        images: (z, y, x, 3).
+        acquisition_ms: (z, 7); NaN is unknown.
+        brain: (z, y, x) bool.
+        gains: one of :data:`GAINS`.
+        fits: whether images brought to one gain tell the network more.
+        studies: (z,) which slices are of one study; None: all.
+
+    Raises:
+        ValueError: no such gains.
+    """
+    if gains not in GAINS:
+        raise ValueError(f"gains is {gains!r}; expected one of {', '.join(GAINS)}")
+    mean, std = ask(images, acquisition_ms, brain, common=gains == ONE)
+    kinds = np.full(len(images), ONE if gains == ONE else FREE, object)
+    if gains != FITTED or not fits:
+        return Said(mean, std, kinds)
+    found = fitted_gains(images, mean, brain, acquisition_ms, studies=studies)
+    known = np.isfinite(found).all(-1)
+    if known.any():
+        brought = (images[known] / found[known][:, None, None]).astype(np.float32)
+        mean, kinds[known] = mean.copy(), FITTED
+        mean[known] = ask(brought, acquisition_ms[known], brain[known], common=True)[0]
+    return Said(mean, std, kinds)
 
 
 def fitted_gains(

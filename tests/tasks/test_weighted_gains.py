@@ -3,7 +3,7 @@
 import numpy as np
 from weighted_fixtures import TYPICAL, disc
 
-from qsr_jax.predictors.weighted_gains import fitted_gains
+from qsr_jax.tasks.weighted_gains import fitted_gains
 
 PLANTED = np.array([[3.0, 1.0, 0.4], [0.5, 2.0, 1.7]])
 
