@@ -35,9 +35,9 @@ from qsr_jax.predictors.weighted_baselines import (
     pixel_fit,
     tissue_means,
 )
-from qsr_jax.tasks.weighted_gains import FITTED, FREE, GAINS, ONE
 from qsr_jax.predictors.weighted_network import WeightedPredictor, load_weighted
 from qsr_jax.provenance import software_version
+from qsr_jax.tasks.weighted_gains import FITTED, FREE, GAINS, ONE
 
 RESULT = "weighted.json"
 BASELINES = ("pixel_fit", "log_ratio", "tissue_means", "pixel_mlp")

@@ -8,6 +8,7 @@ import numpy as np
 from data_tools.weighted_cases import CSF, GREY, WHITE, Slices
 from qsr_jax.maps import MAPS
 from qsr_jax.metrics.ssim import ssim
+from qsr_jax.tasks.spread import WIDTH
 
 PSNR_TOPS = np.array([4500.0, 500.0, 100.0])
 """Data ranges of PSNR and SSIM, ms, ms, percent; values beyond are clipped."""
@@ -45,7 +46,9 @@ def accuracy(mean: np.ndarray, std: np.ndarray | None, slices: Slices) -> dict[s
     fluid = (slices.tissue == CSF) & slices.brain
     found["csf_mpe"] = rounded(np.abs(relative(mean[fluid], slices.truth[fluid])).mean(0))
     if std is not None:
-        found["covered_68"] = {n: covered(mean, std, slices, t) for n, t in TISSUES.items()}
+        for share, width in (("68", 1.0), ("95", WIDTH)):
+            rows = {n: covered(mean, width * std, slices, t) for n, t in TISSUES.items()}
+            found[f"covered_{share}"] = rows
         part = 100.0 * std[fluid] / np.maximum(mean[fluid], FLOORS)
         found["csf_std_percent"] = rounded(np.median(part, 0))
     return found
@@ -82,7 +85,7 @@ def study_numbers(slices: Slices) -> np.ndarray:
 
 
 def covered(mean: np.ndarray, std: np.ndarray, slices: Slices, label: int) -> list[float]:
-    """Percent of a tissue's voxels within one standard deviation; 68 are wanted."""
+    """Percent of a tissue's voxels that err no more than their standard deviation."""
     inside = (slices.tissue == label) & slices.brain
     off = np.abs(mean[inside] - slices.truth[inside])
     return rounded(100.0 * (off <= std[inside]).mean(0))

@@ -17,11 +17,11 @@ from qsr_jax.predictors.dicom_series import DICOM, NIFTI, UnfamiliarError
 from qsr_jax.predictors.load import load_predictor
 from qsr_jax.predictors.trained import MismatchError
 from qsr_jax.predictors.weighted_baselines import pixel_fit
-from qsr_jax.tasks.weighted_gains import FITTED, FREE, GAINS, ONE
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
 from qsr_jax.pretrained import find_model
 from qsr_jax.tasks.spread import SPREAD_EDGES, SpreadCalibration
+from qsr_jax.tasks.weighted_gains import FITTED, FREE, GAINS, ONE
 from qsr_jax.types import Geometry
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
