@@ -14,7 +14,7 @@ from qsr_jax.physics.fingerprint_dictionary import Dictionary, make_dictionary
 from qsr_jax.physics.fingerprint_scan import INTERLEAVES
 from qsr_jax.reconstruct import series
 from qsr_jax.reconstruct.alternating import PlugAndPlay
-from qsr_jax.reconstruct.denoisers import Denoiser, total_variation
+from qsr_jax.reconstruct.denoisers import Denoiser, over_flips, total_variation
 from qsr_jax.reconstruct.plug_and_play import plug_and_play_images
 from qsr_jax.reconstruct.problem import FingerprintMaps, Problem, make_problem, scan_kernel
 from qsr_jax.reconstruct.raw_folder import RawFolder
@@ -167,7 +167,7 @@ def learned_method(name: str, denoiser: Denoiser, *, coils: int, **options: Any)
 
     Args:
         name: one of :data:`LOOPS`; :data:`PNP` has total variation of the coefficients beside it.
-        denoiser: the trained one.
+        denoiser: the trained one; it sees every image and its flips.
         coils: of the scan; one alone starts from more noise.
         **options: further ones of :class:`Method`; ``settings`` are gone on from.
     """
@@ -176,7 +176,7 @@ def learned_method(name: str, denoiser: Denoiser, *, coils: int, **options: Any)
         settings = dataclasses.replace(settings, sigmas=ONE_COIL_SIGMAS)
     if name == PNP:
         settings = dataclasses.replace(settings, variation=VARIATION)
-    return Method(name, denoiser=denoiser, settings=settings, **options)
+    return Method(name, denoiser=over_flips(denoiser), settings=settings, **options)
 
 
 def reconstruct_head(raw: RawFolder, method: Method) -> tuple[np.ndarray, float | None]:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qsr_jax.reconstruct.denoisers import identity, total_variation
+from qsr_jax.reconstruct.denoisers import identity, over_flips, total_variation
 from qsr_jax.reconstruct.low_rank import shrink_blocks
 from qsr_jax.reconstruct.total_variation import smooth_total_variation
 
@@ -37,6 +37,15 @@ def test_denoisers_give_back_what_has_no_noise_and_remove_some():
     np.testing.assert_array_equal(identity(noisy, jnp.float32(0.3)), noisy)
     left = np.asarray(total_variation(noisy, jnp.float32(0.1))) - clean
     assert np.std(left) < 0.7 * np.std(noisy - clean)
+
+
+def test_over_flips_what_depends_on_the_orientation_cancels():
+    """A denoiser that adds a ramp: down, across, and their product, all odd."""
+    y, x = np.linspace(-1, 1, 6)[:, None], np.linspace(-1, 1, 9)
+    ramp = jnp.asarray(y + 2 * x + 3 * y * x, jnp.float32)
+    images = jnp.asarray(np.random.default_rng(0).uniform(size=(2, 6, 9)), jnp.float32)
+    found = over_flips(lambda seen, sigma: seen + sigma * ramp)(images, jnp.float32(0.5))
+    np.testing.assert_allclose(found, images, atol=1e-5)
 
 
 def test_blocks_of_one_signal_shrink_by_the_threshold():
