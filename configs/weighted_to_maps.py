@@ -37,6 +37,7 @@ def get_config() -> ConfigDict:
     config.weighted.parameters = True  # TR, TE and TI are told
     config.weighted.constant_maps = False  # as constant channels behind the images
     config.weighted.physics = True  # the pixelwise solution behind the images
+    config.weighted.blended = False  # the mean of all solutions of a pixel, not the best of them
     config.weighted.unknown = 0.1  # samples in which times are hidden
     config.weighted.absent = 0.0  # samples that lack a contrast
     config.weighted.held_out = ""  # bands that do not train: "t2w_te_ms 95 105, t1w_tr_ms 800 1200"

@@ -55,6 +55,7 @@ class WeightedToMaps(JointMaps):
         parameters: whether times are told at all; False hides all of them, always.
         constant_maps: whether the numbers stand as constant channels behind the images.
         physics: whether the pixelwise solution stands behind the images.
+        blended: whether that is the mean of all that explain a pixel, and not the best of them.
         unknown: share of the training samples in which every time is hidden with even odds.
         absent: share of the training samples that lack one contrast.
         held_out: bands of times that it was not trained on, see
@@ -70,6 +71,7 @@ class WeightedToMaps(JointMaps):
     parameters: bool = True
     constant_maps: bool = False
     physics: bool = True
+    blended: bool = False
     unknown: float = 0.1
     absent: float = 0.0
     held_out: str = ""
@@ -114,7 +116,7 @@ class WeightedToMaps(JointMaps):
     def describe(self) -> dict[str, Any]:
         """Name and the fields that prediction needs."""
         kept = ("intensities", "parameters", "constant_maps", "physics", "unknown")
-        kept_too = ("absent", "held_out")
+        kept_too = ("absent", "held_out", "blended")
         return super().describe() | {name: getattr(self, name) for name in kept + kept_too}
 
     def blank(self, side: int = 32) -> Batch:
@@ -210,7 +212,8 @@ class WeightedToMaps(JointMaps):
 
     def _solved(self, scaled: jax.Array, receive: Receive) -> jax.Array:
         """The pixelwise maps in network scale; zeros where nothing can be solved."""
-        maps = jax.lax.stop_gradient(weighted_fit(scaled, receive.filled_ms))
+        found = weighted_fit(scaled, receive.filled_ms, mean=self.blended)
+        maps = jax.lax.stop_gradient(found)
         maps = maps * jnp.array([1.0, 1.0, 100.0])  # water is 1 in the images and 100 % in PD
         solved = jnp.stack([s.to_network(maps[..., i]) for i, s in enumerate(self.scales)], -1)
         return jnp.where(receive.solvable[:, None, None, None], jnp.clip(solved, -3.0, 3.5), 0.0)

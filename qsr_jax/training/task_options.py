@@ -60,6 +60,7 @@ class WeightedOptions(Options):
         parameters: whether TR, TE and TI are told at all.
         constant_maps: whether they stand as constant channels behind the images.
         physics: whether the pixelwise solution stands behind the images.
+        blended: whether it is the mean of all that explain a pixel, not the best of them.
         unknown: share of the training samples in which times are hidden.
         absent: share of the training samples that lack a contrast.
         held_out: bands of times whose studies do not train, "NAME LOW HIGH, ...", ms.
@@ -70,6 +71,7 @@ class WeightedOptions(Options):
     parameters: bool = True
     constant_maps: bool = False
     physics: bool = True
+    blended: bool = False
     unknown: float = number(0.1, low=0.0, high=1.0)
     absent: float = number(0.0, low=0.0, high=1.0)
     held_out: str = ""

@@ -67,6 +67,17 @@ def test_the_pixelwise_solution_stands_behind_the_images():
     np.testing.assert_allclose(TASK.baseline(seen()), TASK.middle(seen()["lr"]))
 
 
+def test_a_task_may_ask_for_the_mean_of_all_solutions():
+    """Nothing but the maps behind the images is another; the document says so."""
+    blended = dataclasses.replace(TASK, blended=True)
+    best, mean = seen()["lr"], seen(blended)["lr"]
+    np.testing.assert_array_equal(best[..., :3], mean[..., :3])
+    truth, brain, _ = disc(1)
+    off = np.abs(best - mean)[brain & (truth[..., 0] < 1000)][:, 3:]
+    assert 1e-3 < off.max() < 0.2
+    assert described_task(blended.describe()) == blended != TASK
+
+
 def test_gains_are_taken_out():
     """One gain: all three brighter. Free: each by its own; then nothing can be solved."""
     for common, factors in ((True, (7.0,) * 3), (False, (7.0, 0.2, 3.0))):
