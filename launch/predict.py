@@ -188,21 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         help="refuse a scan unlike those the model learned from; without it, it is predicted and "
         "the maps say so",
     )
-    parser.add_argument(
-        "--precision",
-        choices=tuple(PRECISIONS),
-        default=FLOAT32,
-        help="of products: tf32 is faster on NVIDIA GPUs that have it and rougher (docs/speed.md); "
-        "elsewhere both are float32; the maps say which was asked for (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--compile-cache",
-        metavar="DIR",
-        default=AUTO,
-        help="where compiled programs are kept: a folder, 'none', or 'auto': compiled/ in the "
-        "first workdir among the models on a GPU, nowhere on a CPU or without a workdir "
-        "(default: %(default)s)",
-    )
+    _add_computing(parser)
     return parser
 
 
@@ -251,6 +237,25 @@ def _add_output_kinds(parser: argparse.ArgumentParser) -> None:
         const="",
         help="write a BIDS derivative data set; with --input or --t1w under this label for the "
         "subject (never a name)",
+    )
+
+
+def _add_computing(parser: argparse.ArgumentParser) -> None:
+    """What is computed with."""
+    parser.add_argument(
+        "--precision",
+        choices=tuple(PRECISIONS),
+        default=FLOAT32,
+        help="of products: tf32 is faster on NVIDIA GPUs that have it and rougher (docs/speed.md); "
+        "elsewhere both are float32; the maps say which was asked for (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--compile-cache",
+        metavar="DIR",
+        default=AUTO,
+        help="where compiled programs are kept: a folder, 'none', or 'auto': compiled/ in the "
+        "first workdir among the models on a GPU, nowhere on a CPU or without a workdir "
+        "(default: %(default)s)",
     )
 
 

@@ -19,14 +19,14 @@ DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 HOST = {"JAX_PLATFORMS": "cpu"}
 SAVED, RESUMED = 100, 200
 """Steps after which the short training is saved, and of all of it."""
-DRY_STEPS, FULL = (2, 4), 8500
-"""The same where it is only tried; steps of the shipped model."""
+DRY_STEPS = 2, 4
+"""The same where it is only tried."""
 SAVING_S = 25.0
 """Before the budget ends: a training that is asked to stop saves, and its process ends."""
 
-
-DRY_SIDE = 48
-"""Pixels of the images that PyTorch's programs try: not below the default page's crop."""
+DRY_SIDES = {"srgan": 16, "default": 48}
+"""Pixels of the images that PyTorch's programs try: four pools and strides leave something of them,
+and they hold the default page's crop."""
 
 
 def beside_torch(day: Day, net: str, what: str, *words: str) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def beside_torch(day: Day, net: str, what: str, *words: str) -> dict[str, Any]:
     programs = "torch" if day.dry else "torch,torch.compile"
     asked = ["--net", net, "--what", what, "--programs", programs, *words]
     if day.dry:
-        asked += ["--side", str(DRY_SIDE), "--batch", "2", "--rounds", "1", "--model", "features=4"]
-        asked += ["--slices", "2"]
+        asked += ["--side", str(DRY_SIDES[net]), "--batch", "2", "--slices", "2", "--rounds", "1"]
+        asked += ["--model", "features=4"]
     said = day.child([str(SIDE_BY_SIDE), *asked], row=f"torch_{net}_{what}")
     row: dict[str, Any] = {}
     for line in said.splitlines():
@@ -104,7 +104,7 @@ def resume(day: Day) -> dict[str, Any]:
     shutil.copytree(whole, again)
     for which in ("latest", "best"):
         shutil.rmtree(again / which / str(steps), ignore_errors=True)
-    day.child(training_words(day, again, **changes), row="resume", env=flags)
+    day.child(training_words(day, again, **changes), row="resume", env=flags, anew=True)
     ends = [load_predictor(workdir).weights_sha256 for workdir in (whole, again)]
     pace = _pace(whole)
     row = {"steps": steps, "saved": saved, "unequal_bits": int(ends[0] != ends[1])} | pace
@@ -128,9 +128,9 @@ def _pace(workdir: Path) -> dict[str, Any]:
 def training(day: Day) -> dict[str, Any]:
     """The default model, for as long as there is time; a rerun of the row goes on with it."""
     workdir, ms = day.out / "model", day.value("default_step", "ms")
-    steps = DRY_STEPS[1] if day.dry else FULL
-    cadence = {"cadence__log_every": 1} if day.dry else {}
-    words = training_words(day, workdir, schedule__steps=steps, **cadence)
+    tried = {"schedule__steps": DRY_STEPS[1], "cadence__log_every": 1} if day.dry else {}
+    words = training_words(day, workdir, **tried)
+    steps = day.experiment("default", **tried).schedule.steps
     start = time.monotonic()
     day.child(words, row="training", stop_after_s=max(1.0, day.left_s - SAVING_S))
     done = read_metrics(workdir, "train")[-1]["step"]

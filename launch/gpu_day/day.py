@@ -1,13 +1,14 @@
 """What every row is given: sizes, folders, a clock that keeps the budget, and the other rows."""
 
 import dataclasses
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,11 +27,17 @@ ROOT = Path(__file__).parents[2]
 TINY: dict[str, dict[str, Any]] = {
     "srgan": {
         "data.batch_size": 4, "model.features": 4, "model.blocks": 1,
-        "discriminator.features": "(4,4)", "vgg.layer": "conv1_1",
+        "discriminator.features": "(4,4)", "vgg.layer": "conv1_1", "precision.matmul": "highest",
     },
-    "default": {"data.batch_size": 4, "model.features": 4, "data.crop": 16, "task.margin": 2},
+    "default": {
+        "data.batch_size": 4, "model.features": 4, "data.crop": 16, "task.margin": 2,
+        "precision.matmul": "highest",
+    },
 }  # fmt: skip
-"""Overrides of the pages when all of it is only tried."""
+"""Overrides of the pages when all of it is only tried, and of those of the stored goldens: so that
+their programs are the same, and compiled once."""
+SIDE = 24
+"""Pixels of a slice of theirs."""
 
 
 REPEATS = 20
@@ -109,20 +116,27 @@ class Day:
         row: str,
         env: Mapping[str, str] | None = None,
         stop_after_s: float | None = None,
+        anew: bool = False,
     ) -> str:
         """What a Python of its own says on standard output; the rest goes to ``logs/``.
+
+        A dry run calls doors of the house in this process, where nothing is loaded and compiled
+        twice, unless what is tried is a new one.
 
         Args:
             words: after ``python``.
             row: whose log.
             env: beside what this process has.
             stop_after_s: when it is asked to stop, which is then no failure.
+            anew: whether a dry run, too, starts a process.
 
         Raises:
             RowError: it failed; with its last line.
         """
         log = self.out / "logs" / f"{row}.log"
         log.parent.mkdir(exist_ok=True)
+        if self.dry and words[0] == "-m" and not anew:
+            return _here(words[1], words[2:], log)
         inherited = dict(os.environ) | {"PYTHONPATH": str(ROOT)} | dict(env or {})
         with log.open("a") as errors, subprocess.Popen(
             [sys.executable, *words], cwd=ROOT, env=inherited, stdin=subprocess.DEVNULL,
@@ -137,10 +151,21 @@ class Day:
                 process.kill()
                 raise
         if process.returncode and (stop_after_s is None or process.returncode != STOPPED):
-            lines = [*log.read_text(errors="replace").split("\n"), *said.split("\n")]
+            lines = [*said.split("\n"), *log.read_text(errors="replace").split("\n")]
             last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
             raise RowError(f"{' '.join(words[:2])} ended with {process.returncode}: {last[:300]}")
         return said
+
+
+def _here(door: str, words: Sequence[str], log: Path) -> str:
+    """Calls a door; what it says goes to the log."""
+    with log.open("a") as told, redirect_stdout(told), redirect_stderr(told):
+        try:
+            importlib.import_module(door).main(list(words))
+        except SystemExit as ended:
+            if ended.code:
+                raise RowError(f"{door} ended with {ended.code}") from None
+    return ""
 
 
 @contextmanager
@@ -176,7 +201,9 @@ def sizes(dry: bool, out: Path) -> Iterator[None]:
     options = QUICKLY | {CACHE: jax.config.values[CACHE] or str(out / "compiled")}
     before = {name: jax.config.values[name] for name in options}
     shapes, environ = (material.SIDE, metrics.SLICES), dict(os.environ)
-    material.SIDE, metrics.SLICES = 32, 2
+    material.SIDE, metrics.SLICES = SIDE, 2
+    # Processes of their own are to compute what this one does, on as many devices.
+    os.environ["JAX_NUM_CPU_DEVICES"] = str(jax.local_device_count())
     for name, value in options.items():
         os.environ[name.upper()] = str(value)  # of the processes of its own
         jax.config.update(name, value)

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from launch.bench import data, material, metrics
+from launch.bench import data, material, metrics, rounding
 from launch.bench.training import Bench
 from launch.gpu_day.day import Day
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.mdme_protocol import PROTOCOLS
-from qsr_jax.predictors.batched import BATCH, predict_maps
+from qsr_jax.predictors.batched import BATCH, FLOAT32, TF32, predict_maps
 from qsr_jax.predictors.load import load_predictor
 
 MODEL = "default"
-BRAINS = (24, 72)
-"""Slices of a brain: the paper's, and one as thin as a third of them."""
+SLICES = 24
+"""Of the paper's brain."""
 
 
 def step(day: Day, page: str, **changes: Any) -> dict[str, Any]:
@@ -40,22 +40,37 @@ def step(day: Day, page: str, **changes: Any) -> dict[str, Any]:
     return row
 
 
-def brain(day: Day, slices: int) -> dict[str, Any]:
-    """A brain through the shipped model, from maps on the host to maps on the host."""
-    model = load_predictor(MODEL)
+def brain(day: Day, *, slices: int, precision: str = FLOAT32) -> dict[str, Any]:
+    """A brain through the shipped model, from maps on the host to maps on the host.
+
+    Args:
+        day: the day.
+        slices: of the brain.
+        precision: that is asked for.
+    """
+    model = load_predictor(MODEL, precision=precision)
     side = material.SIDE
-    slices = 2 if day.dry else slices
+    slices = BATCH if day.dry else slices
     maps = made_up_maps(slices, side)
     row: dict[str, Any] = {"slices": slices, "side": side}
     for batch in dict.fromkeys((BATCH, slices)):
 
         def once(batch: int = batch) -> np.ndarray:
-            return predict_maps(model.network, model.variables, model.task, maps, batch=batch)
+            given = (model.network, model.variables, model.task, maps)
+            return predict_maps(*given, batch=batch, precision=precision)
 
         told = day.timed(once)
         row |= {f"batch_{batch}_ms": told["ms"], f"batch_{batch}_first_s": told["first_s"]}
     usual = row[f"batch_{BATCH}_ms"]
     return row | {"ms": usual, "whole_ms": row[f"batch_{slices}_ms"]}
+
+
+def tf32(day: Day) -> dict[str, Any]:
+    """A brain with products in TF32, and how far they move what is said of a simulated subject."""
+    row = brain(day, slices=SLICES, precision=TF32)
+    for told in rounding.bench("tiny" if day.dry else "paper"):
+        row |= {f"{told['map']}_{told['tissue']}_{key}": told[key] for key in ("rms", "largest")}
+    return row
 
 
 def made_up_maps(slices: int, side: int) -> np.ndarray:

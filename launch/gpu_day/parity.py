@@ -15,14 +15,14 @@ from launch.bench import material
 from launch.bench.training import Bench
 from launch.config.build import experiment_of
 from launch.config.page import load_config
-from launch.gpu_day.day import TINY, Day
+from launch.gpu_day.day import SIDE, TINY, Day
 from launch.gpu_day.measure import MODEL, made_up_maps
 from qsr_jax.maps import MAPS
-from qsr_jax.predictors.batched import predict_maps
+from qsr_jax.predictors.batched import BATCH, predict_maps
 from qsr_jax.predictors.load import load_predictor
 
 GOLDEN = Path(__file__).parent / "golden.npz"
-SIDE, STEPS = 24, 3
+STEPS = 3
 STORED = (
     "total", "mae", "gan", "vgg", "discriminator", "laplace",
     "generator_gradient_norm", "discriminator_gradient_norm", "network_gradient_norm",
@@ -41,7 +41,7 @@ NEAR_ZERO = 1e-6
 
 def three_steps(page: str) -> dict[str, np.ndarray]:
     """Every number of the first steps of a small page, float32 to the last bit of a product."""
-    changes = {"precision.matmul": "highest", "data.resident": "no"}
+    changes = {"data.resident": "no"}
     if page == "srgan":
         changes["vgg.weights"] = "random"
     words = [f"--config.{key}={value}" for key, value in (TINY[page] | changes).items()]
@@ -63,7 +63,8 @@ def three_steps(page: str) -> dict[str, np.ndarray]:
 def prediction() -> dict[str, np.ndarray]:
     """Maps and standard deviations that the shipped model makes of a slice."""
     model = load_predictor(MODEL)
-    made = predict_maps(model.network, model.variables, model.task, made_up_maps(1, SIDE), batch=1)
+    maps = made_up_maps(1, SIDE)
+    made = predict_maps(model.network, model.variables, model.task, maps, batch=BATCH)
     return {"prediction": made}
 
 

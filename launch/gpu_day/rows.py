@@ -95,6 +95,10 @@ def _first_rows() -> tuple[Row, ...]:
         row("brain_24", "a brain of 24 slices, three maps, model `default`, transfers included",
             BRAIN_SAID, partial(measure.brain, slices=24), Goal("ms", 40.0, "≤ 40 ms")),
         row("brain_72", "the same of 72 slices", BRAIN_SAID, partial(measure.brain, slices=72)),
+        row("brain_tf32", "24 slices with products in TF32 (`qsr predict --precision tf32`)",
+            BRAIN_SAID + "; T1 moves by {t1_cortex_rms:.2f} ms (grey) and {t1_white_rms:.2f} ms "
+            "(white) RMS, {t1_cortex_largest:.1f} and {t1_white_largest:.1f} ms at most",
+            measure.tf32),
         row("simulate", "a subject drawn and scanned twice", "{ms:.0f} ms",
             measure.simulate, Goal("ms", 2000.0, "≤ 2 s")),
         row("metrics", "image metrics of 38 subjects, three maps", "{seconds:.1f} s",

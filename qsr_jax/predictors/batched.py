@@ -50,8 +50,8 @@ def super_resolve(
 ) -> jax.Array:
     """Physical maps of a batch of slices, in full float32 unless TF32 is asked for.
 
-    GPUs would multiply in TF32 by default: up to 2 ms of T1 in tissue. The precision is set here,
-    inside what is compiled, so that no caller can forget it.
+    GPUs would multiply in TF32 by default, which moves T1 in tissue by 0.2 ms RMS (docs/speed.md).
+    The precision is set here, inside what is compiled, so that no caller can forget it.
 
     Args:
         variables: of the network.

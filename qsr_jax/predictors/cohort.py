@@ -115,11 +115,10 @@ def predict_cohort(
     twice = [place for place, n in Counter(_place(scan, format) for scan in scans).items() if n > 1]
     if twice:
         raise ValueError(f"{twice[0]}: two scans would be called so; pair them and give --manifest")
-    trees = sorted({str(scan.root.resolve()) for scan in scans})
     mine = {
         "weights": [model.weights_sha256 for model in here],
         "precision": [model.precision for model in here],
-        "tree": json_sha256(trees)[:16],
+        "tree": json_sha256(sorted({str(scan.root.resolve()) for scan in scans}))[:16],
         "format": format,
         "std": std,
         "version": __version__,

@@ -11,15 +11,14 @@ from pathlib import Path
 import jax
 import pytest
 
-from launch import train
 from launch.config.page import load_config
-from launch.gpu_day import beside, door, environment, parity
+from launch.gpu_day import beside, door, environment, measure, parity
 from launch.gpu_day.book import NOT_YET, Book
 from launch.gpu_day.day import Day, RowError, within
 from launch.gpu_day.rows import table
 
 ROOT = Path(__file__).parents[2]
-HERE = "parity_prediction,parity_steps,brain_24,default_step,cohort,resume,training"
+HERE = "parity_prediction,parity_steps,brain_24,brain_tf32,default_step,cohort,resume,training"
 """Rows of the test; the paper's step, simulate and metrics have tests of their own benches."""
 
 
@@ -30,24 +29,21 @@ def day(tmp_path):
 
 
 @pytest.fixture
-def trainings_in_this_process(monkeypatch):
-    """Trainings of the rows start no process: what the door does is the same."""
-
-    def child(day, words, *, row, env=None, stop_after_s=None):
-        assert words[:2] == ["-m", "launch.train"], words
-        train.main(words[2:])
-        return ""
-
-    monkeypatch.setattr(Day, "child", child)
+def doors_in_this_process(monkeypatch):
+    """Not even a training that goes on starts a process: what the door does is the same."""
+    child = Day.child
+    monkeypatch.setattr(Day, "child", lambda *words, anew=False, **how: child(*words, **how))
 
 
 def test_a_day_is_measured_row_by_row_and_gone_on_with(
-    tiny_data, tmp_path, trainings_in_this_process, monkeypatch, capsys
+    tiny_data, tmp_path, doors_in_this_process, monkeypatch, capsys
 ):
     found = importlib.util.find_spec
     monkeypatch.setattr(
         beside.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name)
     )
+    moved = {"map": "t1", "tissue": "white", "rms": 0.25, "largest": 1.5}
+    monkeypatch.setattr(measure.rounding, "bench", lambda _: [moved])
     words = ["--dry", "--out", str(tmp_path / "day"), "--data_dir", str(tiny_data), "--rows"]
     with pytest.raises(SystemExit) as ended:
         door.main([*words, f"{HERE},torch_step"])
@@ -63,6 +59,7 @@ def test_a_day_is_measured_row_by_row_and_gone_on_with(
     step = rows["default_step"]
     assert step["resident"] and step["ms"] > 0.0 and step["gib"] > 0.0
     assert rows["resume"]["unequal_bits"] == 0
+    assert rows["brain_tf32"]["ms"] > 0.0 and rows["brain_tf32"]["t1_white_largest"] == 1.5
     assert (rows["training"]["steps"], rows["training"]["of"]) == (4, 4)
     capsys.readouterr()
     door.main([*words, HERE])  # all of it is there
@@ -127,6 +124,8 @@ def test_a_process_of_its_own_is_heard_stopped_and_its_last_line_told(day):
     day.child(["-c", stops], row="b", stop_after_s=2.0)
     with pytest.raises(RowError, match="not done within its 0 s"), within(0.2):
         time.sleep(30)
+    with pytest.raises(RowError, match="door ended with error: --minutes is 0; expected more"):
+        day.child(["-m", "launch.gpu_day.door", "--dry", "--minutes", "0"], row="c")  # here
     with pytest.raises(RowError, match="nothing was logged"):
         beside._pace(day.out)
 
@@ -198,4 +197,4 @@ def test_all_of_it_tiny(tmp_path):
 
 
 def test_what_pytorch_tries_holds_the_crop_of_the_default_page():
-    assert load_config("default").data.crop <= beside.DRY_SIDE
+    assert load_config("default").data.crop <= beside.DRY_SIDES["default"]
