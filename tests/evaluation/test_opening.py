@@ -80,3 +80,17 @@ def test_without_labels_nothing_is_decided(rng):
     text = paragraph(Cohort(values))
     assert text.startswith("Without labels of tissues nothing is decided.")
     assert "Error in brain against routine, as a share of fast’s own" in text
+
+
+def test_lesions_count_whoever_has_them(rng):
+    """A tree without a table of groups calls everybody healthy; one lesion lacks a reading."""
+    cohort, _ = make_cohort(rng)
+    everybody = [dataclasses.replace(v, group="healthy") for v in cohort.values]
+    found, wanted = (compute_tables(c)["lesions_kept"] for c in (Cohort(everybody), cohort))
+    assert found == wanted
+    assert all(row.error_percent for row in found)
+    assert "Worst of trained against routine: lesions" in paragraph(Cohort(everybody))
+    lesion = next(v.place for v in everybody if v.kind == "lesion")
+    lacking = [v for v in everybody if (v.kind, v.place, v.method) != ("lesion", lesion, "trained")]
+    assert "Worst of trained" in paragraph(Cohort(lacking))
+    assert compute_tables(Cohort(lacking))["lesions"]

@@ -128,8 +128,8 @@ def _worst(cohort: Cohort, kept: Sequence[KeptRow]) -> Iterator[str]:
     """The largest bias in a tissue and in lesions, the widest limits, and most written into air."""
     rows = [r for r in cohort.rows(place_rows) if (r.kind, r.method) == ("tissue", TRAINED)]
     said = []
-    if kept:
-        row = max(kept, key=lambda r: abs(r.error_percent[TRAINED]))
+    if read := [row for row in kept if TRAINED in row.error_percent]:
+        row = max(read, key=lambda r: abs(r.error_percent[TRAINED]))
         said.append(f"lesions {spec_of(row.map).label} {_percent(row.error_percent[TRAINED], 1)}")
     if rows:
         one = max(rows, key=lambda r: abs(r.difference_percent))

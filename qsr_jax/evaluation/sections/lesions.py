@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from qsr_jax import statistics
-from qsr_jax.data.studies.manifest import PATIENT, ROUTINE
+from qsr_jax.data.studies.manifest import ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.measure.lesion_contrast import LESION_KIND
 from qsr_jax.evaluation.measure.lesion_visibility import LABEL, VOLUME, VOXELS
@@ -78,10 +78,13 @@ class PaperLesion(TableRow):
 
 
 def _lesion_means(cohort: Cohort, name: str) -> dict[tuple[str, str], dict[str, float]]:
-    """(subject, lesion) to mean by method, patients only; the mean over trainings."""
+    """(subject, lesion) to mean by method, the mean over trainings.
+
+    Whoever has a lesion counts: a tree without a table of groups calls everybody healthy.
+    """
     methods: dict[tuple[str, str], dict[str, None]] = {}
     for v in cohort.values:
-        if (v.kind, v.map, v.group) == ("lesion", name, PATIENT):
+        if (v.kind, v.map) == ("lesion", name):
             methods.setdefault((v.subject, v.place), {})[v.method] = None
     return {
         (subject, place): {m: cohort.of("lesion", place, name, "mean", m)[subject] for m in found}
@@ -104,8 +107,9 @@ def lesion_rows(cohort: Cohort) -> Iterator[LesionRow]:
 def lesion_tests(cohort: Cohort) -> Iterator[LesionTest]:
     """One row per map and method."""
     for name in cohort.maps:
-        means = _lesion_means(cohort, name)
-        for method in cohort.methods if means else ():
+        everywhere = _lesion_means(cohort, name)
+        for method in cohort.methods if everywhere else ():
+            means = {k: m for k, m in everywhere.items() if method in m and ROUTINE in m}
             x, y = (np.array([m[k] for m in means.values()]) for k in (method, ROUTINE))
             subjects = [subject for subject, _ in means]
             whole = np.full(len(x), 100.0)

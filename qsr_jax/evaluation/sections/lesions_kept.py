@@ -25,7 +25,8 @@ class KeptRow(TableRow):
     """All lesions of one map, by method.
 
     ``present`` counts lesions that read as present; ``lost`` those that routine shows and the
-    method does not; ``error_percent`` is the mean over lesions of the difference from routine.
+    method does not; ``error_percent`` is the mean difference from routine over the lesions that
+    every method has a mean of.
     ``n_large`` and ``lost_large`` count those of :data:`LARGE_VOXELS` or more, and ``shown_large``
     those of them that routine shows.
     """
@@ -47,16 +48,16 @@ def kept_rows(cohort: Cohort) -> Iterator[KeptRow]:
         rows = [row for row in cohort.rows(contrast_rows) if row.map == name]
         seen = [row.present for row in rows]
         read = [row for row in cohort.rows(lesion_rows) if row.map == name]
-        means = [row.means for row in read]
         sizes = {(row.subject, row.lesion): row.voxels or 0 for row in read}
         large = [r.present for r in rows if sizes.get((r.subject, r.lesion), 0) >= LARGE_VOXELS]
         if not seen:
             continue
         methods = [m for m in dict.fromkeys((*MAIN, *seen[0])) if all(m in p for p in seen)]
+        means = [row.means for row in read if all(m in row.means for m in methods)]
         error = {
             m: [100.0 * (of[m] - of[ROUTINE]) / of[ROUTINE] for of in means]
             for m in methods
-            if m != ROUTINE and all(m in of for of in means)
+            if m != ROUTINE
         }
         yield KeptRow(
             row=f"{spec_of(name).label} lesions",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qsr_jax import statistics
-from qsr_jax.data.studies.manifest import FAST, HEALTHY, PATIENT, ROUTINE
+from qsr_jax.data.studies.manifest import FAST, HEALTHY, ROUTINE
 from qsr_jax.evaluation.cohort import Cohort
 from qsr_jax.evaluation.measure.repeated_scan import REPEAT
 from qsr_jax.evaluation.sections import published
@@ -31,7 +31,7 @@ SIMPLER = (FAST, BICUBIC)
 """What the trained model must not be worse than."""
 
 LESIONS = "lesions"
-"""Place of a patient's mean over their lesions; its kind is "lesion"."""
+"""Place of a subject's mean over their lesions; its kind is "lesion"."""
 
 BySubject = Mapping[str, float]
 
@@ -81,18 +81,18 @@ class FamilyRow(TableRow):
 
 
 def subject_values(cohort: Cohort, kind: str, place: str, name: str) -> dict[str, BySubject]:
-    """Method to subject to mean: healthy subjects, of lesions patients; methods in their order."""
+    """Method to subject to mean: healthy subjects, of lesions whoever has them; methods in order."""
     known = dict.fromkeys((*MAIN, *cohort.methods))
     if kind != "lesion":
         found = {m: cohort.of(kind, place, name, "mean", m) for m in known}
         return {m: _of_group(cohort, by, HEALTHY) for m, by in found.items() if by}
     values: dict[str, dict[str, list[float]]] = {}
     for m in known:
-        for lesion in cohort.places(kind, PATIENT):
+        for lesion in cohort.places(kind, None):
             for subject, value in cohort.of(kind, lesion, name, "mean", m).items():
                 values.setdefault(m, {}).setdefault(subject, []).append(value)
     means = {m: {s: float(np.mean(v)) for s, v in by.items()} for m, by in values.items()}
-    return {m: _of_group(cohort, by, PATIENT) for m, by in means.items()}
+    return {m: {s: by[s] for s in cohort.group if s in by} for m, by in means.items()}
 
 
 def _of_group(cohort: Cohort, by: BySubject, group: str) -> BySubject:
@@ -149,7 +149,7 @@ def _verdicts(
 def _asked(cohort: Cohort) -> Iterator[PlaceRow]:
     """The rows before their families are decided."""
     places = [(k, p) for k in ("tissue", "region") for p in cohort.places(k, HEALTHY)]
-    if cohort.places("lesion", PATIENT):
+    if cohort.places("lesion", None):
         places.append(("lesion", LESIONS))
     for kind, place in places:
         for name in cohort.maps:
