@@ -81,7 +81,7 @@ class FamilyRow(TableRow):
 
 
 def subject_values(cohort: Cohort, kind: str, place: str, name: str) -> dict[str, BySubject]:
-    """Method to subject to mean: healthy subjects, of lesions whoever has them; methods in order."""
+    """Method to subject to mean: healthy subjects, of lesions whoever has them; in order."""
     known = dict.fromkeys((*MAIN, *cohort.methods))
     if kind != "lesion":
         found = {m: cohort.of(kind, place, name, "mean", m) for m in known}
