@@ -17,9 +17,9 @@ from qsr_jax.data.studies.weighted_study import (
     read_nifti_study,
 )
 from qsr_jax.predictors.batched import FLOAT32
-from qsr_jax.tasks.weighted_gains import FITTED, GAINS
 from qsr_jax.predictors.weighted_network import load_weighted
 from qsr_jax.predictors.weighted_study import predict_study
+from qsr_jax.tasks.weighted_gains import FITTED, GAINS
 
 THREE_UNKNOWN, ONE_UNKNOWN = "?,?,?", "?"
 _OF_FILES = ("--t2w", "--flair", "--t1w-affine", "--t2w-affine", "--flair-affine")

@@ -43,7 +43,7 @@ def beside_torch(day: Day, net: str, what: str, *words: str) -> dict[str, Any]:
     asked = ["--net", net, "--what", what, "--programs", programs, *words]
     if day.dry:
         asked += ["--side", str(DRY_SIDES[net]), "--batch", "2", "--slices", "2", "--rounds", "1"]
-        asked += ["--model", "features=4"]
+        asked += ["--model", "features=4", "--cores", "1"]  # threads would wait for each other
     said = day.child([str(SIDE_BY_SIDE), *asked], row=f"torch_{net}_{what}")
     row: dict[str, Any] = {}
     for line in said.splitlines():
@@ -56,11 +56,12 @@ def beside_torch(day: Day, net: str, what: str, *words: str) -> dict[str, Any]:
 def cohort(day: Day) -> dict[str, Any]:
     """A few subjects simulated and made into records, on the host's cores; or those given.
 
-    A dry run makes one for each split, in one process: what is tried is the way, not the cores.
+    None is a test subject: nothing is evaluated. A dry run makes one to train on and one to
+    validate on, in one process: what is tried is the way, not the cores.
     """
     if day.data_dir is not None:
         return {"data_dir": "given", "subjects": None}
-    subjects, start = 3 if day.dry else 6, time.monotonic()
+    subjects, start = 2 if day.dry else 6, time.monotonic()
     workers = 1 if day.dry else min(subjects, os.cpu_count() or 1)
     folder = day.out / "cohort"
     protocol = ["--protocol", "tiny"] if day.dry else []
@@ -69,7 +70,7 @@ def cohort(day: Day) -> dict[str, Any]:
     simulate += [str(subjects), "--patients", "0", "--no-noiseless", "--workers", str(workers)]
     day.child([*simulate, *protocol], row="cohort", env=HOST)
     if not manifest.exists():
-        split = ["--test-fraction", "0", "--test", "sub-001", "--validation", "sub-002"]
+        split = ["--test-fraction", "0", "--validation", "sub-002"]
         pair = ["-m", "data_tools.pair_studies", "--dicom", str(folder), "--out", str(manifest)]
         day.child([*pair, *split], row="cohort", env=HOST)
     build = ["-m", "data_tools.build_dataset", "--manifest", str(manifest), "--data_dir"]

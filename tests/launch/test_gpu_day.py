@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from launch.gpu_day.rows import table
 ROOT = Path(__file__).parents[2]
 HERE = "parity_prediction,parity_steps,brain_24,brain_tf32,default_step,cohort,resume,training"
 """Rows of the test; the paper's step, simulate and metrics have tests of their own benches."""
+DRY_S = 150.0
+"""Processor time of a dry day, with PyTorch: a fifth above what docs/gpu_day.md tells."""
 
 
 @pytest.fixture
@@ -182,12 +185,16 @@ def test_the_script_passes_its_flags_on(tmp_path):
 
 @pytest.mark.skipif("QSR_TEST_LONG" not in os.environ, reason="QSR_TEST_LONG=1: a walk of a minute")
 def test_all_of_it_tiny(tmp_path):
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = spent.ru_utime + spent.ru_stime
     done = subprocess.run(
         ["bash", str(ROOT / "launch/gpu_day.sh"), "--dry", "--out", str(tmp_path)],
         env=os.environ | {"PYTHON": sys.executable, "JAX_NUM_CPU_DEVICES": "1"},
         capture_output=True,
         text=True,
     )
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert spent.ru_utime + spent.ru_stime - before <= DRY_S
     rows = json.loads((tmp_path / "gpu_day.json").read_text())["rows"]
     bare = importlib.util.find_spec("torch") is None
     allowed = {name for name in rows if bare and name.startswith("torch_")}
