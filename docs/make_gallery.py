@@ -38,7 +38,7 @@ from qsr_jax.predictors.interpolation import interpolator  # noqa: E402
 from qsr_jax.statistics.moments import LIMIT_Z  # noqa: E402
 
 OUT = HERE / "gallery"
-FROM_EXAMPLE = ("forest_t1", "bland_altman_t1_fast", "regression_t1_fast")
+FROM_EXAMPLE = "verdicts_fast.svg"
 TISSUES = (
     "background",
     "CSF",
@@ -61,9 +61,8 @@ def main(work: Path) -> None:
     subprocess.run([*qsr, "simulate", "--out", str(cohort), *subjects], check=True)
     example = HERE.parent / "examples" / "agreement_of_my_values.py"
     subprocess.run([sys.executable, str(example)], cwd=work, check=True)
-    for name in FROM_EXAMPLE:
-        made = work / "agreement_of_my_values" / "agreement" / f"{name}.png"
-        (OUT / f"{name}.png").write_bytes(made.read_bytes())
+    made = work / "agreement_of_my_values" / "agreement" / FROM_EXAMPLE
+    (OUT / FROM_EXAMPLE).write_bytes(made.read_bytes())
     patient = read_subject(cohort / "sub-002")
     z = int(np.argmax((patient.truth.lesions > 0).sum(axis=(1, 2))))
     _save("maps", figures.draw_slices(_maps(patient, z)))

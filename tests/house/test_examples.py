@@ -40,6 +40,7 @@ def test_agreement_of_my_values(tmp_path):
     said = run("agreement_of_my_values.py", tmp_path)
     folder = tmp_path / "agreement_of_my_values" / "agreement"
     assert {"index.html", "verdicts_fast.svg"} <= {path.name for path in folder.iterdir()}
+    assert '"verdicts_fast.svg"' in (ROOT / "docs" / "make_gallery.py").read_text("utf-8")
     assert "t2 grey matter, fast vs routine - 1 subject with one method and not the" in said
     (line,) = [x for x in said.splitlines() if x.startswith("t1 white matter: bias")]
     low, high = line.split("(")[1].split(")")[0].split(" to ")
