@@ -202,8 +202,7 @@ def sizes(dry: bool, out: Path) -> Iterator[None]:
     before = {name: jax.config.values[name] for name in options}
     shapes, environ = (material.SIDE, metrics.SLICES), dict(os.environ)
     material.SIDE, metrics.SLICES = SIDE, 2
-    # Processes of their own are to compute what this one does, on as many devices.
-    os.environ["JAX_NUM_CPU_DEVICES"] = str(jax.local_device_count())
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", "1")  # of processes of their own, as of this one
     for name, value in options.items():
         os.environ[name.upper()] = str(value)  # of the processes of its own
         jax.config.update(name, value)
