@@ -26,9 +26,7 @@ def get_config() -> ConfigDict:
     config.task.target = "truth"
     config.task.context = 1  # users' slices lie 3 to 6 mm apart
     config.task.margin = 6
-    config.model = ConfigDict(
-        {"name": "unet", "features": 40, "depth": 2, "blocks": 1, "fold": 1}
-    )
+    config.model = ConfigDict({"name": "unet", "features": 40, "depth": 2, "blocks": 1, "fold": 1})
     config.model.spread = True
     config.loss.terms = ConfigDict({"laplace": srgan.term(1.0, region="head")})
     config.schedule.steps = 12000

@@ -60,8 +60,11 @@ def pair(request):
     }
     state = drawn()
     side = SIDE + 2 * TASK.margin
-    return objective, state, batch, torch_default.unet_from(
-        jax.device_get(state.served), side, fold=shape.get("fold", 1)
+    return (
+        objective,
+        state,
+        batch,
+        torch_default.unet_from(jax.device_get(state.served), side, fold=shape.get("fold", 1)),
     )
 
 

@@ -50,7 +50,15 @@ class UNet(nn.Module):
     """Maps (n, c, h, w) to (n, 2 c, 2 h, 2 w): maps, and the logarithms of their spreads."""
 
     def __init__(
-        self, channels: int, width: int, depth: int, side: int, *, blocks: int, fold: int, bf16: bool
+        self,
+        channels: int,
+        width: int,
+        depth: int,
+        side: int,
+        *,
+        blocks: int,
+        fold: int,
+        bf16: bool,
     ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(depth + 1)]
