@@ -48,9 +48,10 @@ FEWEST_SUBJECTS = 2
 
 NOTES = """\
 Tissue means were chosen to match this table. The means of the installation's fast delays, echo
-spacing and refocused width were chosen on the differences of T1 and T2 and on the sign of PD's: their
-agreement is by construction, and no source says that they are what the paper's scanner played. The
-routine scan's clock is that of the printed scan time. The sizes of PD's differences are predictions.
+spacing and refocused width were chosen on the differences of T1 and T2 and on the sign of PD's:
+their agreement is by construction, and no source says that they are what the paper's scanner
+played. The routine scan's clock is that of the printed scan time. The sizes of PD's differences are
+predictions.
 Not modelled: magnetisation transfer, and tissue masks drawn on each scan's own maps.
 """
 """What the table cannot say; written below it."""

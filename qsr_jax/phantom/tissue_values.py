@@ -6,8 +6,8 @@ with their partial volumes, GM 1233 ms / 93 ms / 80.1 % and WM 838 ms / 80 ms / 
 white matter are chosen so that simulated routine scans of healthy subjects measure that: partial
 volume raises T1 by 4 % and T2 of GM by 10 % over all voxels that are mostly grey or mostly white,
 and hardly at all away from their borders; the routine scan's clock, echo train and fit add 3 to 4 %
-to T1 and take 1 to 3 % from PD. Nobody knows how close to the border the paper's segmentation went, so the values lie
-between what the two ways of measuring ask for.
+to T1 and take 1 to 3 % from PD. Nobody knows how close to the border the paper's segmentation
+went, so the values lie between what the two ways of measuring ask for.
 """
 
 import dataclasses
