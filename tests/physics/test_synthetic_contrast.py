@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qsr_jax.phantom.tissue_values import TISSUES
+from qsr_jax.phantom.tissue_values import LESIONS, TISSUES
 from qsr_jax.physics.synthetic_contrast import SEQUENCES, Sequence, weighted
 
 MAPS = {name: jnp.array(tissue.mean, jnp.float32) for name, tissue in TISSUES.items()}
@@ -68,7 +68,7 @@ def test_contrasts_are_those_a_reader_expects():
     assert shown("t1w", "white") > shown("t1w", "cortex") > shown("t1w", "csf")
     assert shown("t2w", "csf") > shown("t2w", "cortex") > shown("t2w", "white")
     assert shown("flair", "cortex") > shown("flair", "white") > 2 * shown("flair", "csf")
-    lesion = float(weighted(1150.0, 110.0, 76.0, SEQUENCES["flair"]))
+    lesion = float(weighted(*LESIONS["WMH"].mean, SEQUENCES["flair"]))
     assert lesion > 1.15 * shown("flair", "cortex")
 
 
