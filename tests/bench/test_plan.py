@@ -28,6 +28,7 @@ CEILINGS = {
     "default network, 24 slices by 24 in TF32": (46, 9.6, 850, 0, 4.7),
     "subject simulated, both scans": (48_000, 280.0, 100, 0, 105.0),
     "metrics of 38 subjects": (65_500, 360.0, 200, 0, 135.0),
+    "fingerprints of 150 slices reconstructed": (4_000_000, 15_000.0, 140, 0, 5_700.0),
 }
 """Kernels, GB, MiB of temporary memory, all-reduces and milliseconds by roofline on an H100: what
 docs/speed.md tells, and a little more, so that another edition of XLA may plan a little otherwise.
