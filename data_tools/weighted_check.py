@@ -130,7 +130,7 @@ def _network(model: str, which: str) -> Method:
         seen = (slices.images, slices.acquisition_ms, slices.brain)
         return predictor.say(*seen, gains=gains, studies=study_numbers(slices))
 
-    told = tuple(g for g in GAINS if g != FITTED or predictor.fits_gains)
+    told = tuple(g for g in GAINS if g != FITTED or predictor.task.fits_gains)
     spares = predictor.task.absent > 0.0
     return Method(make, told, spares=spares, digest=predictor.weights_sha256)
 

@@ -34,6 +34,7 @@ from qsr_jax.reconstruct.head import (
     LOOPS,
     METHODS,
     PNP,
+    SLICES_WORTH,
     Method,
     learned_method,
     reconstruct_head,
@@ -53,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.output.exists():
             raise ValueError(f"{arguments.output}: exists already; choose a new --output")
         raw = open_raw(arguments.input)
-        start_cpu_devices(min(usable_cores(), len(raw.slices)))  # before a model is opened
+        devices = max(1, len(raw.slices) // SLICES_WORTH)
+        start_cpu_devices(min(usable_cores(), devices))  # before a model is opened
         method, prior = _method(arguments, len(raw.scan.coils))
         truth = None if arguments.truth is None else _truth(arguments.truth, raw)
         maps, strength = reconstruct_head(raw, method)

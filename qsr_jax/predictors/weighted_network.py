@@ -130,11 +130,6 @@ class WeightedPredictor:
         said = self._asked(images, acquisition_ms, brain, gains=gains, studies=studies)
         return said.mean, self._calibrated(said)
 
-    @property
-    def fits_gains(self) -> bool:
-        """Whether images brought to one gain tell the network more."""
-        return self.task.fits_gains
-
     def _asked(
         self,
         images: np.ndarray,
@@ -146,7 +141,7 @@ class WeightedPredictor:
     ) -> Said:
         """What the network says itself."""
         times = np.broadcast_to(acquisition_ms, (len(images), len(ACQUISITION)))
-        fits = self.fits_gains
+        fits = self.task.fits_gains
         return asked(self._once, images, times, brain, gains=gains, fits=fits, studies=studies)
 
     def _once(

@@ -31,6 +31,8 @@ def test_every_convolution_is_asked_for_in_it(words, wanted):
             lambda v, x: super_resolve(v, x, network=one.network, task=one.task, **words)
         )(one.variables, jnp.zeros((4, *SHAPE, 1)))
     )
+    products = re.findall(r"precision=\(?(?:Precision\.)?(\w+)", text)
+    assert wanted == "HIGH" or set(products) == {wanted}, "matrix products, too"
     convolution = r"conv_general_dilated\[.*?precision=\(?(?:Precision\.)?(\w+)"
     asked = re.findall(convolution, text, flags=re.DOTALL)
     assert len(asked) == text.count("conv_general_dilated[") >= 5

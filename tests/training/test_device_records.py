@@ -109,10 +109,9 @@ def test_kept_features_are_those_of_the_step(records, kept, small_state, vgg_par
     (_, expected), (_, got) = (quick(small_state, f, batch) for f in (without, cached))
     for name, value in expected.items():
         assert float(got[name]) == pytest.approx(float(value), rel=1e-4), name
-    wrong = {**cached[RECORDS], FEATURES_HR: features[::-1]}
+    wrong = {**cached[RECORDS], FEATURES_HR: np.zeros_like(features)}
     _, other = quick(small_state, {FEATURES: vgg_parameters, RECORDS: wrong}, batch)
-    # they are used: other slices' features are 8e-3 away, and the same ones agreed within 1e-4
-    assert float(other["vgg"]) != pytest.approx(float(expected["vgg"]), rel=2e-3)
+    assert float(other["vgg"]) != pytest.approx(float(expected["vgg"]), rel=1e-2)  # they are used
 
 
 # --- several maps, and the slices beside ----------------------------------------------------------

@@ -1,5 +1,6 @@
 """From records to batches: order is arithmetic, so any step can be asked for at any time."""
 
+import itertools
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -136,13 +137,11 @@ def in_order(
 
 
 def one_study_each(records: JointRecords) -> Iterator[Batch]:
-    """The records of one study after the other: those in a row that have the same times."""
-    held: list[int] = []
-    for index in range(len(records)):
-        times = records[index][ACQUISITION_MS]
-        if held and not np.array_equal(records[held[0]][ACQUISITION_MS], times, equal_nan=True):
-            yield load_batch(records, np.array(held))
-            held = []
-        held.append(index)
-    if held:
-        yield load_batch(records, np.array(held))
+    """The records of weighted images, one study after the other: a subject's draw."""
+
+    def study(index: int) -> tuple[str, int]:
+        record = records[index]
+        return record["subject"], int(record["draw"])
+
+    for _, ids in itertools.groupby(range(len(records)), study):
+        yield load_batch(records, np.array(list(ids)))

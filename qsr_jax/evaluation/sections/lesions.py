@@ -110,6 +110,8 @@ def lesion_tests(cohort: Cohort) -> Iterator[LesionTest]:
         everywhere = _lesion_means(cohort, name)
         for method in cohort.methods if everywhere else ():
             means = {k: m for k, m in everywhere.items() if method in m and ROUTINE in m}
+            if not means:
+                continue
             x, y = (np.array([m[k] for m in means.values()]) for k in (method, ROUTINE))
             subjects = [subject for subject, _ in means]
             whole = np.full(len(x), 100.0)

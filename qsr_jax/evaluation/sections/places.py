@@ -92,11 +92,11 @@ def subject_values(cohort: Cohort, kind: str, place: str, name: str) -> dict[str
             for subject, value in cohort.of(kind, lesion, name, "mean", m).items():
                 values.setdefault(m, {}).setdefault(subject, []).append(value)
     means = {m: {s: float(np.mean(v)) for s, v in by.items()} for m, by in values.items()}
-    return {m: {s: by[s] for s in cohort.group if s in by} for m, by in means.items()}
+    return {m: _of_group(cohort, by, None) for m, by in means.items()}
 
 
-def _of_group(cohort: Cohort, by: BySubject, group: str) -> BySubject:
-    return {s: by[s] for s, of in cohort.group.items() if of == group and s in by}
+def _of_group(cohort: Cohort, by: BySubject, group: str | None) -> BySubject:
+    return {s: by[s] for s, of in cohort.group.items() if group in (None, of) and s in by}
 
 
 def place_rows(cohort: Cohort) -> list[PlaceRow]:
