@@ -101,6 +101,7 @@ def test_the_check_looks_at_everything_and_goes_on(weighted_data, tmp_path, caps
     found = json.loads((out / "weighted.json").read_text())
     assert set(found[MODEL]) == {"accuracy", "shuffled", "sweep", "scale", "phantoms", "lesions"}
     assert found[MODEL]["lesions"]["one"]["lesions"] >= 1
+    assert max(found[MODEL]["scale"]["free"]) < 0.01
     assert max(found[MODEL]["scale"]["one"]) < 10.0, "one voxel may go to its second solution"
     assert found[MODEL]["accuracy"]["simulated"]["one"]["covered_68"].keys() == {
         "CSF", "GM", "WM",
