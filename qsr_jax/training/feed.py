@@ -19,24 +19,29 @@ from qsr_jax.types import Batch
 
 RESIDENT_SHARE = 0.4
 """Of a device's memory that records may fill before "auto" leaves them on the host."""
+RESIDENT_BYTES = 4 * 2**30
+"""The same where devices do not tell their memory (a CPU's share the machine's), for all copies."""
 
 
 def is_resident(experiment: Experiment, records: JointRecords) -> bool:
     """Whether the records are to be kept on the devices.
 
-    "auto" says yes where a device tells its memory (GPUs do) and the records, with the features
-    kept beside them, fill less than :data:`RESIDENT_SHARE` of it; on a CPU they would only be kept
-    twice.
+    "auto" says yes where the records, with the features kept beside them, fill less than
+    :data:`RESIDENT_SHARE` of a device's memory (GPUs tell theirs), or where the copies of all
+    devices take less than :data:`RESIDENT_BYTES` together (a CPU).
     """
     wanted = experiment.data.resident
     if wanted != AUTO:
         return wanted == YES
-    memory = jax.local_devices()[0].memory_stats() or {}
+    devices = jax.local_devices()
+    memory = devices[0].memory_stats() or {}
     needed = resident_bytes(records)
     if experiment.vgg is not None and experiment.vgg.cached:
         side = [s * records.scale for s in records.lr_shape]
         needed += len(records) * features_bytes(features_of(experiment), side, len(records.names))
-    return needed < RESIDENT_SHARE * memory.get("bytes_limit", 0)
+    if "bytes_limit" in memory:
+        return needed < RESIDENT_SHARE * memory["bytes_limit"]
+    return needed * len(devices) < RESIDENT_BYTES
 
 
 def feed(

@@ -164,7 +164,11 @@ REFUSED = {
         "data.crop=0",
         "task.remap_scale=0.2",
     ],
-    "vgg.cached needs the records on the devices": ["vgg.cached=True", "data.crop=0"],
+    "vgg.cached needs the records on the devices": [
+        "vgg.cached=True",
+        "data.crop=0",
+        "data.resident=no",
+    ],
     "precision.compute is 'half'": ["precision.compute=half"],
 }
 
@@ -194,7 +198,7 @@ def test_mirroring_is_refused_where_the_grids_share_a_pixel(records):
 @pytest.mark.parametrize(
     ("bytes_limit", "wanted", "cached", "expected"),
     [
-        (None, "auto", False, False),
+        (None, "no", False, False),
         (None, "yes", False, True),
         (10, "auto", False, False),
         (10**12, "auto", False, True),
@@ -213,6 +217,15 @@ def test_auto_keeps_records_where_the_device_has_room(
     device = SimpleNamespace(memory_stats=lambda: stats)
     monkeypatch.setattr(jax, "local_devices", lambda: [device])
     assert feed.is_resident(experiment, records) is expected
+
+
+@pytest.mark.parametrize(("devices", "expected"), [(1, True), (2, True), (4, False)])
+def test_auto_keeps_what_is_little_on_a_cpu(devices, expected, records, monkeypatch):
+    """Whose devices have the machine's memory, and do not tell it: all copies count together."""
+    device = SimpleNamespace(memory_stats=lambda: None)
+    monkeypatch.setattr(jax, "local_devices", lambda: [device] * devices)
+    monkeypatch.setattr(feed, "RESIDENT_BYTES", 3 * resident_bytes(records))
+    assert feed.is_resident(experiment_with(), records) is expected
 
 
 def test_a_task_says_which_channels_it_expects(tiny_data):
