@@ -153,6 +153,7 @@ def _is_read(key: str, seen: set[str], own: set[str]) -> bool:
 def tiny_overrides(page: Path) -> list[str]:
     words = {"data.crop": 16, "schedule.steps": 2, "schedule.epochs": 0.0, "data.batch_size": 4}
     words |= {"model.features": 4, "model.blocks": 1}
+    words |= {"data.resident": "no"}  # so that readers are asked for
     if load_config(str(page)).objective.name == "srgan":
         words |= {"schedule.warmup_steps": 1, "schedule.frozen_norm_steps": 1}
         words |= {"vgg.layer": "conv1_1", "vgg.weights": "random"}

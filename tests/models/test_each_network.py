@@ -14,6 +14,8 @@ from qsr_jax.models.vgg19 import Vgg19Features
 from qsr_jax.ops.resample import upsample
 from qsr_jax.types import ALIGNMENTS
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 @pytest.mark.parametrize("name", WITH_SPREAD)

@@ -11,6 +11,8 @@ from qsr_jax.models import NETWORKS, ModelError, build_model
 from qsr_jax.models.build import own_fields
 from qsr_jax.models.srgan import Generator
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 SIZES = [(name, *size) for name in NETWORKS for size in ((1, 3), (2, 1))] + [("residual", 3, 1)]
 
 

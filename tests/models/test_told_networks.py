@@ -13,6 +13,8 @@ from qsr_jax.objectives import Regression, TermOptions
 from qsr_jax.objectives.objective import told_to
 from qsr_jax.tasks import JointMaps, WeightedToMaps
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 TASK = WeightedToMaps(NAMES)
 
 

@@ -19,6 +19,8 @@ from qsr_jax.training.options import OptimizerOptions
 from qsr_jax.training.state import init_state
 from qsr_jax.training.step import make_step
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 quick = {"compiler_options": {"xla_backend_optimization_level": 0}}
 
 
