@@ -55,7 +55,7 @@ def _trained(run: Run, options: MeasureOptions) -> Iterator[Value]:
     """The values of the networks alone, where the fast scan saw the head."""
     nothing = Material({}, {})
     for one in tested_subjects([run]):
-        seen = see(one, options)
+        seen = see(one, options, scans=False)
         made = {TRAINED: run.trained(seen.case.fast)}
         yield from values_of_view(seen.views[0], run, made, nothing, options, scans=False)
         yield from values_of_twin(one, run, seen, made, nothing, options.split, scans=False)

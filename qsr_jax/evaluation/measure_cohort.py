@@ -31,7 +31,7 @@ from qsr_jax.evaluation.slice_picker import SlicePicker, worst_slices
 from qsr_jax.evaluation.trainings import TRAIN, Run, identity
 from qsr_jax.evaluation.value_cache import ValueCache, key_of
 from qsr_jax.evaluation.values import BICUBIC, TRAINED, Fields, Value
-from qsr_jax.evaluation.views import case_at, find_poses, views_of
+from qsr_jax.evaluation.views import SEEN_BY, case_at, find_poses, views_of
 from qsr_jax.files.digest import file_sha256
 from qsr_jax.metrics.niqe import NiqeModel
 from qsr_jax.predictors.baselines import CALIBRATED, Line, baselines, fit_calibration
@@ -146,8 +146,15 @@ def _lines(run: Run, cases: Sequence[Case], register: str) -> dict[str, Line]:
     return fit_calibration(pairs, scale=run.manifest.scale, alignment=alignment)
 
 
-def see(one: Tested, options: MeasureOptions) -> Seen:
-    """Reads a subject, and brings together what moved."""
+def see(one: Tested, options: MeasureOptions, *, scans: bool = True) -> Seen:
+    """Reads a subject, and brings together what moved.
+
+    Args:
+        one: the subject.
+        options: how labels and movement are found.
+        scans: whether the scans are measured, too; without, the fast scan's view is all there is
+            and holds no repeated scan, in half the time.
+    """
     manifest, subject = one.runs[0].manifest, one.subject
     case = load_case(manifest, subject)
     labels, found = options.labels.of(case, subject)
@@ -159,7 +166,8 @@ def see(one: Tested, options: MeasureOptions) -> Seen:
         truth=truth_folder(one),
         labels=labels,
         labels_at=functools.partial(options.labels.at_pose, subject),
-        repeat=repeat,
+        repeat=repeat if scans else None,
+        scans=SEEN_BY if scans else (FAST,),
     )
     return Seen(case, poses, views, found)
 

@@ -8,7 +8,7 @@ A simulated truth is not moved but read as the scan met it (:mod:`qsr_jax.data.s
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +44,8 @@ REGISTER = {
 
 AT_HOME = (ROUTINE, TRUTH, LABEL)
 """Methods that are measured where the routine scan saw the head."""
+SEEN_BY = (FAST, ROUTINE, REPEAT)
+"""Scans that have a view of a subject, in the order of the views."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +134,7 @@ def views_of(
     labels: Labels | None,
     labels_at: Callable[[Labels, Case, np.ndarray], Labels],
     repeat: Volume | None,
+    scans: Sequence[str] = SEEN_BY,
 ) -> list[View]:
     """The views of a subject, that of the fast scan first; one for all where nothing moved.
 
@@ -142,6 +145,7 @@ def views_of(
         labels: where the routine scan saw the head, or None.
         labels_at: tells them in another view, from its case and its pose.
         repeat: the repeated scan, or None.
+        scans: whose views are wanted, of those that there are.
 
     Raises:
         TruthError: the truth as a scan met it is missing or damaged.
@@ -152,7 +156,7 @@ def views_of(
     homes[REPEAT] = REPEAT if REPEAT in poses.used else ROUTINE
     at = dict.fromkeys((FAST, ROUTINE), np.zeros(6)) | dict(poses.used)
     views = []
-    for scan in (FAST, ROUTINE, REPEAT):
+    for scan in scans:
         if scan in at:
             there = case_at(case, poses, scan, truth=truth)
             seen = labels if labels is None or there is case else labels_at(labels, there, at[scan])

@@ -18,7 +18,7 @@ from qsr_jax.evaluation.measure.labels import moved_labels, true_labels
 from qsr_jax.evaluation.measure.movement import IN_BRAIN, OFF_KNOWN, moved_mm, movement_fields
 from qsr_jax.evaluation.sections.movement import SECTION, movement_rows
 from qsr_jax.evaluation.values import Value
-from qsr_jax.evaluation.views import AT_HOME, case_at, find_poses, views_of
+from qsr_jax.evaluation.views import AT_HOME, SEEN_BY, case_at, find_poses, views_of
 from qsr_jax.predictors.interpolation import interpolator
 from qsr_jax.types import CORNER, Volume
 
@@ -49,10 +49,12 @@ def moved_case(pose):
                 truth)  # fmt: skip
 
 
-def views(case, how=KNOWN, *, labels=None, repeat=None, truth=None):
+def views(case, how=KNOWN, *, labels=None, repeat=None, truth=None, scans=SEEN_BY):
     poses = find_poses(how, case, repeat)
     at_pose = lambda known, there, pose: LabelPlan("none").at_pose(None, known, there, pose)  # noqa: E731
-    return views_of(case, poses, truth=truth, labels=labels, labels_at=at_pose, repeat=repeat)
+    return views_of(
+        case, poses, truth=truth, labels=labels, labels_at=at_pose, repeat=repeat, scans=scans
+    )
 
 
 def error(case):
@@ -102,6 +104,15 @@ def test_a_head_that_lay_still_is_measured_as_before(rng):
         assert view.case is case and view.labels is labels
         assert all(map(view.measures, ("trained", *AT_HOME, "routine2")))
     assert not [*movement_fields(case, find_poses(KNOWN, case, None))]
+
+
+def test_the_fast_scan_s_view_can_be_had_alone():
+    """As the study does, which measures networks and no scan again: the same view."""
+    case = moved_case(POSES["both"])
+    assert [view.scan for view in views(case)] == ["fast", "routine"]
+    (first, _), (alone,) = views(case), views(case, scans=("fast",))
+    assert alone.scan == "fast" and alone.homes == first.homes
+    np.testing.assert_array_equal(alone.case.routine.maps, first.case.routine.maps)
 
 
 def test_every_method_has_one_view():
