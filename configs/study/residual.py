@@ -25,7 +25,6 @@ def get_config() -> ConfigDict:
     config.task.context = 1
     config.task.margin = 6  # a crop of 28 sees 40
     config.data.crop = 28
-    config.data.resident = "yes"  # changes no bit; on two cores reading costs as much as the step
     config.model.features = 32
     config.model.blocks = 4
     config.model.spread = False  # True with laplace or gaussian

@@ -167,7 +167,7 @@ def see(one: Tested, options: MeasureOptions, *, scans: bool = True) -> Seen:
         labels=labels,
         labels_at=functools.partial(options.labels.at_pose, subject),
         repeat=repeat if scans else None,
-        scans=SEEN_BY if scans else (FAST,),
+        seen_by=SEEN_BY if scans else (FAST,),
     )
     return Seen(case, poses, views, found)
 

@@ -134,7 +134,7 @@ def views_of(
     labels: Labels | None,
     labels_at: Callable[[Labels, Case, np.ndarray], Labels],
     repeat: Volume | None,
-    scans: Sequence[str] = SEEN_BY,
+    seen_by: Sequence[str] = SEEN_BY,
 ) -> list[View]:
     """The views of a subject, that of the fast scan first; one for all where nothing moved.
 
@@ -145,7 +145,7 @@ def views_of(
         labels: where the routine scan saw the head, or None.
         labels_at: tells them in another view, from its case and its pose.
         repeat: the repeated scan, or None.
-        scans: whose views are wanted, of those that there are.
+        seen_by: scans whose views are wanted, of those that there are.
 
     Raises:
         TruthError: the truth as a scan met it is missing or damaged.
@@ -156,7 +156,7 @@ def views_of(
     homes[REPEAT] = REPEAT if REPEAT in poses.used else ROUTINE
     at = dict.fromkeys((FAST, ROUTINE), np.zeros(6)) | dict(poses.used)
     views = []
-    for scan in scans:
+    for scan in seen_by:
         if scan in at:
             there = case_at(case, poses, scan, truth=truth)
             seen = labels if labels is None or there is case else labels_at(labels, there, at[scan])

@@ -49,11 +49,11 @@ def moved_case(pose):
                 truth)  # fmt: skip
 
 
-def views(case, how=KNOWN, *, labels=None, repeat=None, truth=None, scans=SEEN_BY):
+def views(case, how=KNOWN, *, labels=None, repeat=None, truth=None, seen_by=SEEN_BY):
     poses = find_poses(how, case, repeat)
     at_pose = lambda known, there, pose: LabelPlan("none").at_pose(None, known, there, pose)  # noqa: E731
     return views_of(
-        case, poses, truth=truth, labels=labels, labels_at=at_pose, repeat=repeat, scans=scans
+        case, poses, truth=truth, labels=labels, labels_at=at_pose, repeat=repeat, seen_by=seen_by
     )
 
 
@@ -110,7 +110,7 @@ def test_the_fast_scan_s_view_can_be_had_alone():
     """As the study does, which measures networks and no scan again: the same view."""
     case = moved_case(POSES["both"])
     assert [view.scan for view in views(case)] == ["fast", "routine"]
-    (first, _), (alone,) = views(case), views(case, scans=("fast",))
+    (first, _), (alone,) = views(case), views(case, seen_by=("fast",))
     assert alone.scan == "fast" and alone.homes == first.homes
     np.testing.assert_array_equal(alone.case.routine.maps, first.case.routine.maps)
 

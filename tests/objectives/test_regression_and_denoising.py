@@ -1,7 +1,6 @@
 """Objectives without a judge through the same step; the optimisers of all."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +19,6 @@ from qsr_jax.training.state import init_state
 from qsr_jax.training.step import make_step
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
-quick = {"compiler_options": {"xla_backend_optimization_level": 0}}
 
 
 def step_with(task, objective, transformations, batch_size=8):
@@ -50,9 +47,9 @@ def trained(task, objective, batch, steps=25):
     """Losses of some steps of Adam on one batch."""
     chosen = {"network": optax.adam(3e-3)}
     key, example = jax.random.key(0), task.whole(batch)
-    begin = jax.jit(lambda: init_state(key, objective, example, chosen, averaged=False), **quick)
+    begin = jax.jit(lambda: init_state(key, objective, example, chosen, averaged=False))
     state = begin()
-    step = jax.jit(step_with(task, objective, chosen, batch_size=len(batch["sample_id"])), **quick)
+    step = jax.jit(step_with(task, objective, chosen, batch_size=len(batch["sample_id"])))
     totals = []
     for _ in range(steps):
         state, metrics = step(state, {}, batch)
@@ -75,7 +72,7 @@ def test_three_maps_learn_jointly_with_a_physics_term(rng):
     only = dataclasses.replace(objective, table={"t2w": TermOptions(1.0)})
     example = task.example(joint_batch(rng), step=jnp.int32(0))
 
-    @functools.partial(jax.jit, **quick)
+    @jax.jit
     def compute(variables, example):
         output, _ = only.forward(variables, example)
         (term,) = only.terms({}, {}, example).values()
@@ -106,8 +103,8 @@ def test_a_denoiser_learns_and_is_probed_at_one_strength(rng):
     state, totals, _ = trained(task, objective, batch, steps=60)
     assert np.mean(totals[-5:]) < 0.7 * np.mean(totals[:5])
     example = task.whole(batch)
-    made = jax.jit(objective.probe, **quick)(state.served, example)
-    noisy = jax.jit(lambda example: objective.baseline(task, example), **quick)(example)
+    made = jax.jit(objective.probe)(state.served, example)
+    noisy = jax.jit(lambda example: objective.baseline(task, example))(example)
     strength = float(jnp.std(noisy - example.target))
     assert strength == pytest.approx(0.15, rel=0.05)
     error = lambda x: float(jnp.square(x - example.target).mean())  # noqa: E731
