@@ -5,5 +5,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/install.sh test
+export PYTHONDONTWRITEBYTECODE= # else every process of a walk compiles all modules anew
 # Long files first (tests/conftest.py): a core that gets one last works on alone.
 exec python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"
