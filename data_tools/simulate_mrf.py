@@ -27,6 +27,7 @@ from qsr_jax.data.studies.truth import MAP_FILES
 from qsr_jax.files.digest import arrays_sha256
 from qsr_jax.maps import MAPS
 from qsr_jax.phantom.measured_maps import brain_of_slices
+from qsr_jax.phantom.mixing import coarser_maps
 from qsr_jax.physics.fingerprint_scan import ACCELERATIONS, FingerprintScan, spiral_sampling
 from qsr_jax.physics.fingerprint_train import DELI_CS
 from qsr_jax.reconstruct.raw_folder import LESIONS_FILE, Sampled, write_raw
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--frames", type=int, default=DELI_CS.frames, help="first frames alone (default: all 500)")
     add("--snr-db", type=float, default=30.0, help="at acceleration 1; inf for none (default: 30)")
     add("--b1", type=float, default=1.0, help="what every flip angle is multiplied by (default: 1)")
-    add("--every", type=int, default=1, help="use every so many voxels along y and x (default: 1)")
+    add("--every", type=int, default=1, help="mix so many voxels along y and x (default: 1)")
     add("--slab", action="store_true", help="a stack of spirals and not slice by slice")
     add(
         "--lesions",
@@ -180,13 +181,18 @@ def framed(maps: np.ndarray, geometry: Geometry, pixels: int) -> tuple[np.ndarra
 
 
 def _coarser(maps: np.ndarray, geometry: Geometry, every: int) -> tuple[np.ndarray, Geometry]:
-    """Every so many voxels of maps (z, y, x, 3) along y and x, on the grid that they lie on."""
+    """Maps (z, y, x, 3) of voxels that hold so many along y and x, the outer edge as it was."""
     if every < 1:
         raise ValueError(f"--every {every}; expected 1 or more")
-    coarse = maps[:, ::every, ::every]
+    coarse = coarser_maps(maps, every)
     dz, dy, dx = geometry.spacing_mm
-    spacing = (dz, every * dy, every * dx)
-    return coarse, dataclasses.replace(geometry, spacing_mm=spacing, shape=coarse.shape[:3])
+    to_next_mm = dy * np.asarray(geometry.col_dir) + dx * np.asarray(geometry.row_dir)
+    return coarse, dataclasses.replace(
+        geometry,
+        origin_mm=triple(np.asarray(geometry.origin_mm) + (every - 1) / 2 * to_next_mm),
+        spacing_mm=(dz, every * dy, every * dx),
+        shape=coarse.shape[:3],
+    )
 
 
 def _chosen(

@@ -35,6 +35,7 @@ from qsr_jax.reconstruct.head import (
     METHODS,
     PNP,
     SLICES_WORTH,
+    STRENGTHS,
     Method,
     learned_method,
     reconstruct_head,
@@ -43,6 +44,8 @@ from qsr_jax.reconstruct.raw_folder import LESIONS_FILE, RawFolder, open_raw
 
 DENOISERS = {"tv": denoisers.total_variation, "none": denoisers.identity}
 ABOUT, DICOM = "reconstruct.json", "dicom"
+USUAL = "usual"
+"""In place of a strength: what was tuned for the acceleration on a measured head."""
 Truth = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """Maps (z, y, x, 3), brain and number of the lesion (z, y, x)."""
 
@@ -112,7 +115,8 @@ def _method(arguments: argparse.Namespace, coils: int) -> tuple[Method, str]:
         raise ValueError("--model is a denoiser; leave out --denoiser, or --model")
     prior = arguments.denoiser or "tv"
     settings = PlugAndPlay(dual=arguments.dual)
-    options: dict[str, Any] = {"strength": arguments.strength, "b1": arguments.b1}
+    wanted = arguments.strength or (AUTO if name in STRENGTHS else None)
+    options: dict[str, Any] = {"strength": None if wanted == USUAL else wanted, "b1": arguments.b1}
     if not arguments.model:
         return Method(name, denoiser=DENOISERS[prior], settings=settings, **options), prior
     denoiser, opened = load_denoiser(arguments.model)
@@ -121,8 +125,8 @@ def _method(arguments: argparse.Namespace, coils: int) -> tuple[Method, str]:
 
 
 def _strength(text: str) -> float | str:
-    """A number, or "auto"."""
-    return AUTO if text == AUTO else float(text)
+    """A number, or how to find one."""
+    return text if text in (AUTO, USUAL) else float(text)
 
 
 def _truth(folder: Path, raw: RawFolder) -> Truth:
@@ -155,8 +159,9 @@ def _parser() -> argparse.ArgumentParser:
         "--strength",
         type=_strength,
         metavar="X",
-        help="weight of the prior: a number, or auto: chosen by frames of the middle slice that "
-        "are held out, for four to seven times its work (default: that of the acceleration)",
+        help="weight of the prior: a number; auto, chosen by frames of the middle slice that are "
+        "held out, for four to seven times its work; or usual, that of the acceleration, tuned on "
+        "a measured head (default: auto)",
     )
     add("--denoiser", choices=tuple(DENOISERS), help="of a loop without --model (default: tv)")
     add(

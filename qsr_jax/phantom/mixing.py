@@ -7,6 +7,7 @@ on these sums.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 
@@ -39,3 +40,25 @@ def maps_of(sums: ArrayLike) -> jax.Array:
     rates, pd = sums[..., :2], sums[..., 2:]
     times = jnp.where(rates > 0, pd / jnp.maximum(rates, 1e-9), 0.0)
     return jnp.concatenate([times, pd], axis=-1)
+
+
+def coarser_maps(maps: np.ndarray, factor: int) -> np.ndarray:
+    """Maps of pixels that hold ``factor`` squared smaller ones.
+
+    Args:
+        maps: (..., H, W, 3) T1 (ms), T2 (ms), PD (%); a place without protons takes no part.
+        factor: smaller pixels along a larger one.
+
+    Returns:
+        (..., H // factor, W // factor, 3); the very maps where the factor is 1.
+
+    >>> water_and_tissue = np.array([[[1000.0, 80.0, 80.0]] * 2, [[4000.0, 1500.0, 100.0]] * 2])
+    >>> coarser_maps(water_and_tissue, 2).round().tolist()
+    [[[1714.0, 169.0, 90.0]]]
+    """
+    if factor == 1:
+        return maps
+    rows, columns = (size // factor for size in maps.shape[-3:-1])
+    whole = sums_of(maps[..., : rows * factor, : columns * factor, :])
+    parts = whole.reshape(*maps.shape[:-3], rows, factor, columns, factor, 3)
+    return np.asarray(maps_of(parts.mean(axis=(-4, -2))), np.float32)

@@ -33,6 +33,7 @@ class PlugAndPlay:
         dual: keeps the scaled dual variable; without it, half-quadratic splitting.
         variation: weight of the total variation of the coefficient images, over the strength and
             the largest ``|b|``; 0 leaves it out.
+        turns: whether every round shows the denoiser another orientation.
     """
 
     sigmas: tuple[float, ...] = (0.10, 0.07, 0.05, 0.035, 0.025, 0.018, 0.013, 0.010)
@@ -41,6 +42,7 @@ class PlugAndPlay:
     rounds: int = 6
     dual: bool = True
     variation: float = 0.0
+    turns: bool = False
 
     def __post_init__(self) -> None:
         """Refuses settings for which the loop means nothing."""
@@ -61,14 +63,15 @@ class PlugAndPlay:
 
 def alternate(
     problem: Problem,
-    project: Callable[[jax.Array, jax.Array], tuple[jax.Array, Found]],
+    project: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, Found]],
     settings: PlugAndPlay,
 ) -> tuple[jax.Array, Found]:
     """The last target, (k, y, x), and what else the last projection found.
 
     Args:
         problem: the slice.
-        project: (images (k, y, x), sigma) to the nearest the prior knows, and anything else.
+        project: (images (k, y, x), sigma, turn) to the nearest the prior knows, and anything else;
+            the turn is that of :func:`~qsr_jax.reconstruct.denoisers.denoised`.
         settings: of the loop.
     """
     x, target, dual = problem.adjoint, problem.adjoint, jnp.zeros_like(problem.adjoint)
@@ -80,7 +83,8 @@ def alternate(
             rho = jnp.float32(settings.strength / sigma**2)
             x = _consistent(problem, problem.adjoint + rho * (target - dual), x, rho, settings)
         moved = x + dual
-        target, found = project(moved, jnp.float32(sigma))
+        turn = jnp.int32(number if settings.turns else 0)
+        target, found = project(moved, jnp.float32(sigma), turn)
         dual = (moved - target) * jnp.float32(settings.dual)
         before = sigma
     assert found is not None  # there is at least one round

@@ -14,7 +14,7 @@ from qsr_jax.physics.fingerprint_dictionary import Dictionary, make_dictionary
 from qsr_jax.physics.fingerprint_scan import INTERLEAVES
 from qsr_jax.reconstruct import series
 from qsr_jax.reconstruct.alternating import PlugAndPlay
-from qsr_jax.reconstruct.denoisers import Denoiser, over_flips, total_variation
+from qsr_jax.reconstruct.denoisers import Denoiser, total_variation
 from qsr_jax.reconstruct.plug_and_play import plug_and_play_images
 from qsr_jax.reconstruct.problem import FingerprintMaps, Problem, make_problem, scan_kernel
 from qsr_jax.reconstruct.raw_folder import RawFolder
@@ -167,16 +167,16 @@ def learned_method(name: str, denoiser: Denoiser, *, coils: int, **options: Any)
 
     Args:
         name: one of :data:`LOOPS`; :data:`PNP` has total variation of the coefficients beside it.
-        denoiser: the trained one; it sees every image and its flips.
+        denoiser: the trained one; every round shows it another orientation.
         coils: of the scan; one alone starts from more noise.
         **options: further ones of :class:`Method`; ``settings`` are gone on from.
     """
-    settings = options.pop("settings", PlugAndPlay())
+    settings = dataclasses.replace(options.pop("settings", PlugAndPlay()), turns=True)
     if coils == 1:
         settings = dataclasses.replace(settings, sigmas=ONE_COIL_SIGMAS)
     if name == PNP:
         settings = dataclasses.replace(settings, variation=VARIATION)
-    return Method(name, denoiser=over_flips(denoiser), settings=settings, **options)
+    return Method(name, denoiser=denoiser, settings=settings, **options)
 
 
 def reconstruct_head(raw: RawFolder, method: Method) -> tuple[np.ndarray, float | None]:

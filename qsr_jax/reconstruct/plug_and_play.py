@@ -17,7 +17,7 @@ from qsr_jax.physics.fingerprint_dictionary import Dictionary, with_channels
 from qsr_jax.physics.fingerprint_matching import Match, Table, match, matching_table
 from qsr_jax.physics.synthetic_contrast import Sequence, weighted
 from qsr_jax.reconstruct.alternating import PlugAndPlay, alternate
-from qsr_jax.reconstruct.denoisers import Denoiser
+from qsr_jax.reconstruct.denoisers import Denoiser, denoised
 from qsr_jax.reconstruct.problem import (
     FingerprintMaps,
     Problem,
@@ -64,10 +64,9 @@ def plug_and_play_images(
     tables = matching_table(dictionary), matching_table(joint)
     weight = jnp.float32(settings.weight)
 
-    def project(moved: jax.Array, sigma: jax.Array) -> tuple[jax.Array, Match]:
-        return _projected(
-            moved, sigma, problem, dictionary, shown, tables, denoiser=denoiser, weight=weight
-        )
+    def project(moved: jax.Array, sigma: jax.Array, turn: jax.Array) -> tuple[jax.Array, Match]:
+        seen = problem, dictionary, shown, tables
+        return _projected(moved, sigma, turn, *seen, denoiser=denoiser, weight=weight)
 
     target, found = alternate(problem, project, settings)
     return maps_of(found, problem), target
@@ -84,6 +83,7 @@ def contrast_atoms(dictionary: Dictionary, contrasts: tuple[Sequence, ...]) -> j
 def _projected(
     moved: jax.Array,
     sigma: jax.Array,
+    turn: jax.Array,
     problem: Problem,
     dictionary: Dictionary,
     shown: jax.Array,
@@ -98,6 +98,6 @@ def _projected(
     images = problem.images(alone.grid_pd[:, None] * flat[alone.atom])
     bright = jnp.percentile(problem.voxels(images), BRIGHT, axis=0)
     scale = jnp.maximum(bright, 1e-20)[:, None, None]
-    clean = problem.voxels(scale * denoiser(images / scale, sigma))
+    clean = problem.voxels(scale * denoised(denoiser, images / scale, sigma, turn))
     found = match(jnp.concatenate([real, jnp.sqrt(weight) * clean], axis=-1), tables[1])
     return problem.images(phase[:, None] * atoms_of(found, dictionary)), found

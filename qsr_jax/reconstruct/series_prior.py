@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from qsr_jax.physics.fingerprint_dictionary import Dictionary
 from qsr_jax.physics.fingerprint_matching import Table, matching_table, receiver_phase
 from qsr_jax.reconstruct.alternating import PlugAndPlay, alternate
-from qsr_jax.reconstruct.denoisers import Denoiser
+from qsr_jax.reconstruct.denoisers import Denoiser, denoised
 from qsr_jax.reconstruct.problem import Problem
 
 BRIGHT = 99.0
@@ -32,19 +32,26 @@ def series_prior_images(
     """
     table = matching_table(dictionary)
 
-    def project(moved: jax.Array, sigma: jax.Array) -> tuple[jax.Array, bool]:
-        return _denoised(moved, sigma, problem, table, denoiser=denoiser), True
+    def project(moved: jax.Array, sigma: jax.Array, turn: jax.Array) -> tuple[jax.Array, bool]:
+        return _denoised(moved, sigma, turn, problem, table, denoiser=denoiser), True
 
     return alternate(problem, project, settings)[0]
 
 
 @functools.partial(jax.jit, static_argnames="denoiser")
 def _denoised(
-    moved: jax.Array, sigma: jax.Array, problem: Problem, table: Table, *, denoiser: Denoiser
+    moved: jax.Array,
+    sigma: jax.Array,
+    turn: jax.Array,
+    problem: Problem,
+    table: Table,
+    *,
+    denoiser: Denoiser,
 ) -> jax.Array:
     voxels = problem.voxels(moved)
     phase = receiver_phase(voxels, problem.inside, table, problem.shape)[:, None]
     real = (jnp.conj(phase) * voxels).real
     scale = jnp.maximum(jnp.percentile(jnp.abs(real[:, 0]), BRIGHT), 1e-20)
-    clean = problem.voxels(scale * denoiser(problem.images(real) / scale, sigma))
+    images = problem.images(real) / scale
+    clean = problem.voxels(scale * denoised(denoiser, images, sigma, turn))
     return problem.images(phase * clean)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qsr_jax.ops.devices import on_every_device
 from qsr_jax.physics.fingerprint_dictionary import Dictionary
 from qsr_jax.physics.fingerprint_scan import FingerprintScan
 from qsr_jax.reconstruct.problem import Problem, make_problem, scan_kernel
@@ -51,8 +52,8 @@ def choose_strength(
 ) -> tuple[float, list[Tried]]:
     """The best strength of a slice, and all that were tried.
 
-    Half and twice the first guess are tried; while the best lies at an end, one more beyond it. The
-    answer is the bottom of the parabola through the best and its neighbours.
+    Half and twice the first guess are tried, on as many devices as there are; while the best lies
+    at an end, one more beyond it. The answer is the bottom of the parabola through the best and its neighbours.
 
     Args:
         kspace: (coil, frame, interleaf, sample) complex.
@@ -74,7 +75,8 @@ def choose_strength(
     def tried(strength: float) -> Tried:
         return Tried(strength, float(missed(images(seen, dictionary, strength), unseen)))
 
-    found = [tried(start * by) for by in (1.0 / FACTOR, 1.0, FACTOR)]
+    first = [start / FACTOR, start, start * FACTOR]
+    found = list(on_every_device(lambda number: tried(first[number]), len(first)))
     while len(found) < MOST_TRIED:
         best = min(range(len(found)), key=lambda n: found[n].missed)
         if best == 0:

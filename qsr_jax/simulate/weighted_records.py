@@ -11,7 +11,7 @@ from qsr_jax.acquisition import check_acquisition
 from qsr_jax.data.records.weighted import CONTRAST_SLOPE
 from qsr_jax.maps import MAPS, to_stored
 from qsr_jax.phantom.field_strength import at_1_5_t
-from qsr_jax.simulate.simulate import mixed_truth
+from qsr_jax.phantom.mixing import coarser_maps
 from qsr_jax.simulate.weighted_scan import (
     CLINICAL,
     Limits,
@@ -127,7 +127,7 @@ def _study_records(
 
 
 # One program each, where every operation would be one
-_drawn, _field, _mixed = jax.jit(draw_study), jax.jit(receive_field), jax.jit(mixed_truth)
+_drawn, _field = jax.jit(draw_study), jax.jit(receive_field)
 _scanned = jax.jit(weighted_slice, static_argnames="factor")
 
 
@@ -193,24 +193,6 @@ def _fields(study: Study, head: KnownHead, slices: list[int]) -> jax.Array:
     field = _field(study, z_mm[slices], y_mm, x_mm)
     brain = jnp.asarray(np.isin(head.tissue[slices], BRAIN))
     return field / (jnp.sum(field * brain) / jnp.sum(brain))
-
-
-def coarser_maps(maps: np.ndarray, factor: int) -> np.ndarray:
-    """Maps (h, w, 3) of pixels that hold ``factor`` squared smaller ones of (H, W, 3) maps.
-
-    Mixed as :func:`qsr_jax.simulate.simulate.mixed_truth` mixes tissues: protons add up, and rates
-    are their mean over the protons.
-    """
-    if factor == 1:
-        return maps
-    rows, columns = (size // factor for size in maps.shape[:2])
-    parts = maps.reshape(rows, factor, columns, factor, 3)
-    parts = np.moveaxis(parts, (1, 3, 4), (0, 1, 2)).reshape(factor**2, 3, rows, columns)
-    filled = np.where(parts > 0, parts, 1.0).astype(np.float32)
-    # Without protons a place takes no part, whatever time stands there
-    values = np.concatenate([filled[:, :2], parts[:, 2:]], axis=1).astype(np.float32)
-    share = np.full((factor**2, rows, columns), 1.0 / factor**2, np.float32)
-    return np.asarray(_mixed(jnp.asarray(share), jnp.asarray(values)))
 
 
 def coarser_labels(

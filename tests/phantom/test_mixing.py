@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qsr_jax.phantom.mixing import maps_of, sums_of
+from qsr_jax.phantom.mixing import coarser_maps, maps_of, sums_of
 
 GREY, WATER = (1350.0, 85.0, 82.0), (4200.0, 1800.0, 100.0)
 
@@ -29,3 +29,16 @@ def test_what_is_not_there_stays_so():
     np.testing.assert_allclose(back[0], 0.0)
     np.testing.assert_allclose(back[1], [0.0, 80.0, 70.0], rtol=1e-6)
     np.testing.assert_allclose(back[2], 0.0)
+
+
+def test_coarser_maps_mix_as_the_simulator_does():
+    """Protons add up; rates are their mean over the protons; air takes no part."""
+    maps = np.zeros((2, 4, 3), np.float32)
+    maps[0, 0], maps[1, 0] = (1000.0, 100.0, 60.0), (2000.0, 50.0, 20.0)
+    maps[:, 2:] = 500.0, 80.0, 70.0
+    first, second = coarser_maps(maps, 2)[0]
+    protons = 60.0 + 20.0
+    expected = [protons / (60 / 1000 + 20 / 2000), protons / (60 / 100 + 20 / 50), protons / 4]
+    np.testing.assert_allclose(first, expected, rtol=1e-5)
+    np.testing.assert_allclose(second, (500.0, 80.0, 70.0), rtol=1e-5)
+    assert not coarser_maps(0 * maps, 2).any() and coarser_maps(maps, 1) is maps

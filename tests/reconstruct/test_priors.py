@@ -3,8 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import small_fingerprints
 
-from qsr_jax.reconstruct.denoisers import identity, over_flips, total_variation
+from qsr_jax.reconstruct.alternating import alternate
+from qsr_jax.reconstruct.denoisers import denoised, identity, total_variation
+from qsr_jax.reconstruct.head import PNP, Method, learned_method
 from qsr_jax.reconstruct.low_rank import shrink_blocks
 from qsr_jax.reconstruct.total_variation import smooth_total_variation
 
@@ -39,13 +42,37 @@ def test_denoisers_give_back_what_has_no_noise_and_remove_some():
     assert np.std(left) < 0.7 * np.std(noisy - clean)
 
 
-def test_over_flips_what_depends_on_the_orientation_cancels():
+def test_over_four_turns_what_depends_on_the_orientation_cancels():
     """A denoiser that adds a ramp: down, across, and their product, all odd."""
     y, x = np.linspace(-1, 1, 6)[:, None], np.linspace(-1, 1, 9)
     ramp = jnp.asarray(y + 2 * x + 3 * y * x, jnp.float32)
     images = jnp.asarray(np.random.default_rng(0).uniform(size=(2, 6, 9)), jnp.float32)
-    found = over_flips(lambda seen, sigma: seen + sigma * ramp)(images, jnp.float32(0.5))
-    np.testing.assert_allclose(found, images, atol=1e-5)
+
+    def ramped(seen, sigma):
+        return seen + sigma * ramp
+
+    found = [denoised(ramped, images, jnp.float32(0.5), turn) for turn in range(8)]
+    added = [-y + 2 * x - 3 * y * x, y - 2 * x - 3 * y * x, -y - 2 * x + 3 * y * x]
+    for turn, expected in enumerate([ramp, *added]):
+        np.testing.assert_allclose(found[turn] - images, 0.5 * expected + 0 * images, atol=1e-5)
+        np.testing.assert_array_equal(found[turn + 4], found[turn])
+    np.testing.assert_allclose(np.mean(found[:4], axis=0), images, atol=1e-5)
+
+
+def test_the_loop_of_a_trained_denoiser_turns_with_every_round():
+    """One that needs no training sees the images as they are."""
+    shown = []
+
+    def project(moved, sigma, turn):
+        shown.append(int(turn))
+        return moved, sigma
+
+    problem = small_fingerprints.problem()
+    alternate(problem, project, learned_method(PNP, identity, coils=8).settings)
+    assert shown == [0, 1, 2, 3, 4, 5, 6, 7]
+    shown.clear()
+    alternate(problem, project, Method(PNP).settings)
+    assert set(shown) == {0}
 
 
 def test_blocks_of_one_signal_shrink_by_the_threshold():

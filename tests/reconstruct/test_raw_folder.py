@@ -194,6 +194,23 @@ def test_from_a_head_to_k_space_to_maps(head, tmp_path, capsys):
         reconstruct([*method, "--method", "svd"])
 
 
+def test_coarser_voxels_mix_those_they_hold(head, tmp_path):
+    """Half the pixels: protons and rates are averaged, and each lies amid the four it holds."""
+    raw, few = tmp_path / "raw", ["--coils", "1", "--frames", "5", "--slices", "0"]
+    simulate_mrf(["--input", str(head), "--out", str(raw), *few, "--every", "2"])
+    geometry = open_raw(raw).geometry
+    assert geometry.shape == (1, 48, 48)
+    assert geometry.spacing_mm == pytest.approx((5.0, 4.6, 4.6))
+    assert geometry.origin_mm == pytest.approx((1.15, 1.15, 0.0))
+    t2_ms, pd = (read_nifti(raw / "truth" / f"{name}.nii.gz")[0][0] for name in ("t2", "pd"))
+    fine_ms, fine_pd = (read_nifti(head / f"{name}.nii.gz")[0][0] for name in ("t2", "pd"))
+    y, x = 20, 24
+    block = np.s_[2 * y : 2 * y + 2, 2 * x : 2 * x + 2]
+    assert pd[y, x] == pytest.approx(fine_pd[block].mean(), rel=1e-4)
+    rate = (fine_pd[block] / fine_ms[block]).sum() / fine_pd[block].sum()
+    assert t2_ms[y, x] == pytest.approx(1 / rate, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -239,15 +256,19 @@ def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
 
     monkeypatch.setattr("launch.reconstruct.reconstruct_head", done)
     reconstruct(["--input", str(raw), "--output", str(tmp_path / "o"), "--model", "mrf"])
-    assert given[0].name == "pnp"
-    assert given[0].settings.variation > 0
+    assert (given[0].name, given[0].strength) == ("pnp", "auto")
+    assert given[0].settings.variation > 0 and given[0].settings.turns
     assert given[0].denoiser(np.zeros((2, 16, 16), np.float32), 0.1).shape == (2, 16, 16)
     about = json.loads((tmp_path / "o" / "reconstruct.json").read_text())
     assert about["denoiser"].startswith("unet denoiser of weighted images, ")
     dicom = ["--input", str(raw), "--output", str(tmp_path / "d"), "--method", "svd", "--dicom"]
     with pytest.raises(SystemExit, match="error: "):
         reconstruct(dicom)  # maps of ones have no brain, and PD cannot be percent
-    assert not (tmp_path / "d").exists()
+    assert not (tmp_path / "d").exists() and given[1].strength is None
+    for strength, meant in (("usual", None), ("2e-3", 2e-3), ("auto", "auto")):
+        out = ["--output", str(tmp_path / f"lrtv-{strength}"), "--strength", strength]
+        reconstruct(["--input", str(raw), "--method", "lrtv", *out])
+        assert given[-1].strength == meant
     refused = {
         "no --method; expected svd": [],
         "--model is a denoiser; leave out": ["--model", "mrf", "--denoiser", "tv"],

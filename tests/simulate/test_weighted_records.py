@@ -9,7 +9,7 @@ from weighted_heads import LESION_SLICE, TISSUES, known_head, labels
 from qsr_jax.data.records.weighted import CONTRAST_SLOPE, weighted_features
 from qsr_jax.maps import MAPS
 from qsr_jax.physics.weighted_signal import USUAL, weighted_signals
-from qsr_jax.simulate.weighted_records import Plan, coarser_labels, coarser_maps, head_records
+from qsr_jax.simulate.weighted_records import Plan, coarser_labels, head_records
 from qsr_jax.simulate.weighted_scan import CLINICAL
 
 STILL = CLINICAL._replace(still_share=1.0, snr=(1e6, 1e6), resolution_mm=(1e-3, 1e-3))
@@ -73,19 +73,6 @@ def test_low_field_shortens_t1_of_simulated_subjects_alone():
         assert (white_ms < 0.85 * TISSUES[3][0]) == (field_t == 1.5)
         fluid_ms = np.percentile(record["hr"][..., 0], 99.9) * 0.1
         assert fluid_ms == pytest.approx(TISSUES[1][0], rel=0.01)
-
-
-def test_coarser_maps_mix_as_the_simulator_does():
-    """Protons add up; rates are their mean over the protons; air takes no part."""
-    maps = np.zeros((2, 4, 3), np.float32)
-    maps[0, 0], maps[1, 0] = (1000.0, 100.0, 60.0), (2000.0, 50.0, 20.0)
-    maps[:, 2:] = 500.0, 80.0, 70.0
-    first, second = coarser_maps(maps, 2)[0]
-    protons = 60.0 + 20.0
-    expected = [protons / (60 / 1000 + 20 / 2000), protons / (60 / 100 + 20 / 50), protons / 4]
-    np.testing.assert_allclose(first, expected, rtol=1e-5)
-    np.testing.assert_allclose(second, (500.0, 80.0, 70.0), rtol=1e-5)
-    assert not coarser_maps(0 * maps, 2).any() and coarser_maps(maps, 1) is maps
 
 
 def test_coarser_labels_follow_most_of_a_pixel():
