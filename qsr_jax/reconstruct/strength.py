@@ -53,7 +53,8 @@ def choose_strength(
     """The best strength of a slice, and all that were tried.
 
     Half and twice the first guess are tried, on as many devices as there are; while the best lies
-    at an end, one more beyond it. The answer is the bottom of the parabola through the best and its neighbours.
+    at an end, one more beyond it. The answer is the bottom of the parabola through the best and its
+    neighbours.
 
     Args:
         kspace: (coil, frame, interleaf, sample) complex.
