@@ -115,7 +115,9 @@ def _method(arguments: argparse.Namespace, coils: int) -> tuple[Method, str]:
         raise ValueError("--model is a denoiser; leave out --denoiser, or --model")
     prior = arguments.denoiser or "tv"
     settings = PlugAndPlay(dual=arguments.dual)
-    wanted = arguments.strength or (AUTO if name in STRENGTHS else None)
+    wanted = arguments.strength
+    if wanted is None and name in STRENGTHS:
+        wanted = AUTO
     options: dict[str, Any] = {"strength": None if wanted == USUAL else wanted, "b1": arguments.b1}
     if not arguments.model:
         return Method(name, denoiser=DENOISERS[prior], settings=settings, **options), prior
@@ -126,7 +128,13 @@ def _method(arguments: argparse.Namespace, coils: int) -> tuple[Method, str]:
 
 def _strength(text: str) -> float | str:
     """A number, or how to find one."""
-    return text if text in (AUTO, USUAL) else float(text)
+    if text in (AUTO, USUAL):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        expected = f"expected a number, {AUTO} or {USUAL}"
+        raise argparse.ArgumentTypeError(f"{text!r}: {expected}") from None
 
 
 def _truth(folder: Path, raw: RawFolder) -> Truth:
