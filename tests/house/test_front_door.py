@@ -52,7 +52,8 @@ class Installed:
 
     def run(self, *words: str) -> str:
         """What a command of the environment prints, outside the clone."""
-        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        gone = ("PYTHONPATH", "VIRTUAL_ENV", "XLA_FLAGS")
+        kept = {k: v for k, v in os.environ.items() if k not in gone}
         command = [str(self.python.parent / words[0]), *words[1:]]
         done = subprocess.run(
             command, cwd=self.elsewhere, env=kept, capture_output=True, text=True, check=False
