@@ -116,8 +116,11 @@ LOSSES = (
 )  # fmt: skip
 
 TRUTH = {"task.target": "truth"}
+GAUSSIAN = _weights(mae=0.0, gaussian=1.0) | {"model.spread": True}
 TARGETS = (
     _cell("truth", "targets", "the truth", overrides=TRUTH, seeds=3),
+    _cell("truth-gaussian", "targets", "the truth; Gaussian likelihood",
+          overrides=TRUTH | GAUSSIAN, seeds=3),
     _cell("repeat", "targets", "one of two routine scans, drawn at every step",
           overrides={"task.target": "repeat"}, seeds=3),
 )  # fmt: skip
@@ -173,6 +176,7 @@ CANDIDATES = (
     _candidate("large-truth-slices", "the same; truth; three slices", TRUTH, {"task.context": 3}),
     _candidate("large-truth-laplace", "the same; truth; Laplace likelihood", TRUTH,
                {"model.spread": True}, _weights(mae=0.0, laplace=1.0)),
+    _candidate("large-truth-gaussian", "the same; truth; Gaussian likelihood", TRUTH, GAUSSIAN),
 )  # fmt: skip
 
 CELLS = (
