@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from code_generator import USERS
 from small_networks import optimizers, restarted, small_srgan, small_task
 
 from qsr_jax.checkpoint import FORMAT_VERSION, REQUIRED, Checkpoints
@@ -163,7 +164,7 @@ def taught():
     exact, optimizer = small_srgan(None).generator, optax.adam(1e-2)
     student = small_srgan(None, precision="bfloat16").generator
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=USERS)
     def improve(variables, opt, lr, hr):
         def loss(params):
             given = {"params": params, "batch_stats": variables["batch_stats"]}
@@ -184,7 +185,7 @@ def taught():
     def both(variables, lr):
         return [network.apply(variables, lr, train=False) for network in (exact, student)]
 
-    return teach, jax.jit(both)
+    return teach, jax.jit(both, compiler_options=USERS)
 
 
 @pytest.mark.parametrize("name", MAPS)
