@@ -43,6 +43,8 @@ from qsr_jax.types import Geometry, triple
 MILLISECONDS = {name: spec.unit for name, spec in MAPS.items() if spec.unit == "ms"}
 MOST_CUT = 0.01
 """Part of the head that may lie beyond the image; it is cut off the truth as well."""
+SMALLEST = 16
+"""Pixels of an image's side at least."""
 WHOLE = 16
 """Pixels of a side are rounded up to whole multiples of it, where nobody gives them: Fourier
 transforms are quick then."""
@@ -156,8 +158,8 @@ def framed(maps: np.ndarray, geometry: Geometry, pixels: int) -> tuple[np.ndarra
     Raises:
         ValueError: an odd number or fewer than 16, or too much of the head would be cut off.
     """
-    if pixels < 16 or pixels % 2:
-        raise ValueError(f"--pixels {pixels}; expected an even number of at least 16")
+    if pixels < SMALLEST or pixels % 2:
+        raise ValueError(f"--pixels {pixels}; expected an even number of at least {SMALLEST}")
     size = np.asarray(maps.shape[1:3])
     first = size // 2 - pixels // 2
     source = [slice(max(f, 0), min(f + pixels, n)) for f, n in zip(first, size, strict=True)]
@@ -184,6 +186,9 @@ def _coarser(maps: np.ndarray, geometry: Geometry, every: int) -> tuple[np.ndarr
     """Maps (z, y, x, 3) of voxels that hold so many along y and x, the outer edge as it was."""
     if every < 1:
         raise ValueError(f"--every {every}; expected 1 or more")
+    if min(maps.shape[1:3]) < every * SMALLEST:
+        size = " x ".join(str(length) for length in maps.shape[1:3])
+        raise ValueError(f"--every {every} leaves too little of {size} voxels; give fewer")
     coarse = coarser_maps(maps, every)
     dz, dy, dx = geometry.spacing_mm
     to_next_mm = dy * np.asarray(geometry.col_dir) + dx * np.asarray(geometry.row_dir)

@@ -115,10 +115,10 @@ def _method(arguments: argparse.Namespace, coils: int) -> tuple[Method, str]:
         raise ValueError("--model is a denoiser; leave out --denoiser, or --model")
     prior = arguments.denoiser or "tv"
     settings = PlugAndPlay(dual=arguments.dual)
-    wanted = arguments.strength
-    if wanted is None and name in STRENGTHS:
-        wanted = AUTO
-    options: dict[str, Any] = {"strength": None if wanted == USUAL else wanted, "b1": arguments.b1}
+    strength = arguments.strength
+    if name in STRENGTHS:  # the others refuse whatever is given
+        strength = {None: AUTO, USUAL: None}.get(strength, strength)
+    options: dict[str, Any] = {"strength": strength, "b1": arguments.b1}
     if not arguments.model:
         return Method(name, denoiser=DENOISERS[prior], settings=settings, **options), prior
     denoiser, opened = load_denoiser(arguments.model)

@@ -85,6 +85,7 @@ def test_coarser_voxels_mix_those_they_hold(head, tmp_path):
         (["--slices", "5"], "expected rising numbers below 2"),
         (["--slices", "a"], "expected rising numbers"),
         (["--every", "0"], "--every 0; expected 1 or more"),
+        (["--every", "7"], "--every 7 leaves too little of 96 x 96 voxels"),
         (["--lesions", "90"], "has room for|expected 1 to 255"),
         (["--frames", "501"], "501 frames of a train of 500"),
         (["--coils", "0"], "0 coils"),

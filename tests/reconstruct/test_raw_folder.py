@@ -178,11 +178,15 @@ def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
             reconstruct(["--input", str(raw), "--output", str(tmp_path / "p"), *flags])
 
 
-def test_a_strength_that_is_no_number_is_told(raw, tmp_path, capsys):
+def test_a_strength_that_cannot_be_is_told(raw, tmp_path, capsys):
     words = ["--input", str(raw), "--output", str(tmp_path / "o"), "--method", "lrtv"]
     with pytest.raises(SystemExit):
         reconstruct([*words, "--strength", "strong"])
     assert "'strong': expected a number, auto or usual" in capsys.readouterr().err
+    for text in ("usual", "auto", "1e-3"):
+        out = ["--input", str(raw), "--output", str(tmp_path / "o"), "--strength", text]
+        with pytest.raises(SystemExit, match="method svd has no strength; leave it out"):
+            reconstruct([*out, "--method", "svd"])
     for text in ("-1", "0"):
         with pytest.raises(SystemExit, match=rf"strength {text}\.0; expected a number above 0"):
             reconstruct([*words, f"--strength={text}"])
