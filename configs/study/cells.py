@@ -122,7 +122,7 @@ TARGETS = (
     _cell("truth-gaussian", "targets", "the truth; Gaussian likelihood",
           overrides=TRUTH | GAUSSIAN, seeds=3),
     _cell("repeat", "targets", "one of two routine scans, drawn at every step",
-          overrides={"task.target": "repeat"}, seeds=3),
+          overrides={"task.target": "repeat"}, trained_on=f"{RECORDS}-repeat", seeds=3),
 )  # fmt: skip
 
 REMAPPED = {"task.remap_scale": 0.25, "task.remap_power": 0.35, "task.remap_field": 0.1}
