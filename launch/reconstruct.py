@@ -35,7 +35,7 @@ from qsr_jax.reconstruct.head import (
     METHODS,
     PNP,
     SLICES_WORTH,
-    STRENGTHS,
+    USUAL,
     Method,
     learned_method,
     reconstruct_head,
@@ -44,8 +44,6 @@ from qsr_jax.reconstruct.raw_folder import LESIONS_FILE, RawFolder, open_raw
 
 DENOISERS = {"tv": denoisers.total_variation, "none": denoisers.identity}
 ABOUT, DICOM = "reconstruct.json", "dicom"
-USUAL = "usual"
-"""In place of a strength: what was tuned for the acceleration on a measured head."""
 Truth = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """Maps (z, y, x, 3), brain and number of the lesion (z, y, x)."""
 
@@ -115,10 +113,7 @@ def _method(arguments: argparse.Namespace, coils: int) -> tuple[Method, str]:
         raise ValueError("--model is a denoiser; leave out --denoiser, or --model")
     prior = arguments.denoiser or "tv"
     settings = PlugAndPlay(dual=arguments.dual)
-    strength = arguments.strength
-    if name in STRENGTHS:  # the others refuse whatever is given
-        strength = {None: AUTO, USUAL: None}.get(strength, strength)
-    options: dict[str, Any] = {"strength": strength, "b1": arguments.b1}
+    options: dict[str, Any] = {"strength": arguments.strength, "b1": arguments.b1}
     if not arguments.model:
         return Method(name, denoiser=DENOISERS[prior], settings=settings, **options), prior
     denoiser, opened = load_denoiser(arguments.model)

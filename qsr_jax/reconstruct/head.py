@@ -47,8 +47,9 @@ ONE_COIL_SIGMAS = (0.2, 0.14, 0.10, 0.07, 0.05, 0.035, 0.025, 0.018, 0.013, 0.01
 SLICES_WORTH = 4
 """Slices for which a further device is used: its own programs take as long to compile as a slice
 or two take to reconstruct."""
-AUTO = "auto"
-"""In place of a strength: told from held-out samples of the head's middle slice."""
+AUTO, USUAL = "auto", "usual"
+"""In place of a strength: told from held-out samples of the head's middle slice; tuned for the
+acceleration on a measured head."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Method:
 
     Attributes:
         name: one of :data:`METHODS`.
-        strength: of the prior; :data:`AUTO`, or None, which takes that of the acceleration.
+        strength: of the prior; :data:`AUTO`, which None means where there is a prior, or
+            :data:`USUAL`.
         denoiser: of :data:`LOOPS`.
         settings: of :data:`LOOPS`; its strength is replaced.
         b1: what the flip angles are taken to be multiplied by.
@@ -78,8 +80,9 @@ class Method:
             raise ValueError(f"method {self.name!r}; expected one of {', '.join(METHODS)}")
         if self.strength is not None and self.name not in STRENGTHS:
             raise ValueError(f"method {self.name} has no strength; leave it out")
-        if isinstance(self.strength, str) and self.strength != AUTO:
-            raise ValueError(f"strength {self.strength!r}; expected a number or {AUTO!r}")
+        if isinstance(self.strength, str) and self.strength not in (AUTO, USUAL):
+            expected = f"a number, {AUTO!r} or {USUAL!r}"
+            raise ValueError(f"strength {self.strength!r}; expected {expected}")
         if isinstance(self.strength, float | int) and not self.strength > 0:
             raise ValueError(f"strength {self.strength}; expected a number above 0")
         if not 0.3 <= self.b1 <= 2.0:
@@ -100,7 +103,7 @@ class Method:
                 f"one coil and {interleaves} of {INTERLEAVES} interleaves: least squares has "
                 "nothing to unfold with; expected several coils, or take --method lrtv or pnp"
             )
-        if self.name in STRENGTHS and self.strength is None:
+        if self.strength == USUAL:
             self.usual_strength(interleaves)
 
     def usual_strength(self, interleaves: int, *, nearest: bool = False) -> float:
@@ -211,7 +214,7 @@ def reconstruct_head(raw: RawFolder, method: Method) -> tuple[np.ndarray, float 
 def _strength(raw: RawFolder, method: Method, dictionary: Dictionary) -> float | None:
     """What was given, the usual one, or what the middle slice tells."""
     start = method.strength_of(raw.scan.sampling.arm_of.shape[1])
-    if start is None or method.strength != AUTO:
+    if start is None or method.strength not in (None, AUTO):
         return start
     kspace, _ = raw.read(len(raw.slices) // 2)
     return choose_strength(kspace, raw.scan, dictionary, method.images, start=start)[0]

@@ -157,7 +157,7 @@ def test_loops_that_mean_nothing(settings, said):
         ({"name": "magic"}, "method 'magic'; expected one of svd, cg"),
         ({"name": "svd", "strength": 1.0}, "has no strength"),
         ({"name": "llr", "strength": -1.0}, "expected a number above 0"),
-        ({"name": "llr", "strength": "strong"}, "expected a number or 'auto'"),
+        ({"name": "llr", "strength": "strong"}, "expected a number, 'auto' or 'usual'"),
         ({"name": "svd", "b1": 9.0}, "expected a factor from 0.3 to 2"),
     ],
 )
@@ -171,8 +171,9 @@ def test_scans_a_method_cannot_take():
         Method("cg").check_scan(1, 1)
     Method("cg").check_scan(8, 1)
     with pytest.raises(ValueError, match="3 interleaves a frame.*--strength, or auto"):
-        Method("lrtv").check_scan(3, 8)
-    Method("lrtv", strength="auto").check_scan(3, 8)
+        Method("lrtv", strength="usual").check_scan(3, 8)
+    for told in (None, "auto"):
+        Method("lrtv", strength=told).check_scan(3, 8)
     assert Method("lrtv").usual_strength(3, nearest=True) == Method("lrtv").usual_strength(4)
     with pytest.raises(ValueError, match="a basis of 7 frames for a scan of 100"):
         scan_kernel(small.scan(), jnp.eye(7))

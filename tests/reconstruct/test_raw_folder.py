@@ -9,7 +9,10 @@ import small_fingerprints as small
 
 from launch.reconstruct import main as reconstruct
 from qsr_jax.data.nifti.map_folder import write_map_folder
+from qsr_jax.physics.fingerprint_dictionary import make_dictionary
+from qsr_jax.reconstruct.head import Method, reconstruct_head
 from qsr_jax.reconstruct.raw_folder import SCAN, SEAL, open_raw, write_raw
+from qsr_jax.reconstruct.strength import choose_strength
 from qsr_jax.simulate.fingerprinting import simulate_kspace, simulate_slab
 from qsr_jax.types import Geometry
 
@@ -155,7 +158,7 @@ def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
 
     monkeypatch.setattr("launch.reconstruct.reconstruct_head", done)
     reconstruct(["--input", str(raw), "--output", str(tmp_path / "o"), "--model", "mrf"])
-    assert (given[0].name, given[0].strength) == ("pnp", "auto")
+    assert (given[0].name, given[0].strength) == ("pnp", None)
     assert given[0].settings.variation > 0 and given[0].settings.turns
     assert given[0].denoiser(np.zeros((2, 16, 16), np.float32), 0.1).shape == (2, 16, 16)
     about = json.loads((tmp_path / "o" / "reconstruct.json").read_text())
@@ -164,7 +167,7 @@ def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="error: "):
         reconstruct(dicom)  # maps of ones have no brain, and PD cannot be percent
     assert not (tmp_path / "d").exists() and given[1].strength is None
-    for strength, meant in (("usual", None), ("2e-3", 2e-3), ("auto", "auto")):
+    for strength, meant in (("usual", "usual"), ("2e-3", 2e-3), ("auto", "auto")):
         out = ["--output", str(tmp_path / f"lrtv-{strength}"), "--strength", strength]
         reconstruct(["--input", str(raw), "--method", "lrtv", *out])
         assert given[-1].strength == meant
@@ -176,6 +179,19 @@ def test_a_model_is_the_denoiser_of_the_loop(raw, tmp_path, monkeypatch):
     for said, flags in refused.items():
         with pytest.raises(SystemExit, match=said):
             reconstruct(["--input", str(raw), "--output", str(tmp_path / "p"), *flags])
+
+
+def test_a_strength_is_told_by_the_middle_slice_unless_it_is_given(raw):
+    opened = open_raw(raw)
+    kspace, method = opened.read(1)[0], Method("lrtv")
+    dictionary = make_dictionary(small.TRAIN)
+    expected, tried = choose_strength(
+        kspace, opened.scan, dictionary, method.images, start=method.usual_strength(1)
+    )
+    assert reconstruct_head(opened, method)[1] == pytest.approx(expected, rel=1e-3)
+    assert expected not in [one.strength for one in tried]
+    usual = reconstruct_head(opened, Method("lrtv", strength="usual"))[1]
+    assert usual == method.usual_strength(1) != expected
 
 
 def test_a_strength_that_cannot_be_is_told(raw, tmp_path, capsys):
