@@ -21,7 +21,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     # The older of XLA's two code generators compiles in two thirds of the time; 0.11 does not know
     # the flag. What is installed afresh (house/test_front_door.py) runs the other, as users do, and
-    # so does everything under XLA_FLAGS=" ".
+    # so does everything under an empty XLA_FLAGS.
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # Every run of the suite compiles a program once for all its processes, and forgets it after.
