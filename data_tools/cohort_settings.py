@@ -19,11 +19,10 @@ from qsr_jax.phantom.phantom import Labeller
 from qsr_jax.phantom.tissue_values import WIDE
 from qsr_jax.phantom.weighted_images import WeightedImage
 from qsr_jax.physics.installation import (
-    COHORT,
+    DRAWN,
     DRAWS,
     PROTOCOL_NAMES,
-    SUBJECT,
-    draw_values,
+    Scanners,
     installed,
     scanner_for,
 )
@@ -71,6 +70,7 @@ class CohortSettings:
         lesion_masks: folder of masks in MNI space that give lesions their shapes, or None.
         atlas_aal: AAL3 volume and its label table, or None.
         atlas_jhu: JHU-ICBM volume and its label table, or None.
+        scanners: how many there are; they take the subjects in turn.
     """
 
     subjects: int
@@ -92,6 +92,7 @@ class CohortSettings:
     lesion_masks: Path | None
     atlas_aal: tuple[Path, Path] | None
     atlas_jhu: tuple[Path, Path] | None
+    scanners: int = 1
 
     def groups(self) -> dict[str, str]:
         """Participant id to group, in order."""
@@ -109,6 +110,7 @@ class CohortSettings:
             ("--patients", self.patients, 0),
             ("--seed", self.seed, 0),
             ("--subjects plus --patients", len(self.groups()), 1),
+            ("--scanners", self.scanners, 1),
         ):
             if value < least:
                 raise ValueError(f"{name} must be at least {least}; got {value}")
@@ -123,7 +125,8 @@ class CohortSettings:
                 "--patients must be 0, and --values wide"
             )
         numbers = range(1, len(self.groups()) + 1)
-        for number in {self.head_of(number): number for number in numbers}.values():
+        differing = {(self.head_of(n), self._scanners().of_subject(n)): n for n in numbers}
+        for number in differing.values():
             check_scans(self.protocols(number), self.scanner_of(number))
             self._check_resolution(number)
         self.plan()
@@ -138,6 +141,10 @@ class CohortSettings:
             (
                 not self.anatomy and (self.labels or self.anatomy_share != 1.0),
                 "--labels and --anatomy-share need --anatomy",
+            ),
+            (
+                self.scanners > 1 and self.installation != DRAWN,
+                f"--scanners {self.scanners} needs --installation {DRAWN}: means are all alike",
             ),
             (
                 not 0.0 < self.anatomy_share <= 1.0,
@@ -208,7 +215,8 @@ class CohortSettings:
         """(routine, fast) of one subject; measured heads have them scaled to their resolution."""
         if self.protocol in PROTOCOLS:
             cross_talk = self.scanner.cross_talk
-            pair = installed(*PROTOCOLS[self.protocol], self.drawn(0), cross_talk=cross_talk)
+            drawn = self.drawn(number)
+            pair = installed(*PROTOCOLS[self.protocol], drawn, cross_talk=cross_talk)
         else:
             pair = load_protocols(Path(self.protocol))
         head = self.anatomy_of(number) if self.measured else None
@@ -219,19 +227,13 @@ class CohortSettings:
         known = self.protocol in PROTOCOLS
         return [name for name in DRAWS if known or name not in PROTOCOL_NAMES]
 
-    def drawn(self, number: int) -> dict[str, Any]:
-        """Properties of the installation, and for a subject (from 1) those of the subject, too.
+    def _scanners(self) -> Scanners:
+        names = tuple(self._names())
+        return Scanners(self.seed, self.scanners, self.installation, self.fixed, names)
 
-        Raises:
-            ValueError: a property or an installation that is not known.
-        """
-        found: dict[str, Any] = {}
-        for per, whose in ((COHORT, 0), *([(SUBJECT, number)] if number else [])):
-            names = tuple(name for name in self._names() if DRAWS[name].per == per)
-            found |= draw_values(
-                self.seed, whose, fixed=self.fixed, installation=self.installation, names=names
-            )
-        return found
+    def drawn(self, number: int) -> dict[str, Any]:
+        """Properties of a subject (from 1) and its scanner; ValueError for one not known."""
+        return self._scanners().drawn(number)
 
     def scanner_of(self, number: int) -> Scanner:
         """The scanner with one subject in it; raises ValueError if there can be none."""
@@ -262,7 +264,7 @@ class CohortSettings:
         pair = self.protocols(1)
         document = dataclasses.asdict(self) | {
             "edition": EDITION,
-            "drawn": self.drawn(0),
+            "drawn": self._scanners().properties(),
             "laws": {name: str(DRAWS[name]) for name in self._names()},
             "protocol": self.protocol if self.protocol in PROTOCOLS else "file",
             "protocols": {one.name: dataclasses.asdict(one) for one in pair},
@@ -276,6 +278,8 @@ class CohortSettings:
         if self.measured is not None:
             # Older cohorts averaged T1 and T2 of a slice's planes as times.
             document["between_voxels"] = "protons and rates"
+        if self.scanners == 1:
+            del document["scanners"]  # older cohorts, which had one, are continued
         return json.loads(json.dumps(document))
 
     def _anatomies(self) -> str | dict[str, str]:

@@ -114,7 +114,8 @@ def read_cohort(folder: Path) -> CohortSettings:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["edition"] != EDITION:
             raise KeyError
-        fields = {f.name: document[f.name] for f in dataclasses.fields(CohortSettings)}
+        known = {"scanners": 1} | document
+        fields = {f.name: known[f.name] for f in dataclasses.fields(CohortSettings)}
         scanner = Scanner(**fields["scanner"])
     except KeyError:
         raise ValueError(

@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_draws(
         parser.add_argument_group(
             "the installation",
-            "A cohort is scanned by one scanner. These are drawn where no value is given.",
+            "These are drawn where no value is given, what is per cohort for each of --scanners.",
         )
     )
     subjects = parser.add_argument_group("subjects")
@@ -110,6 +110,14 @@ def _add_scan(group: argparse._ArgumentGroup) -> None:
         choices=INSTALLATIONS,
         default=DRAWN,
         help="the scanner's properties are drawn by the seed, or are the means of the laws",
+    )
+    add(
+        "--scanners",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many scanners take the subjects in turn; networks that learn from few of them "
+        "take their errors for the truth",
     )
     add(
         "--alignment",
@@ -236,9 +244,11 @@ def _open_folder(out: Path, cohort: CohortSettings) -> None:
             f"({found.get('edition', 1)}, this is {settings['edition']}), whose subjects differ; "
             "choose another --out and simulate it anew"
         )
-    if not isinstance(found, dict) or found.keys() != settings.keys():
+    one = {"scanners": 1}  # which nobody writes down
+    if not isinstance(found, dict) or (one | found).keys() != (one | settings).keys():
         raise ValueError(f"{path} is not this program's; choose another --out")
-    for key, value in settings.items():
+    found = one | found
+    for key, value in (one | settings).items():
         if found[key] != value:
             where, old, new = _difference(key, found[key], value)
             raise ValueError(

@@ -85,7 +85,7 @@ def context_of(
         "maps": [f"{spec.label} ({spec.unit})" for spec in MAPS.values()],
         "noise": noise_rows(sums),
         "spreads": _svg(_spreads(protocols)),
-        "resolution": resolution_rows(protocols, settings["drawn"]["snr"]),
+        "resolution": resolution_rows(protocols, float(np.mean(settings["drawn"]["snr"]))),
         "lesions": [lesion_row(row, methods) for row in sums.lesions],
         "lesion_methods": methods,
         **_bias(sums),
@@ -101,10 +101,9 @@ def context_of(
 
 def _bias(sums: Sums) -> dict[str, Any]:
     exact = NOISE_FREE in sums.counts["t1"]
-    return {
-        "bias": bias_rows(sums, NOISE_FREE if exact else ROUTINE),
-        "bias_of": "noise-free routine scan" if exact else "routine scan",
-    }
+    routine, said = (NOISE_FREE, "noise-free routine scan") if exact else (ROUTINE, "routine scan")
+    found = {said: bias_rows(sums, routine), "fast scan": bias_rows(sums, FAST)}
+    return {"biases": {said: rows for said, rows in found.items() if rows}}
 
 
 def _image(png: bytes) -> Markup:

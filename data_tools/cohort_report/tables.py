@@ -114,18 +114,24 @@ def noise_rows(sums: Sums) -> list[dict[str, Any]]:
 
 
 def bias_rows(sums: Sums, method: str) -> list[dict[str, Any]]:
-    """What a routine scan reads against the truth, percent, in every tissue."""
+    """What a scan reads against the truth, percent, in every tissue: mean ± SD of subjects."""
     rows = []
     for tissue in TISSUES.values():
         pairs = [
-            [np.mean(sums.means[tissue, name, m]) for m in (method, TRUE)]
+            [np.array(sums.means[tissue, name, m]) for m in (method, TRUE)]
             for name in MAPS
             if (tissue, name, method) in sums.means
         ]
         if pairs:
-            bias = [f"{100 * (found / true - 1):+.1f} %" for found, true in pairs]
+            bias = [_spread(100.0 * (found / true - 1.0)) for found, true in pairs]
             rows.append({"tissue": tissue, "bias": bias})
     return rows
+
+
+def _spread(percent: np.ndarray) -> str:
+    """Mean and, of several, their standard deviation."""
+    several = f" ± {percent.std(ddof=1):.1f}" if percent.size > 1 else ""
+    return f"{percent.mean():+.1f}{several} %"
 
 
 def drawn_rows(settings: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -133,6 +139,8 @@ def drawn_rows(settings: Mapping[str, Any]) -> list[dict[str, str]]:
     rows = []
     for name, law in settings["laws"].items():
         value = settings["drawn"].get(name, "by subject")
+        if isinstance(value, list):  # one of each scanner
+            value = ", ".join(map(str, value))
         mark = " (fixed)" if name in settings["fixed"] else ""
         value = settings["fixed"].get(name, value)
         said = DRAWS[name].said if name in DRAWS else "–"

@@ -1,8 +1,8 @@
 """One scanner installation: what differs from one to the next, and from subject to subject in it.
 
-A cohort is scanned by one installation. Its properties are drawn from the laws of :data:`DRAWS`,
-each from a stream of its own, so that fixing one moves no other. A law says who it is drawn for,
-what it is and where it is from; "our choice" means that no source was found.
+A cohort is scanned by one installation, or by several in turn. Their properties are drawn from the
+laws of :data:`DRAWS`, each from a stream of its own, so that fixing one moves no other. A law says
+who it is drawn for, what it is and where it is from; "our choice" means that no source was found.
 """
 
 import dataclasses
@@ -123,7 +123,13 @@ PROTOCOL_NAMES = tuple(DRAWS)[1 : 1 + tuple(DRAWS)[1:].index("coils")]
 
 
 def draw_values(
-    seed: int, number: int, *, fixed: Mapping[str, Any], installation: str, names: tuple[str, ...]
+    seed: int,
+    number: int,
+    *,
+    fixed: Mapping[str, Any],
+    installation: str,
+    names: tuple[str, ...],
+    scanner: int = 0,
 ) -> dict[str, float | str]:
     """Values of the named properties: fixed, mean or drawn.
 
@@ -138,6 +144,7 @@ def draw_values(
         installation: one of :data:`INSTALLATIONS`; "mean" holds the cohort's draws, not the
             subjects'.
         names: of :data:`DRAWS`.
+        scanner: which of the cohort's scanners, from 0.
 
     Raises:
         ValueError: an installation or a fixed property that is not known.
@@ -155,9 +162,61 @@ def draw_values(
         elif installation == MEAN and law.per == COHORT:
             found[name] = law.mean
         else:
-            rng = np.random.default_rng([seed, number, zlib.crc32(name.encode())])
+            key = [seed, number, zlib.crc32(name.encode()), *([scanner] if scanner else [])]
+            rng = np.random.default_rng(key)
             found[name] = law.draw(rng)
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Scanners:
+    """The scanners of a cohort, which take its subjects in turn.
+
+    >>> two = Scanners(0, 2, DRAWN, {}, ("coils",))
+    >>> [two.drawn(subject)["coils"] for subject in (1, 2, 3)]
+    [32, 8, 32]
+
+    Attributes:
+        seed: of the cohort.
+        count: how many there are.
+        installation: one of :data:`INSTALLATIONS`.
+        fixed: values that are not drawn.
+        names: properties that they have, of :data:`DRAWS`.
+    """
+
+    seed: int
+    count: int
+    installation: str
+    fixed: Mapping[str, Any]
+    names: tuple[str, ...]
+
+    def of_subject(self, number: int) -> int:
+        """Which scanner, from 0, takes a subject, from 1."""
+        return (number - 1) % self.count
+
+    def properties(self) -> dict[str, Any]:
+        """What is drawn per cohort: the one scanner's values, or lists with one for each."""
+        every = [self._values(COHORT, 0, scanner) for scanner in range(self.count)]
+        return every[0] if self.count == 1 else {n: [one[n] for one in every] for n in every[0]}
+
+    def drawn(self, number: int) -> dict[str, Any]:
+        """Properties of the scanner that takes a subject, from 1, and those of the subject.
+
+        Raises:
+            ValueError: a property or an installation that is not known.
+        """
+        scanner = self.of_subject(number)
+        return self._values(COHORT, 0, scanner) | self._values(SUBJECT, number, 0)
+
+    def _values(self, per: str, number: int, scanner: int) -> dict[str, float | str]:
+        return draw_values(
+            self.seed,
+            number,
+            fixed=self.fixed,
+            installation=self.installation,
+            names=tuple(name for name in self.names if DRAWS[name].per == per),
+            scanner=scanner,
+        )
 
 
 def installed(

@@ -71,6 +71,7 @@ def test_the_page_stands_alone(tiny_cohort, tmp_path):
         "atrophy",
         "1232.7",
         "noise-free routine scan over truth",
+        "fast scan over truth",
         "fast_td_offset_ms",
         "per cohort, uniform",
         "phase × frequency",
@@ -90,11 +91,13 @@ def test_a_subject_is_read_whole(tiny_cohort):
 
 
 def test_the_bias_is_told_without_a_noise_free_scan_too():
-    """PD of white matter 1.5 % below the truth, as the routine scan reads it."""
+    """White matter 1.5 % below the truth, in two subjects who differ by 1 %, and in one."""
     means = {("WM", name, "truth"): [100.0, 60.0] for name in ("t1", "t2", "pd")}
-    means |= {("WM", name, "routine"): [98.5, 59.1] for name in ("t1", "t2", "pd")}
+    means |= {("WM", name, "routine"): [98.0, 59.4] for name in ("t1", "t2", "pd")}
     (row,) = bias_rows(Sums(means=means), "routine")
-    assert row == {"tissue": "WM", "bias": ["-1.5 %"] * 3}
+    assert row == {"tissue": "WM", "bias": ["-1.5 ± 0.7 %"] * 3}
+    (row,) = bias_rows(Sums(means={key: found[:1] for key, found in means.items()}), "routine")
+    assert row == {"tissue": "WM", "bias": ["-2.0 %"] * 3}
 
 
 def test_flat_names_every_setting():
