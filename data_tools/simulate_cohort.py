@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_draws(
         parser.add_argument_group(
             "the installation",
-            "These are drawn where no value is given, what is per cohort for each of --scanners.",
+            "What has a law is drawn where no value is given; per cohort: for each of --scanners.",
         )
     )
     subjects = parser.add_argument_group("subjects")
@@ -104,20 +104,6 @@ def _add_scan(group: argparse._ArgumentGroup) -> None:
         metavar="NAME|FILE",
         help=f"{', '.join(PROTOCOLS)}, or a .json or .toml file with both scans; tiny is the same "
         "physics on 6 slices and a quarter of the matrix, to try things out",
-    )
-    add(
-        "--installation",
-        choices=INSTALLATIONS,
-        default=DRAWN,
-        help="the scanner's properties are drawn by the seed, or are the means of the laws",
-    )
-    add(
-        "--scanners",
-        type=int,
-        default=1,
-        metavar="N",
-        help="how many scanners take the subjects in turn; networks that learn from few of them "
-        "take their errors for the truth",
     )
     add(
         "--alignment",
@@ -142,11 +128,26 @@ def _add_scan(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_draws(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--installation",
+        choices=INSTALLATIONS,
+        default=DRAWN,
+        help="the scanner's properties are drawn by the seed, or are the means of the laws",
+    )
+    add(
+        "--scanners",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many scanners take the subjects in turn; networks that learn from few of them "
+        "take their errors for the truth",
+    )
     for name, law in DRAWS.items():
         kind = type(law.values[0])
         choices = {"slice_order": SLICE_ORDERS, "fast_theta_source": THETA_SOURCES}.get(name)
         text = f"{law.said} ({law})".replace("%", "%%")
-        group.add_argument(
+        add(
             f"--{name.replace('_', '-')}",
             type=kind,
             choices=choices,
