@@ -33,6 +33,9 @@ from qsr_jax.simulate.scan import check_scans
 EDITION = 2
 """Of the simulator; cohorts of another are not continued."""
 
+UNWRITTEN = {"scanners": 1}
+"""Settings that cohort.json leaves out, so that cohorts of before stay what they were."""
+
 ID_DIGITS = 8
 """Hexadecimal digits of a subject's digest in its PatientID."""
 
@@ -124,9 +127,8 @@ class CohortSettings:
                 "T2-weighted images make healthy subjects with values that are drawn wide: "
                 "--patients must be 0, and --values wide"
             )
-        numbers = range(1, len(self.groups()) + 1)
-        differing = {(self.head_of(n), self._scanners().of_subject(n)): n for n in numbers}
-        for number in differing.values():
+        numbers, scanners = range(1, len(self.groups()) + 1), self._scanners()
+        for number in {(self.head_of(n), scanners.of_subject(n)): n for n in numbers}.values():
             check_scans(self.protocols(number), self.scanner_of(number))
             self._check_resolution(number)
         self.plan()
@@ -222,14 +224,13 @@ class CohortSettings:
         head = self.anatomy_of(number) if self.measured else None
         return scaled_protocols(*pair, head) if isinstance(head, MeasuredMaps) else pair
 
-    def _names(self) -> list[str]:
+    def _names(self) -> tuple[str, ...]:
         """Properties that are drawn: a protocol file says its own."""
         known = self.protocol in PROTOCOLS
-        return [name for name in DRAWS if known or name not in PROTOCOL_NAMES]
+        return tuple(name for name in DRAWS if known or name not in PROTOCOL_NAMES)
 
     def _scanners(self) -> Scanners:
-        names = tuple(self._names())
-        return Scanners(self.seed, self.scanners, self.installation, self.fixed, names)
+        return Scanners(self.seed, self.scanners, self.installation, self.fixed, self._names())
 
     def drawn(self, number: int) -> dict[str, Any]:
         """Properties of a subject (from 1) and its scanner; ValueError for one not known."""
@@ -278,9 +279,8 @@ class CohortSettings:
         if self.measured is not None:
             # Older cohorts averaged T1 and T2 of a slice's planes as times.
             document["between_voxels"] = "protons and rates"
-        if self.scanners == 1:
-            del document["scanners"]  # older cohorts, which had one, are continued
-        return json.loads(json.dumps(document))
+        written = {n: v for n, v in document.items() if (n, v) not in UNWRITTEN.items()}
+        return json.loads(json.dumps(written))
 
     def _anatomies(self) -> str | dict[str, str]:
         """The templates' version, the label maps, or both."""

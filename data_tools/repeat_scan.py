@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from data_tools.cohort_settings import EDITION, CohortSettings
+from data_tools.cohort_settings import EDITION, UNWRITTEN, CohortSettings
 from data_tools.freed_memory import keep_freed_memory
 from data_tools.simulate_cohort import SETTINGS
 from data_tools.write_simulated_subject import (
@@ -114,7 +114,7 @@ def read_cohort(folder: Path) -> CohortSettings:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["edition"] != EDITION:
             raise KeyError
-        known = {"scanners": 1} | document
+        known = UNWRITTEN | document
         fields = {f.name: known[f.name] for f in dataclasses.fields(CohortSettings)}
         scanner = Scanner(**fields["scanner"])
     except KeyError:

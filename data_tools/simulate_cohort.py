@@ -18,7 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_tools.anatomy_files import ANATOMIES
-from data_tools.cohort_settings import CohortSettings
+from data_tools.cohort_settings import UNWRITTEN, CohortSettings
 from data_tools.write_simulated_subject import simulate_subject
 from qsr_jax.cli import program
 from qsr_jax.files.processes import in_processes
@@ -245,11 +245,10 @@ def _open_folder(out: Path, cohort: CohortSettings) -> None:
             f"({found.get('edition', 1)}, this is {settings['edition']}), whose subjects differ; "
             "choose another --out and simulate it anew"
         )
-    one = {"scanners": 1}  # which nobody writes down
-    if not isinstance(found, dict) or (one | found).keys() != (one | settings).keys():
+    settings = UNWRITTEN | settings
+    if not isinstance(found, dict) or (found := UNWRITTEN | found).keys() != settings.keys():
         raise ValueError(f"{path} is not this program's; choose another --out")
-    found = one | found
-    for key, value in (one | settings).items():
+    for key, value in settings.items():
         if found[key] != value:
             where, old, new = _difference(key, found[key], value)
             raise ValueError(
