@@ -17,7 +17,7 @@ GROUPS = {
     "losses": "Losses, term by term",
     "targets": "Targets",
     "values": "Values moved at random",
-    "subjects": "Number of subjects",
+    "subjects": "Number of subjects and of scanners",
     "scans": "Noise, acceleration, registration",
     "anatomy": "Anatomy",
     "candidates": "Candidates for the shipped models",
@@ -25,13 +25,17 @@ GROUPS = {
 """Questions, in the order of the page."""
 
 BESIDE = {"networks": ("base",), "losses": ("base",), "targets": ("base",), "values": ("base",),
-          "subjects": ("base",), "scans": ("base",), "anatomy": ("base", "subjects-6")}  # fmt: skip
+          "subjects": ("base", "truth"), "scans": ("base",),
+          "anatomy": ("base", "subjects-6")}  # fmt: skip
 """Cells of other groups that a group's table begins with."""
 
-RECORDS, MEASURED = "population-24", "validation"
+RECORDS, MEASURED = "population-24", "validation-scanners"
+ONE_SCANNER = "validation"
+"""What decided before it was seen that a cohort of one scanner tells of that scanner."""
+
 ALL_SUBJECTS = "all-44"
 VARIANTS = ("noisy", "faster")
-LABELS = f"{MEASURED}-labels"
+LABELS = f"{ONE_SCANNER}-labels"
 
 
 def _cell(name: str, group: str, says: str, **more: Any) -> Row:
@@ -48,7 +52,7 @@ BASE = _cell(
     "base",
     "base",
     "residual, 32 features, 4 blocks, one slice; absolute error; routine; 24 subjects",
-    measured_on=(MEASURED, LABELS, *(f"{MEASURED}-{v}" for v in VARIANTS)),
+    measured_on=(MEASURED, ONE_SCANNER, LABELS, *(f"{ONE_SCANNER}-{v}" for v in VARIANTS)),
     seeds=3,
 )
 
@@ -118,7 +122,8 @@ LOSSES = (
 TRUTH = {"task.target": "truth"}
 GAUSSIAN = _weights(mae=0.0, gaussian=1.0) | {"model.spread": True}
 TARGETS = (
-    _cell("truth", "targets", "the truth", overrides=TRUTH, seeds=3),
+    _cell("truth", "targets", "the truth", overrides=TRUTH, seeds=3,
+          measured_on=(MEASURED, ONE_SCANNER)),
     _cell("truth-gaussian", "targets", "the truth; Gaussian likelihood",
           overrides=TRUTH | GAUSSIAN, seeds=3),
     _cell("repeat", "targets", "one of two routine scans, drawn at every step",
@@ -139,11 +144,16 @@ SUBJECTS = (
           measured_on=(MEASURED, LABELS), seeds=3),
     _cell("subjects-all", "subjects", "44: all there are, of all three kinds of anatomy",
           trained_on=ALL_SUBJECTS, measured_on=(MEASURED, LABELS), seeds=3),
+    *(_cell(name, "subjects", f"24 subjects, a scanner each (population-24: four scanners); {says}",
+            overrides=overrides, trained_on=f"{RECORDS}-scanners",
+            measured_on=(MEASURED, ONE_SCANNER), seeds=3)
+      for name, says, overrides in (("scanners-24", "routine", {}),
+                                    ("truth-scanners-24", "truth", TRUTH))),
 )  # fmt: skip
 
 SCANS = (
     *(_cell(variant, "scans", f"trained on {variant} scans", trained_on=f"{RECORDS}-{variant}",
-            measured_on=(MEASURED, f"{MEASURED}-{variant}"))
+            measured_on=(MEASURED, f"{ONE_SCANNER}-{variant}"))
       for variant in VARIANTS),
     _cell("as-they-lie", "scans", "head movement between the scans left in the training pairs",
           trained_on=f"{RECORDS}-as-they-lie"),
@@ -158,6 +168,7 @@ ANATOMY = tuple(
     )
 )
 
+A_SCANNER_EACH = "all-41-scanners"
 LARGE = {
     "model.features": 48, "model.blocks": 6, "task.margin": 8, "schedule.steps": 1800
 }  # fmt: skip
@@ -165,12 +176,12 @@ LARGE = {
 
 def _candidate(name: str, says: str, *more: Mapping[str, Any]) -> Row:
     overrides = {key: value for part in (LARGE, *more) for key, value in part.items()}
-    return _cell(name, "candidates", says, overrides=overrides, trained_on=ALL_SUBJECTS,
+    return _cell(name, "candidates", says, overrides=overrides, trained_on=A_SCANNER_EACH,
                  measured_on=(MEASURED, LABELS), seeds=3, minutes=8.0)  # fmt: skip
 
 
 CANDIDATES = (
-    _candidate("large-routine", "48 features, 6 blocks; routine; all subjects"),
+    _candidate("large-routine", "48 features, 6 blocks; routine; 41 subjects, a scanner each"),
     _candidate("large-truth", "the same; truth", TRUTH),
     _candidate("large-truth-remapped", "the same; truth; values at random", TRUTH, REMAPPED),
     _candidate("large-truth-slices", "the same; truth; three slices", TRUTH, {"task.context": 3}),
