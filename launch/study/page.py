@@ -207,15 +207,19 @@ def _range(values: Sequence[float], digits: int) -> str:
 
 
 def _elsewhere(cells: Sequence[Cell], results: Results) -> str:
-    """Error in parts of routine's on the other manifests; "" where nothing was measured there."""
+    """Error and bias on all other manifests; "" where nothing was measured there."""
+    columns = (ERROR_COLUMNS[0], *(column for column in ERROR_COLUMNS if "bias" in column[0]))
     lines = []
     for cell in cells:
         seeds = results.get(cell.name, ())
-        for name in cell.measured_on[1:]:
+        for name in dict.fromkeys(name for seed in seeds for name in seed["measured"]):
+            if name == cell.measured_on[0]:
+                continue
             measured = [s["measured"][name]["maps"] for s in seeds if name in s["measured"]]
-            if measured:
-                share = _by_map(measured, ERROR_COLUMNS[0][1], 2)
-                lines.append(f"| `{cell.name}` | {name} | {share} |")
+            values = [_by_map(measured, pick, digits) for _, pick, digits in columns]
+            lines.append([f"`{cell.name}`", name, *values])
     if not lines:
         return ""
-    return "\n".join(["| cell | measured on | error / routine's |", "|---|---|---|", *lines])
+    heads = ["cell", "measured on", *(head for head, *_ in columns)]
+    rows = [heads, ["---"] * len(heads), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -128,7 +128,7 @@ def study(tmp_path):
     for seed, measured in enumerate(seeds(0.80, 0.82, 0.90)):
         told = dict.fromkeys(KEYS, "") | {"format": FORMAT, "cell": "ran", "seed": seed}
         told |= {"dry": False, "seconds": 90.0, "parameters": 123456}
-        told["measured"] = {place: {"maps": measured} for place in ("here", "there")}
+        told["measured"] = {place: {"maps": measured} for place in ("here", "there", "before")}
         (tmp_path / f"ran.seed-{seed}.json").write_text(json.dumps(told))
     (tmp_path / "study.md").write_text(f"# Study\n\nThe criterion.\n\n{MARKER}\n\nolder\n")
     return Study(tmp_path, {"base": "Base"}, {}, (cell("ran"), cell("other")))
@@ -148,7 +148,9 @@ def test_the_page_says_what_was_run_what_is_chosen_and_what_was_not_run(study, t
     assert "| 3 of 3 | 0.84 ± 0.05 / 0.84 ± 0.05 / 0.84 ± 0.05 |" in line
     assert line.endswith("| 123,456 | 1.5 |")
     assert f"| `other` | a cell | {NOT_YET} |" in text
-    assert "| `ran` | there | 0.84 ± 0.05" in text
+    for place in ("there", "before"):  # what no list asks for any more is kept, too
+        share, bias = " / ".join(["0.84 ± 0.05"] * 3), " / ".join(["0.0 ± 0.0"] * 3)
+        assert f"| `ran` | {place} | {share} | {bias} | {bias} |" in text
     for name in ("error", "noise_and_sharpness"):
         assert f"]({name}.svg)" in text
         assert (tmp_path / f"{name}.svg").read_text().startswith("<?xml")
