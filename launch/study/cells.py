@@ -54,6 +54,10 @@ class Run:
         """Of its folder and its json."""
         return f"{self.cell.name}.seed-{self.seed}"
 
+    def fits(self, pattern: str) -> bool:
+        """Whether a pattern fits the name, or that of the cell."""
+        return any(fnmatch.fnmatchcase(n, pattern) for n in (self.name, self.cell.name))
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -75,21 +79,22 @@ class Study:
         """The file of a cell's page."""
         return self.folder / f"{cell.page}.py"
 
-    def runs(self, pattern: str = "*") -> list[Run]:
-        """Every seed of the cells that a pattern such as ``mae-*`` or ``base.seed-1`` fits.
+    def runs(self, *patterns: str) -> list[Run]:
+        """Every seed of the cells that any of the patterns fits, in the order of the list.
+
+        Args:
+            *patterns: such as ``mae-*`` or ``base.seed-1``; none for everything.
 
         Raises:
-            ConfigError: it fits none.
+            ConfigError: one of them fits none.
         """
         every = [Run(cell, seed) for cell in self.cells for seed in range(cell.seeds)]
-        found = [
-            run
-            for run in every
-            if any(fnmatch.fnmatchcase(n, pattern) for n in (run.name, run.cell.name))
-        ]
-        if not found:
-            raise ConfigError(f"--cells {pattern}: no such cell; see them all with --list")
-        return found
+        fits = {pattern: {run.name for run in every if run.fits(pattern)} for pattern in patterns}
+        for pattern, names in fits.items():
+            if not names:
+                raise ConfigError(f"--cells {pattern}: no such cell; see them all with --list")
+        wanted = set().union(*fits.values())
+        return [run for run in every if run.name in wanted or not patterns]
 
 
 def load_study(path: Path = CELLS) -> Study:

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--data and --work are needed to run cells; see --list")
     try:
         study = load_study(args.study)
-        runs = study.runs(args.cells)
+        runs = study.runs(*args.cells)
         if args.list:
             print(_listed(runs, args.results))
         elif args.page:
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--study", type=Path, default=CELLS, metavar="FILE", help="list of cells (ours if none)")
-    add("--cells", default="*", metavar="GLOB", help="those of this name: 'mae-*', base.seed-1")
+    add("--cells", nargs="+", default=[], metavar="GLOB", help="some: 'mae-*' base.seed-1")
     add("--data", type=Path, metavar="DIR", help="NAME/ (records) and NAME.json (manifests)")
     add("--work", type=Path, metavar="DIR", help="receives a folder per training")
     add("--results", type=Path, default=RESULTS, metavar="DIR", help="json files (%(default)s)")

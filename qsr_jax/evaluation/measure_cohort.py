@@ -23,6 +23,7 @@ from qsr_jax.evaluation.measure_views import (
     Tested,
     tested_subjects,
     truth_folder,
+    twins_of,
     values_of_twin,
     values_of_view,
     with_repeat,
@@ -169,7 +170,7 @@ def see(one: Tested, options: MeasureOptions, *, scans: bool = True) -> Seen:
         repeat=repeat if scans else None,
         seen_by=SEEN_BY if scans else (FAST,),
     )
-    return Seen(case, poses, views, found)
+    return Seen(case, poses, views, found, twins_of(one, case, poses, views))
 
 
 def measure_subject(
@@ -195,7 +196,7 @@ def measure_subject(
         values += [Value(**who, run=run.name, **f) for f in familiarity_fields(made[TRAINED])]
         for view in seen.views if not first else seen.views[:1]:
             values += values_of_view(view, run, made, material, options, scans=not first)
-        values += values_of_twin(one, run, seen, made, material, options.split, scans=not first)
+        values += values_of_twin(run, seen, made, material, options.split, scans=not first)
         first = first or with_repeat(made, seen.views[0])
     picker.look(seen.views[0].case, first, values)
     return values

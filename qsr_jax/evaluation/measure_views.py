@@ -80,12 +80,15 @@ class Seen:
         poses: where it lay.
         views: that of the fast scan first.
         found: labels found in the maps where the truth's are known, to be held against them.
+        twins: scans of the views to the subject with lesions planted or taken away, as that scan
+            met them; empty where there is none.
     """
 
     case: Case
     poses: Poses
     views: Sequence[View]
     found: Labels | None
+    twins: Mapping[str, Case]
 
 
 def with_repeat(made: Mapping[str, Prediction], view: View) -> dict[str, Prediction]:
@@ -125,8 +128,19 @@ def values_of_view(
     )
 
 
+def twins_of(
+    one: Tested, case: Case, poses: Poses, views: Sequence[View]
+) -> Mapping[str, Case]:
+    """Scan of every view to the subject's twin as that scan met them; empty without a twin."""
+    manifest = one.runs[0].manifest
+    twin = read_twin(manifest, one.subject, case)
+    if twin is None:
+        return {}
+    truth = twin_folder(manifest, one.subject) / "truth"
+    return {view.scan: case_at(twin, poses, view.scan, truth=truth) for view in views}
+
+
 def values_of_twin(
-    one: Tested,
     run: Run,
     seen: Seen,
     made: Mapping[str, Prediction],
@@ -136,18 +150,17 @@ def values_of_twin(
     scans: bool,
 ) -> Iterator[Value]:
     """What the methods show of lesions that were planted or taken away; nothing without a twin."""
-    case, folder = seen.case, twin_folder(one.runs[0].manifest, one.subject)
-    twin = read_twin(one.runs[0].manifest, one.subject, case)
-    if twin is None:
+    if not seen.twins:
         return
-    pairs = {TRAINED: (made[TRAINED], run.trained(twin.fast))}
+    case, fast = seen.case, seen.twins[seen.views[0].scan].fast
+    pairs = {TRAINED: (made[TRAINED], run.trained(fast))}
     if BICUBIC in made:
         bicubic = material.baselines[run.name, case.grid_alignment][BICUBIC]
-        pairs[BICUBIC] = (made[BICUBIC], bicubic(twin.fast))
+        pairs[BICUBIC] = (made[BICUBIC], bicubic(fast))
     who: Fields = {"subject": case.subject, "group": case.group, "split": split, "run": run.name}
     for view in seen.views if scans else seen.views[:1]:
-        there = case_at(twin, seen.poses, view.scan, truth=folder / "truth")
-        rows = twin_fields(view.case, there, covered_maps(made), pairs, scans=scans)
+        twin = seen.twins[view.scan]
+        rows = twin_fields(view.case, twin, covered_maps(made), pairs, scans=scans)
         yield from (Value(**who, **row) for row in rows if view.measures(row["method"]))
 
 

@@ -136,6 +136,7 @@ def test_the_list_and_the_page_need_no_data(tmp_path, capsys):
     ("words", "says"),
     [
         (["--cells", "nobody", "--list"], "--cells nobody: no such cell"),
+        (["--list", "--cells", "base", "nobody"], "--cells nobody: no such cell"),
         (["--study", "nothing.py", "--list"], "nothing.py: FileNotFoundError"),
         (["--page", "README.md"], "README.md: no line"),
     ],
@@ -144,6 +145,19 @@ def test_mistakes_are_told(words, says, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit, match=f"error: .*{says}"):
         door.main(words)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (["base.seed-1"], ["base.seed-1"]),
+        (["truth", "base.seed-?"], [f"{name}.seed-{k}" for name in ("base", "truth")
+                                    for k in range(3)]),
+        (["unet", "un*"], ["unet.seed-0"]),
+    ],
+)  # fmt: skip
+def test_several_patterns_name_each_training_once_in_the_order_of_the_list(patterns, names):
+    assert [run.name for run in load_study().runs(*patterns)] == names
 
 
 def test_cells_run_only_with_data_and_work(capsys):
