@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm import tqdm
 
 from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, load_network
 from qsr_jax.data.records.batches import in_order, one_study_each
@@ -25,7 +25,7 @@ from qsr_jax.tasks.spread import (
     read_calibrations,
     write_calibrations,
 )
-from qsr_jax.tasks.weighted_gains import GAINS, ONE, asked
+from qsr_jax.tasks.weighted_gains import GAINS, ONE, Ask, asked
 from qsr_jax.training.plan import Plan, sample_example
 from qsr_jax.types import Batch
 
@@ -55,12 +55,20 @@ def calibrate_spreads(workdir: Path, plan: Plan, open_records: Callable[[], Join
     template = jax.eval_shape(
         lambda: objective.init(jax.random.key(0), sample_example(plan.task))[objective.served]
     )
-    for step, which in missing.items():
-        variables = load_network(workdir, step, template, which=which)
-        known[step] = fit_calibration(
-            objective, plan.task, variables, records, batch_size=plan.experiment.data.batch_size
-        )
+    size = plan.experiment.data.batch_size
+    total = len(missing) * _passes(plan.task) * len(records)
+    with tqdm(total=total, desc="calibrating", unit="slice", leave=False) as bar:
+        for step, which in missing.items():
+            variables = load_network(workdir, step, template, which=which)
+            known[step] = fit_calibration(
+                objective, plan.task, variables, records, batch_size=size, done=bar.update
+            )
     write_calibrations(workdir, known)
+
+
+def _passes(task: JointMaps) -> int:
+    """How often :func:`fit_calibration` predicts every slice."""
+    return 2 * len(GAINS) if isinstance(task, WeightedToMaps) else 2
 
 
 def _uncalibrated(workdir: Path, known: Mapping[int, SpreadCalibration]) -> dict[int, str]:
@@ -81,15 +89,17 @@ def fit_calibration(
     records: JointRecords,
     *,
     batch_size: int,
+    done: Callable[[int], object],
 ) -> SpreadCalibration:
     """The factors and laws of one network, from every voxel in the masks of the records.
 
     The error is against what the network learned to make: with a target that has noise of its own,
     the standard deviation covers that noise too. The records are predicted twice, for what is said
-    of means takes the factors.
+    of means takes the factors. ``done`` is told of slices that were.
     """
     if isinstance(task, WeightedToMaps):
-        return _by_gains(objective.network, task, variables, records, batch_size=batch_size)
+        ask = functools.partial(said_of, objective.network, variables, task, batch=batch_size)
+        return _by_gains(ask, task, records, done)
     said = _said(objective, task)
 
     def everybody() -> Iterator[Told]:
@@ -97,6 +107,7 @@ def fit_calibration(
             arrays = {name: jnp.asarray(array) for name, array in batch.items()}
             mean, std, wanted = (np.asarray(made) for made in said(variables, arrays))
             yield mean, std, wanted, np.asarray(batch["mask"])[..., 0] > 0
+            done(len(mean))
 
     return _fitted(task, everybody)
 
@@ -112,15 +123,9 @@ def _fitted(task: JointMaps, everybody: Callable[[], Iterator[Told]]) -> SpreadC
 
 
 def _by_gains(
-    network: nn.Module,
-    task: WeightedToMaps,
-    variables: Mapping[str, Any],
-    records: JointRecords,
-    *,
-    batch_size: int,
+    ask: Ask, task: WeightedToMaps, records: JointRecords, done: Callable[[int], object]
 ) -> SpreadCalibration:
     """The same of every kind of gains, study by study; itself it is that of one gain."""
-    ask = functools.partial(said_of, network, variables, task, batch=batch_size)
     slopes = np.array([spec_of(name).slope for name in task.names], np.float32)
 
     def everybody(gains: str) -> Iterator[Told]:
@@ -130,6 +135,7 @@ def _by_gains(
             mean, std, _ = asked(ask, *seen, gains=gains, fits=task.fits_gains)
             assert std is not None  # only such networks are calibrated
             yield mean, std, wanted, inside
+            done(len(mean))
 
     own = {gains: _fitted(task, functools.partial(everybody, gains)) for gains in GAINS}
     return dataclasses.replace(own[ONE], kinds=own)

@@ -53,7 +53,9 @@ def test_of_every_kind_of_gains_68_percent_lie_within_one(rng, monkeypatch):
     monkeypatch.setattr(spread, "said_of", planted(rng))
     held = records()
     objective = Regression(TASK, small_unet(spread=True), {"laplace": TermOptions()})
-    found = spread.fit_calibration(objective, TASK, {}, held, batch_size=2)
+    told = []
+    found = spread.fit_calibration(objective, TASK, {}, held, batch_size=2, done=told.append)
+    assert sum(told) == spread._passes(TASK) * len(held), "what the progress bar counts to"
     assert set(found.kinds) == set(GAINS) and found.factors == found.of(ONE).factors
     for gains, factor in ((ONE, 8 / 6), (FITTED, 8 / 12), (FREE, 24 / 12)):
         for study in one_study_each(held):
