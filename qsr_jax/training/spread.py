@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from qsr_jax.checkpoint import BEST, LATEST, CheckpointError, load_document, load_network
-from qsr_jax.data.records.batches import in_order, one_study_each
+from qsr_jax.data.records.batches import in_order, whole_studies
 from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.maps import spec_of
 from qsr_jax.objectives import Regression
@@ -99,7 +99,7 @@ def fit_calibration(
     """
     if isinstance(task, WeightedToMaps):
         ask = functools.partial(said_of, objective.network, variables, task, batch=batch_size)
-        return _by_gains(ask, task, records, done)
+        return _by_gains(ask, task, records, done, at_most=batch_size)
     said = _said(objective, task)
 
     def everybody() -> Iterator[Told]:
@@ -123,16 +123,21 @@ def _fitted(task: JointMaps, everybody: Callable[[], Iterator[Told]]) -> SpreadC
 
 
 def _by_gains(
-    ask: Ask, task: WeightedToMaps, records: JointRecords, done: Callable[[int], object]
+    ask: Ask,
+    task: WeightedToMaps,
+    records: JointRecords,
+    done: Callable[[int], object],
+    *,
+    at_most: int,
 ) -> SpreadCalibration:
-    """The same of every kind of gains, study by study; itself it is that of one gain."""
+    """The same of every kind of gains, by whole studies; itself it is that of one gain."""
     slopes = np.array([spec_of(name).slope for name in task.names], np.float32)
 
     def everybody(gains: str) -> Iterator[Told]:
-        for study in one_study_each(records):
-            inside, wanted = study["mask"][..., 0] > 0, study["hr"] * slopes
-            seen = study["lr"].astype(np.float32), study["acquisition_ms"], inside
-            mean, std, _ = asked(ask, *seen, gains=gains, fits=task.fits_gains)
+        for batch, studies in whole_studies(records, at_most=at_most):
+            inside, wanted = batch["mask"][..., 0] > 0, batch["hr"] * slopes
+            seen = batch["lr"].astype(np.float32), batch["acquisition_ms"], inside
+            mean, std, _ = asked(ask, *seen, gains=gains, fits=task.fits_gains, studies=studies)
             assert std is not None  # only such networks are calibrated
             yield mean, std, wanted, inside
             done(len(mean))

@@ -1,10 +1,12 @@
 """Standard deviations of weighted images are calibrated for every kind of gains."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from weighted_fixtures import NAMES, TYPICAL, disc, small_unet
 
-from qsr_jax.data.records.batches import one_study_each
+from qsr_jax.data.records.batches import whole_studies
 from qsr_jax.maps import MAPS
 from qsr_jax.objectives import Regression, TermOptions
 from qsr_jax.tasks import WeightedToMaps
@@ -58,7 +60,7 @@ def test_of_every_kind_of_gains_68_percent_lie_within_one(rng, monkeypatch):
     assert sum(told) == spread._passes(TASK) * len(held), "what the progress bar counts to"
     assert set(found.kinds) == set(GAINS) and found.factors == found.of(ONE).factors
     for gains, factor in ((ONE, 8 / 6), (FITTED, 8 / 12), (FREE, 24 / 12)):
-        for study in one_study_each(held):
+        for study, _ in whole_studies(held, at_most=2):
             inside = study["mask"][..., 0] > 0
             seen = study["lr"].astype(np.float32), study["acquisition_ms"], inside
             mean, std, kinds = asked(planted(rng), *seen, gains=gains)
@@ -69,8 +71,35 @@ def test_of_every_kind_of_gains_68_percent_lie_within_one(rng, monkeypatch):
             np.testing.assert_allclose((off <= scaled).mean(0), ONE_SIGMA, atol=0.03)
 
 
-def test_studies_come_one_after_the_other():
-    found = list(one_study_each(records()))
-    assert [len(study["lr"]) for study in found] == [2, 2, 2]
-    np.testing.assert_array_equal([study["sample_id"] for study in found], [[0, 1], [2, 3], [4, 5]])
-    assert not list(one_study_each([]))
+@pytest.mark.parametrize(
+    ("at_most", "expected"),
+    [
+        (1, [[0, 1], [2, 3], [4, 5]]),
+        (2, [[0, 1], [2, 3], [4, 5]]),
+        (3, [[0, 1], [2, 3], [4, 5]]),
+        (4, [[0, 1, 2, 3], [4, 5]]),
+        (9, [[0, 1, 2, 3, 4, 5]]),
+    ],
+)
+def test_studies_come_whole_and_several_at_a_time(at_most, expected):
+    found = list(whole_studies(records(), at_most=at_most))
+    assert [batch["sample_id"].tolist() for batch, _ in found] == expected
+    assert [numbers.tolist() for _, numbers in found] == [[i // 2 for i in e] for e in expected]
+    assert not list(whole_studies([], at_most=at_most))
+
+
+def test_studies_taken_together_are_calibrated_as_one_by_one():
+    held = records()
+    objective = Regression(TASK, small_unet(spread=True), {"laplace": TermOptions()})
+    batch = next(whole_studies(held, at_most=2))[0]
+    example = TASK.whole({name: jnp.asarray(array) for name, array in batch.items()})
+    variables = objective.init(jax.random.key(0), example)[objective.served]
+    alone, together = (
+        spread.fit_calibration(objective, TASK, variables, held, batch_size=size, done=bool)
+        for size in (2, 6)
+    )
+    assert set(alone.kinds) == set(GAINS)
+    mean, std = disc(1, 64)[0], np.full((1, 64, 64, 3), 2.0)
+    for gains in GAINS:
+        one, many = (c.of(gains).scaled(std, mean, NAMES) for c in (alone, together))
+        np.testing.assert_allclose(many, one, rtol=1e-4)

@@ -136,12 +136,29 @@ def in_order(
         yield load_batch(records, np.arange(start, min(start + batch_size, len(records))))
 
 
-def one_study_each(records: JointRecords) -> Iterator[Batch]:
-    """The records of weighted images, one study after the other: a subject's draw."""
+def whole_studies(records: JointRecords, *, at_most: int) -> Iterator[tuple[Batch, np.ndarray]]:
+    """The records of weighted images, a few studies (draws of a subject) at a time, none cut.
+
+    Args:
+        records: what to read.
+        at_most: records at a time; a larger study comes alone.
+
+    Yields:
+        Records, and the number of the study of each.
+    """
 
     def study(index: int) -> tuple[str, int]:
         record = records[index]
         return record["subject"], int(record["draw"])
 
-    for _, ids in itertools.groupby(range(len(records)), study):
-        yield load_batch(records, np.array(list(ids)))
+    ids: list[int] = []
+    numbers: list[int] = []
+    for number, (_, group) in enumerate(itertools.groupby(range(len(records)), study)):
+        mine = list(group)
+        if ids and len(ids) + len(mine) > at_most:
+            yield load_batch(records, np.array(ids)), np.array(numbers)
+            ids, numbers = [], []
+        ids += mine
+        numbers += [number] * len(mine)
+    if ids:
+        yield load_batch(records, np.array(ids)), np.array(numbers)
