@@ -128,9 +128,7 @@ def values_of_view(
     )
 
 
-def twins_of(
-    one: Tested, case: Case, poses: Poses, views: Sequence[View]
-) -> Mapping[str, Case]:
+def twins_of(one: Tested, case: Case, poses: Poses, views: Sequence[View]) -> Mapping[str, Case]:
     """Scan of every view to the subject's twin as that scan met them; empty without a twin."""
     manifest = one.runs[0].manifest
     twin = read_twin(manifest, one.subject, case)

@@ -55,8 +55,8 @@ class TrainingResult:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every step was taken."""
-        return self.step >= self.total_steps
+        """Whether nothing is left to do."""
+        return self.step >= self.total_steps and self.stopped_by is None
 
 
 def train(
@@ -126,12 +126,21 @@ def _train(
     def validation() -> JointRecords:
         return open_split(plan.experiment, data_dir, "validation")
 
-    def calibrated() -> None:
-        on_first(lambda: calibrate_spreads(workdir, plan, validation))
-        on_first(lambda: keep_familiar(workdir, plan, validation))
+    def stopped() -> bool:
+        return request.name is not None
+
+    def calibrate() -> bool:
+        made = calibrate_spreads(workdir, plan, validation, stopped=stopped)
+        if made:
+            keep_familiar(workdir, plan, validation)
+        return made
+
+    def calibrated() -> bool:
+        return on_first(calibrate) is not False
 
     if first_step >= plan.total_steps:
-        calibrated()
+        if not calibrated():
+            return TrainingResult(workdir, first_step, plan.total_steps, request.name)
         say(f"{workdir}: already trained, {first_step} steps; nothing to do")
         return TrainingResult(workdir, first_step, plan.total_steps)
     on_first(lambda: tell_status(workdir, plan.experiment, plan.total_steps, plan.document))
@@ -139,10 +148,9 @@ def _train(
         say("\n".join(plan.start.notes(plan.document)))
     begun = _Begun(plan, workdir, state, first_step, checkpoints)
     done = begun.take_steps(frozen, validation(), request)
-    if done >= plan.total_steps:
-        calibrated()
-    stopped = None if done >= plan.total_steps else request.name or "a signal to another process"
-    return TrainingResult(workdir, done, plan.total_steps, stopped)
+    finished = done >= plan.total_steps and calibrated()
+    stopped_by = None if finished else request.name or "a signal to another process"
+    return TrainingResult(workdir, done, plan.total_steps, stopped_by)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,17 @@ Told = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """What is said, how surely, what it should be, (n, h, w, c), and where it counts, (n, h, w)."""
 
 
-def calibrate_spreads(workdir: Path, plan: Plan, open_records: Callable[[], JointRecords]) -> None:
+class _StoppedError(Exception):
+    """Somebody asked for an end."""
+
+
+def calibrate_spreads(
+    workdir: Path,
+    plan: Plan,
+    open_records: Callable[[], JointRecords],
+    *,
+    stopped: Callable[[], bool],
+) -> bool:
     """Calibrates the newest and the best network of a workdir on validation subjects.
 
     Nothing happens where the network tells no spread, where nobody validates, and for a network
@@ -43,27 +53,41 @@ def calibrate_spreads(workdir: Path, plan: Plan, open_records: Callable[[], Join
         workdir: of a training that has ended.
         plan: of the training.
         open_records: gives the validation split.
+        stopped: whether somebody asked for an end; nothing is written then.
+
+    Returns:
+        Whether all is done that there is to do.
     """
     objective = plan.last
     if not isinstance(objective, Regression) or not getattr(objective.network, "spread", False):
-        return
+        return True
     known = read_calibrations(workdir)
     missing = _uncalibrated(workdir, known)
     records = open_records() if missing else None
     if not records:
-        return
+        return True
     template = jax.eval_shape(
         lambda: objective.init(jax.random.key(0), sample_example(plan.task))[objective.served]
     )
     size = plan.experiment.data.batch_size
     total = len(missing) * _passes(plan.task) * len(records)
     with tqdm(total=total, desc="calibrating", unit="slice", leave=False) as bar:
-        for step, which in missing.items():
-            variables = load_network(workdir, step, template, which=which)
-            known[step] = fit_calibration(
-                objective, plan.task, variables, records, batch_size=size, done=bar.update
-            )
+
+        def done(slices: int) -> None:
+            bar.update(slices)
+            if stopped():
+                raise _StoppedError
+
+        try:
+            for step, which in missing.items():
+                variables = load_network(workdir, step, template, which=which)
+                known[step] = fit_calibration(
+                    objective, plan.task, variables, records, batch_size=size, done=done
+                )
+        except _StoppedError:
+            return False
     write_calibrations(workdir, known)
+    return True
 
 
 def _passes(task: JointMaps) -> int:

@@ -1,6 +1,8 @@
 """A network that says how sure it is: planted noise is found, and a training calibrates it."""
 
 import dataclasses
+import os
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from qsr_jax.checkpoint import load_network
 from qsr_jax.data.records.joint import open_joint
 from qsr_jax.models import build_model
 from qsr_jax.objectives import Regression, TermOptions
@@ -16,6 +19,7 @@ from qsr_jax.predictors.opened import UNCALIBRATED
 from qsr_jax.tasks import JointMaps
 from qsr_jax.tasks.example import Example
 from qsr_jax.tasks.spread import FILE
+from qsr_jax.training import spread
 from qsr_jax.training.experiment import Experiment, LossOptions
 from qsr_jax.training.options import (
     CadenceOptions,
@@ -111,9 +115,20 @@ def test_a_training_calibrates_its_spreads_on_validation_subjects(tiny_data, tmp
     assert load_predictor(tmp_path / "run", which="best").calibration is not None
     file.unlink()
     assert UNCALIBRATED in load_predictor(tmp_path / "run").notes
-    train(EXPERIMENT, **places)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spread, "load_network", _signalled)
+        ended = train(EXPERIMENT, **places)
+    assert (ended.is_finished, ended.stopped_by, ended.step) == (False, "SIGTERM", 2)
+    assert not file.exists(), "a calibration that was interrupted leaves nothing"
+    assert train(EXPERIMENT, **places).is_finished
     assert file.read_text() == before
     _check_coverage(predictor, tiny_data)
+
+
+def _signalled(*given, **more):
+    """Somebody ends the process while it calibrates."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    return load_network(*given, **more)
 
 
 def _check_coverage(predictor, tiny_data):
