@@ -1,5 +1,6 @@
 """What stops a run, and what makes it speak: values that are not finite, and drifts."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,6 +9,10 @@ KINDS = ("", "_weighted", "_gradient_size", "total", "_gradient_norm", "_norm")
 
 FIRST = ("mae", "discriminator", "p_real", "p_fake")
 """Terms that come before the others, which lean on them."""
+
+JUMP = 30.0
+"""Between two logged lines the norm of a role doubled at most in 29 trainings of all kinds; where
+one gradient broke a training (docs/weighted.md, the second successor) it rose a thousandfold."""
 
 
 def order_of(name: str) -> tuple[int, int]:
@@ -120,3 +125,31 @@ def bias_drift(lines: Sequence[Mapping[str, float]], *, percent: float) -> str |
         f"the validation bias is {sizes[-1]:.2f} % of the mean, {sizes[-1] - min(sizes):.2f} "
         f"points more than at its smallest ({min(sizes):.2f} %)"
     )
+
+
+def long_gradient(lines: Sequence[Mapping[str, float]], *, window: int) -> str | None:
+    """Whether one gradient was so long that the optimiser now keeps the weights nearly still.
+
+    Adam divides by the root of its second moments, which forget by 0.1 % a step. The norm of a
+    role, logged as ``ROLE_norm``, sums these moments, weights and a count of steps, and grows by
+    less than two a step otherwise.
+
+    Args:
+        lines: logged training metrics, oldest first.
+        window: logged steps that are looked at, the newest.
+
+    Returns:
+        What to say, or None.
+    """
+    for before, after in itertools.pairwise(lines[-window:]):
+        for name in sorted(after.keys() & before.keys()):
+            state = name.endswith("_norm") and not name.endswith(("_gradient_norm", "average_norm"))
+            if state and after[name] > JUMP * max(before[name], 1.0):
+                return (
+                    f"{name} rose from {before[name]:.3g} to {after[name]:.3g} between steps "
+                    f"{int(before['step'])} and {int(after['step'])}: one gradient was far longer "
+                    "than all others, and Adam keeps the weights nearly still for thousands of "
+                    "steps. Begin anew with a lower optimizer.learning_rate, or take the best "
+                    "checkpoint"
+                )
+    return None

@@ -13,7 +13,13 @@ from qsr_jax.data.records.joint import JointRecords
 from qsr_jax.maps import spec_of
 from qsr_jax.objectives import Denoising, Objective
 from qsr_jax.tasks import JointMaps
-from qsr_jax.training.guards import bias_drift, check_denoises, check_finite, saturation
+from qsr_jax.training.guards import (
+    bias_drift,
+    check_denoises,
+    check_finite,
+    long_gradient,
+    saturation,
+)
 from qsr_jax.training.metric_log import NullLogger, Recorder, read_metrics
 from qsr_jax.training.options import AlarmOptions
 from qsr_jax.training.parallel import spread_samples
@@ -159,10 +165,10 @@ def with_alarms(options: AlarmOptions, workdir: Path, recorder: Logger, then: Va
         then(step, state)
         if not is_first():
             return
+        lines = read_metrics(workdir, "train")
         told = (
-            saturation(
-                read_metrics(workdir, "train"), share=options.certain, window=options.window
-            ),
+            saturation(lines, share=options.certain, window=options.window),
+            long_gradient(lines, window=options.window),
             bias_drift(read_metrics(workdir, "validation"), percent=options.drift_percent),
         )
         for text in told:

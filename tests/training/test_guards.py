@@ -17,6 +17,7 @@ from qsr_jax.training.guards import (
     bias_drift,
     check_denoises,
     check_finite,
+    long_gradient,
     saturation,
 )
 from qsr_jax.training.scores import SelectionScore
@@ -163,6 +164,38 @@ def test_saturation(lines, won):
 def test_bias_drift_counts_from_the_smallest(biases, drifted):
     lines = [{"relative_bias_percent": b} for b in biases]
     assert (bias_drift(lines, percent=3.0) is not None) == drifted
+
+
+def logged(*norms, **more):
+    """Lines a hundred steps apart."""
+    return [{"step": 100.0 * i, "network_norm": norm} | more for i, norm in enumerate(norms, 40)]
+
+
+BROKEN = logged(5678.4, 5822.0, 6112359.0, 5530424.0)
+"""As logged by the second successor of docs/weighted.md."""
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (BROKEN, True),
+        (BROKEN[:2], False),
+        (BROKEN[2:], False),
+        (BROKEN + logged(*[5e6] * 10), False),
+        (logged(1.0, 31.0), True),
+        (logged(1.0, 30.0), False),
+        (logged(73.0, 143.0, 283.0), False),
+        (logged(9.0, 9.0, network_gradient_norm=1.0)
+         + logged(9.0, network_gradient_norm=900.0, average_norm=1e9), False),
+        ([{"step": 1.0, "mae": 1.0}] * 9, False),
+        ([], False),
+    ],
+)  # fmt: skip
+def test_a_gradient_that_stops_all_learning_is_said(lines, said):
+    told = long_gradient(lines, window=10)
+    assert (told is not None) == said
+    if lines is BROKEN:
+        assert "network_norm rose from 5.82e+03 to 6.11e+06 between steps 4100 and 4200" in told
 
 
 # --- the best -------------------------------------------------------------------------------------
