@@ -6,7 +6,8 @@ else, equation 4 and its weights included, is the paper's page. One model per ma
 Command:
     python -m launch.train --config configs/srgan_quarter.py --config.map=t1 \
         --config.vgg.path=FILE --config.vgg.sha256=DIGEST --data_dir DIR --workdir DIR
-Hardware and result: docs/paper.md.
+Hardware: 2 CPU cores; 0.9 s a step beside two other trainings, so about half an hour a map.
+Result: not yet run.
 
 Why these:
 - Crops of 24 coarse pixels: VGG-19's features of eight whole slices are about 6.5 TFLOP a step
