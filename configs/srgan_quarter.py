@@ -1,7 +1,7 @@
 """The paper's SRGAN at a quarter of its width, on two CPU cores, with the real VGG-19.
 
-What: configs/srgan.py with 16 of the generator's 64 features and 16 to 128 of the discriminator's 64
-to 512, on crops around the head in place of whole slices and for 2,000 of its 72,500 steps; all
+What: configs/srgan.py with 16 of the generator's 64 features and 16 to 128 of the discriminator's
+64 to 512, on crops around the head in place of whole slices and for 2,000 of its 72,500 steps; all
 else, equation 4 and its weights included, is the paper's page. One model per map (t1, t2, pd).
 Command:
     python -m launch.train --config configs/srgan_quarter.py --config.map=t1 \
