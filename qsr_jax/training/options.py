@@ -246,7 +246,7 @@ class AlarmOptions(Options):
 
     Attributes:
         certain: a verdict of the discriminator that teaches nothing.
-        window: logged steps that are looked at.
+        window: logged steps in a row.
         drift_percent: growth of the validation bias.
     """
 

@@ -135,7 +135,7 @@ def _train(
             keep_familiar(workdir, plan, validation)
         return made
 
-    def calibrated() -> bool:
+    def calibrated() -> bool:  # the first process does it and hears its signals; others only wait
         return on_first(calibrate) is not False
 
     if first_step >= plan.total_steps:

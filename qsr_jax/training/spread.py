@@ -53,7 +53,7 @@ def calibrate_spreads(
         workdir: of a training that has ended.
         plan: of the training.
         open_records: gives the validation split.
-        stopped: whether somebody asked for an end; nothing is written then.
+        stopped: whether somebody asked for an end; networks that are finished are kept then.
 
     Returns:
         Whether all is done that there is to do.
@@ -84,9 +84,9 @@ def calibrate_spreads(
                 known[step] = fit_calibration(
                     objective, plan.task, variables, records, batch_size=size, done=done
                 )
+                write_calibrations(workdir, known)
         except _StoppedError:
             return False
-    write_calibrations(workdir, known)
     return True
 
 

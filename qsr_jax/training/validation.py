@@ -165,11 +165,12 @@ def with_alarms(options: AlarmOptions, workdir: Path, recorder: Logger, then: Va
         then(step, state)
         if not is_first():
             return
-        lines = read_metrics(workdir, "train")
+        lines, scores = (read_metrics(workdir, group) for group in ("train", "validation"))
+        since = scores[-2]["step"] if len(scores) > 1 else 0
         told = (
             saturation(lines, share=options.certain, window=options.window),
-            long_gradient(lines, window=options.window),
-            bias_drift(read_metrics(workdir, "validation"), percent=options.drift_percent),
+            long_gradient([line for line in lines if line["step"] >= since]),
+            bias_drift(scores, percent=options.drift_percent),
         )
         for text in told:
             if text is not None:

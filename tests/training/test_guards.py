@@ -1,5 +1,6 @@
 """What stops a run, what makes it speak, and which checkpoint counts as the best."""
 
+import json
 import math
 import os
 import signal
@@ -20,9 +21,12 @@ from qsr_jax.training.guards import (
     long_gradient,
     saturation,
 )
+from qsr_jax.training.metric_log import METRICS_JSONL
+from qsr_jax.training.options import AlarmOptions
 from qsr_jax.training.scores import SelectionScore
 from qsr_jax.training.step import make_step
 from qsr_jax.training.stopping import StopRequest
+from qsr_jax.training.validation import with_alarms
 
 GOOD = {"mae": 1.0, "total": 1.0, "gan": 2.0, "generator_norm": 3.0}
 
@@ -166,36 +170,60 @@ def test_bias_drift_counts_from_the_smallest(biases, drifted):
     assert (bias_drift(lines, percent=3.0) is not None) == drifted
 
 
-def logged(*norms, **more):
-    """Lines a hundred steps apart."""
-    return [{"step": 100.0 * i, "network_norm": norm} | more for i, norm in enumerate(norms, 40)]
+def logged(*moments, first=4000, every=100, **more):
+    """Lines of a role: weights and moments, and two counts of steps beside them."""
+    steps = [first + every * i for i in range(len(moments))]
+    norms = [math.hypot(m, math.sqrt(2.0) * s) for m, s in zip(moments, steps, strict=True)]
+    return [{"step": s, "network_norm": n} | more for s, n in zip(steps, norms, strict=True)]
 
 
-BROKEN = logged(5678.4, 5822.0, 6112359.0, 5530424.0)
+BROKEN = logged(46.8, 494.6, 529.5, 6112356.1, 5530420.0, first=3900)
 """As logged by the second successor of docs/weighted.md."""
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "steps"),
     [
-        (BROKEN, True),
-        (BROKEN[:2], False),
-        (BROKEN[2:], False),
-        (BROKEN + logged(*[5e6] * 10), False),
-        (logged(1.0, 31.0), True),
-        (logged(1.0, 30.0), False),
-        (logged(73.0, 143.0, 283.0), False),
+        (BROKEN, "between steps 3900 and 4000"),
+        (BROKEN[1:], "between steps 4100 and 4200"),
+        (BROKEN[3:], None),
+        (logged(1.0, 3.1), "between steps 4000 and 4100"),
+        (logged(1.0, 2.9), None),
+        (logged(40.0, 41.0, 45.0, first=50, every=50), None),
         (logged(9.0, 9.0, network_gradient_norm=1.0)
-         + logged(9.0, network_gradient_norm=900.0, average_norm=1e9), False),
-        ([{"step": 1.0, "mae": 1.0}] * 9, False),
-        ([], False),
+         + logged(9.0, first=4200, network_gradient_norm=900.0, average_norm=1e9), None),
+        ([{"step": 1.0, "discriminator_norm": 12.0}, {"step": 700.0, "discriminator_norm": 12.0},
+          {"step": 800.0, "discriminator_norm": 142.0}], None),
+        ([{"step": 1.0, "mae": 1.0}] * 9, None),
+        ([], None),
     ],
 )  # fmt: skip
-def test_a_gradient_that_stops_all_learning_is_said(lines, said):
-    told = long_gradient(lines, window=10)
-    assert (told is not None) == said
-    if lines is BROKEN:
-        assert "network_norm rose from 5.82e+03 to 6.11e+06 between steps 4100 and 4200" in told
+def test_a_gradient_that_outgrows_the_weights_is_said(lines, steps):
+    told = long_gradient(lines)
+    assert (told is None) == (steps is None)
+    assert steps is None or steps in told
+
+
+@pytest.mark.parametrize("jump", range(1000, 4000, 100))
+def test_it_is_said_once_wherever_between_two_validations_it_was(jump, tmp_path):
+    said = []
+
+    class Listener:
+        def alarm(self, step, text):
+            said.append((step, text))
+
+    heard = with_alarms(AlarmOptions(), tmp_path, Listener(), lambda step, state: None)
+    lines = logged(*(40.0 if step <= jump else 900.0 for step in range(100, 4001, 100)), first=100)
+    for end in range(1000, 4001, 1000):
+        train = [json.dumps(line | {"group": "train"}) for line in lines if line["step"] <= end]
+        scores = [
+            json.dumps({"step": step, "group": "validation", "relative_bias_percent": 0.1})
+            for step in range(1000, end + 1, 1000)
+        ]
+        (tmp_path / METRICS_JSONL).write_text("\n".join([*train, *scores]) + "\n")
+        heard(end, None)
+    assert [step for step, _ in said] == [jump - jump % 1000 + 1000]
+    assert f"between steps {jump} and {jump + 100}" in said[0][1]
 
 
 # --- the best -------------------------------------------------------------------------------------
