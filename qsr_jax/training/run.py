@@ -126,20 +126,8 @@ def _train(
     def validation() -> JointRecords:
         return open_split(plan.experiment, data_dir, "validation")
 
-    def stopped() -> bool:
-        return request.name is not None
-
-    def calibrate() -> bool:
-        made = calibrate_spreads(workdir, plan, validation, stopped=stopped)
-        if made:
-            keep_familiar(workdir, plan, validation)
-        return made
-
-    def calibrated() -> bool:  # the first process does it and hears its signals; others only wait
-        return on_first(calibrate) is not False
-
     if first_step >= plan.total_steps:
-        if not calibrated():
+        if not _calibrated(workdir, plan, validation, request):
             return TrainingResult(workdir, first_step, plan.total_steps, request.name)
         say(f"{workdir}: already trained, {first_step} steps; nothing to do")
         return TrainingResult(workdir, first_step, plan.total_steps)
@@ -148,9 +136,29 @@ def _train(
         say("\n".join(plan.start.notes(plan.document)))
     begun = _Begun(plan, workdir, state, first_step, checkpoints)
     done = begun.take_steps(frozen, validation(), request)
-    finished = done >= plan.total_steps and calibrated()
+    ended = done >= plan.total_steps
+    finished = ended and _calibrated(workdir, plan, validation, request)
     stopped_by = None if finished else request.name or "a signal to another process"
     return TrainingResult(workdir, done, plan.total_steps, stopped_by)
+
+
+def _calibrated(
+    workdir: Path, plan: Plan, validation: Callable[[], JointRecords], request: StopRequest
+) -> bool:
+    """Whether what comes after the last step is done and was not stopped.
+
+    The first process does it and hears its own signals; the others wait for it.
+    """
+
+    def calibrate() -> bool:
+        made = calibrate_spreads(
+            workdir, plan, validation, stopped=lambda: request.name is not None
+        )
+        if made:
+            keep_familiar(workdir, plan, validation)
+        return made
+
+    return on_first(calibrate) is not False
 
 
 @dataclasses.dataclass(frozen=True)
