@@ -1,6 +1,7 @@
 """A network that says how sure it is: planted noise is found, and a training calibrates it."""
 
 import dataclasses
+import itertools
 import os
 import signal
 
@@ -18,7 +19,7 @@ from qsr_jax.predictors import load_predictor
 from qsr_jax.predictors.opened import UNCALIBRATED
 from qsr_jax.tasks import JointMaps
 from qsr_jax.tasks.example import Example
-from qsr_jax.tasks.spread import FILE
+from qsr_jax.tasks.spread import FILE, read_calibrations
 from qsr_jax.training import spread
 from qsr_jax.training.experiment import Experiment, LossOptions
 from qsr_jax.training.options import (
@@ -116,19 +117,29 @@ def test_a_training_calibrates_its_spreads_on_validation_subjects(tiny_data, tmp
     file.unlink()
     assert UNCALIBRATED in load_predictor(tmp_path / "run").notes
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spread, "load_network", _signalled)
+        patch.setattr(spread, "load_network", _signalled_after(0))
         ended = train(EXPERIMENT, **places)
     assert (ended.is_finished, ended.stopped_by, ended.step) == (False, "SIGTERM", 2)
-    assert not file.exists(), "a calibration that was interrupted leaves nothing"
+    assert not file.exists(), "a network whose calibration was interrupted has none"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spread, "load_network", _signalled_after(1))
+        assert not train(EXPERIMENT, **places).is_finished
+    assert len(read_calibrations(tmp_path / "run")) == 1, "of best and latest the first is kept"
     assert train(EXPERIMENT, **places).is_finished
     assert file.read_text() == before
     _check_coverage(predictor, tiny_data)
 
 
-def _signalled(*given, **more):
-    """Somebody ends the process while it calibrates."""
-    os.kill(os.getpid(), signal.SIGTERM)
-    return load_network(*given, **more)
+def _signalled_after(networks):
+    """Loads as before; while one more than so many are calibrated somebody ends the process."""
+    asked = itertools.count()
+
+    def load(*given, **more):
+        if next(asked) == networks:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return load_network(*given, **more)
+
+    return load
 
 
 def _check_coverage(predictor, tiny_data):
