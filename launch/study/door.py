@@ -74,7 +74,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _place(args: argparse.Namespace) -> Place:
-    """Where everything lies; what is dry never lies beside what counts."""
+    """Where everything lies; what is dry never lies beside what counts.
+
+    Raises:
+        ValueError: there is no folder of data.
+    """
+    if not args.data.is_dir():
+        raise ValueError(f"--data {args.data}: no such folder")
     work = args.work / "dry" if args.dry else args.work
     results = work / "results" if args.dry else args.results
     return Place(args.data, work, results, args.split, args.vgg, args.dry)

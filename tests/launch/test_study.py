@@ -139,6 +139,7 @@ def test_the_list_and_the_page_need_no_data(tmp_path, capsys):
         (["--list", "--cells", "base", "nobody"], "--cells nobody: no such cell"),
         (["--study", "nothing.py", "--list"], "nothing.py: FileNotFoundError"),
         (["--page", "README.md"], "README.md: no line"),
+        (["--data", "nowhere", "--work", "work"], "--data nowhere: no such folder"),
     ],
 )
 def test_mistakes_are_told(words, says, monkeypatch):
